@@ -1,0 +1,96 @@
+import { Command, Flags } from '@oclif/core';
+import { exitCodeOf, interrupted } from '../failure/failure.js';
+import { errorDocument, errorLines } from '../output/error-document.js';
+import { createRenderer, type ProgressMode, progressModes, type Renderer } from '../output/renderer.js';
+import { processStreams, type Streams } from '../output/streams.js';
+import type { ProgressListener } from '../platform/progress.js';
+import { asUsageFailure } from './usage-failure.js';
+
+/**
+ * What every davit command shares: the same exit codes with and without `--json`, one result or one error document on
+ * standard output, progress on standard error, and an abort signal that Ctrl-C and SIGTERM pull once; the second time they
+ * end the process.
+ */
+export abstract class BaseCommand extends Command {
+  static override enableJsonFlag = true;
+
+  static override baseFlags = {
+    progress: Flags.option({
+      options: progressModes,
+      default: 'auto' as const,
+      summary: 'How progress is shown on standard error.',
+      helpGroup: 'GLOBAL',
+    })(),
+    'no-color': Flags.boolean({ hidden: true, summary: 'Show no colour.' }),
+  };
+
+  /** Aborted by Ctrl-C and SIGTERM; everything that waits takes it. */
+  protected get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Where domain functions report their progress. */
+  protected readonly progress: ProgressListener = (event) => {
+    this.#renderer ??= createRenderer(this.#progressMode(), this.streams);
+    this.#renderer.render(event);
+  };
+
+  /** The process's streams, with colour settled. */
+  protected readonly streams: Streams = processStreams({ noColor: this.argv.includes('--no-color') });
+
+  readonly #abort = new AbortController();
+  #renderer: Renderer | undefined;
+  readonly #onSignal = () => {
+    this.#removeSignalHandlers();
+    this.#abort.abort(interrupted());
+  };
+
+  protected override async init(): Promise<void> {
+    await super.init();
+    process.on('SIGINT', this.#onSignal);
+    process.on('SIGTERM', this.#onSignal);
+  }
+
+  /** Prints a line of the result for people; under `--json` the returned value is the result instead. */
+  protected print(line: string): void {
+    if (!this.jsonEnabled()) this.streams.stdout.write(`${line}\n`);
+  }
+
+  /** Ends live progress lines, before something else takes over the terminal. */
+  protected endProgress(): void {
+    this.#renderer?.close();
+    this.#renderer = undefined;
+  }
+
+  protected override logJson(document: unknown): void {
+    this.endProgress();
+    this.streams.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+  }
+
+  protected override catch(thrown: Error): Promise<void> {
+    this.endProgress();
+    const error = this.signal.aborted ? interrupted() : asUsageFailure(thrown);
+    process.exitCode = exitCodeOf(error);
+    if (this.jsonEnabled()) this.logJson(errorDocument(error));
+    else this.streams.stderr.write(`${errorLines(error).join('\n')}\n`);
+    return Promise.resolve();
+  }
+
+  protected override finally(): Promise<void> {
+    this.endProgress();
+    this.#removeSignalHandlers();
+    return Promise.resolve();
+  }
+
+  #removeSignalHandlers(): void {
+    process.off('SIGINT', this.#onSignal);
+    process.off('SIGTERM', this.#onSignal);
+  }
+
+  #progressMode(): ProgressMode {
+    const at = this.argv.findIndex((word) => word === '--progress' || word.startsWith('--progress='));
+    const word = this.argv[at];
+    const value = word === '--progress' ? this.argv[at + 1] : word?.slice('--progress='.length);
+    return progressModes.find((mode) => mode === value) ?? 'auto';
+  }
+}

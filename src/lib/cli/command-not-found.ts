@@ -1,0 +1,45 @@
+import type { Hook } from '@oclif/core';
+import { exitCodeOf, Failure } from '../failure/failure.js';
+import { errorDocument, errorLines } from '../output/error-document.js';
+import { processStreams } from '../output/streams.js';
+
+/** oclif's `command_not_found` hook: names the nearest commands, runs nothing, and ends as a usage error. */
+const commandNotFound: Hook.CommandNotFound = ({ id, argv = [], config }) => {
+  const typed = id.replaceAll(':', ' ');
+  const known = config.commandIDs.map((one) => one.replaceAll(':', ' '));
+  const near = known
+    .map((name) => ({ name, distance: editDistance(typed, name) }))
+    .filter(({ name, distance }) => distance <= 3 || name.startsWith(typed))
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, 3)
+    .map(({ name }) => `${config.bin} ${name}`);
+  const failure = new Failure('usage', 'unknown-command', `there is no command "${typed}"`, {
+    hint: near.length > 0 ? `Did you mean: ${near.join(', ')}` : `Run ${config.bin} --help to see the commands`,
+  });
+  const streams = processStreams({ noColor: argv.includes('--no-color') });
+  if (argv.includes('--json')) streams.stdout.write(`${JSON.stringify(errorDocument(failure), null, 2)}\n`);
+  else streams.stderr.write(`${errorLines(failure).join('\n')}\n`);
+  process.exitCode = exitCodeOf(failure);
+  return Promise.resolve();
+};
+
+export default commandNotFound;
+
+/** Levenshtein distance: single-letter insertions, deletions and replacements that lead from one word to the other. */
+function editDistance(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (const [row, letter] of Array.from(from).entries()) {
+    const current = [row + 1];
+    for (const [column, other] of Array.from(to).entries()) {
+      current.push(
+        Math.min(
+          (current[column] ?? 0) + 1,
+          (previous[column + 1] ?? 0) + 1,
+          (previous[column] ?? 0) + (letter === other ? 0 : 1),
+        ),
+      );
+    }
+    previous = current;
+  }
+  return previous[to.length] ?? 0;
+}

@@ -1,0 +1,76 @@
+import { Failure, type FailureDetails, type FailureKind } from './failure.js';
+
+const systemKinds: Readonly<Record<string, FailureKind>> = {
+  ENOENT: 'not-found',
+  ENOTDIR: 'not-found',
+  ENXIO: 'not-found',
+  ENODEV: 'not-found',
+  ENOMEDIUM: 'not-found',
+  EACCES: 'permission',
+  EPERM: 'permission',
+  EROFS: 'refused',
+  EBUSY: 'refused',
+  EEXIST: 'refused',
+  EISDIR: 'usage',
+  ENOSPC: 'failed',
+  EIO: 'failed',
+  ECONNREFUSED: 'unreachable',
+  ECONNRESET: 'unreachable',
+  EPIPE: 'unreachable',
+  EHOSTUNREACH: 'unreachable',
+  EHOSTDOWN: 'unreachable',
+  ENETUNREACH: 'unreachable',
+  ETIMEDOUT: 'unreachable',
+  ENOTFOUND: 'unreachable',
+  EAI_AGAIN: 'unreachable',
+};
+
+/** Node's name of a system error (`ENOENT`), or undefined for any other value. */
+export function systemErrorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/**
+ * Adds what davit was doing to an error: a `Failure` keeps its kind, code and hint, a system error (`ENOENT`, `EIO`, …)
+ * becomes the `Failure` a user would expect, and anything else is returned as it is, because it is a bug.
+ *
+ * @param doing a gerund phrase with its object: "opening /dev/sdb"
+ */
+export function whileDoing(doing: string, error: unknown, details: FailureDetails = {}): unknown {
+  if (error instanceof Failure) {
+    if (error.kind === 'interrupted') return error;
+    const hint = details.hint ?? error.hint;
+    return new Failure(error.kind, error.code, `${doing}: ${error.message}`, {
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+  const code = systemErrorCode(error);
+  const kind = code === undefined ? undefined : systemKinds[code];
+  if (code === undefined || kind === undefined) return error;
+  return new Failure(kind, code.toLowerCase(), `${doing}: ${describe(code, error)}`, { ...details, cause: error });
+}
+
+const plainWords: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'it is read-only',
+  EBUSY: 'it is in use',
+  EEXIST: 'it already exists',
+  EISDIR: 'it is a folder',
+  ENOSPC: 'no space left',
+  EIO: 'the device reported an input/output error',
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'the connection was reset',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'the network is unreachable',
+  ETIMEDOUT: 'the connection timed out',
+  ENOTFOUND: 'the name does not resolve',
+};
+
+function describe(code: string, error: unknown): string {
+  const words = plainWords[code];
+  if (words !== undefined) return `${words} (${code})`;
+  return error instanceof Error ? error.message : code;
+}

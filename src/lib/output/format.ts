@@ -1,0 +1,26 @@
+/** Bytes as people read them on a card's label: powers of ten, three digits at most (`7.9 GB`, `512 MB`, `20 kB`). */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
+  let value = bytes;
+  let unit: (typeof units)[number] = 'B';
+  for (const next of units.slice(1)) {
+    if (value < 999.5) break;
+    value /= 1000;
+    unit = next;
+  }
+  return `${unit === 'B' || value >= 99.5 ? value.toFixed(0) : value.toFixed(1)} ${unit}`;
+}
+
+/** Bytes per second as `23.4 MB/s`. */
+export function formatRate(bytesPerSecond: number): string {
+  return `${formatBytes(bytesPerSecond)}/s`;
+}
+
+/** Seconds as `12s`, `1m 05s` or `2h 03m`. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole}s`;
+  const twoDigits = (value: number) => String(value).padStart(2, '0');
+  if (whole < 3600) return `${Math.floor(whole / 60)}m ${twoDigits(whole % 60)}s`;
+  return `${Math.floor(whole / 3600)}h ${twoDigits(Math.floor((whole % 3600) / 60))}m`;
+}

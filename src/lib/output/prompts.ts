@@ -1,0 +1,53 @@
+import { Failure, interrupted } from '../failure/failure.js';
+import type { Streams } from './streams.js';
+
+/** A question that may only be asked on a terminal. */
+export interface Question {
+  readonly message: string;
+  /** What a script passes instead, for the failure when nobody can answer: "--yes". */
+  readonly insteadOfAsking: string;
+  readonly signal: AbortSignal;
+}
+
+/** Asks for a secret without showing it. Fails without a terminal. */
+export async function askSecret(question: Question, streams: Streams): Promise<string> {
+  const { default: inquirer } = await openPrompt(question, streams);
+  const prompt = inquirer.createPromptModule({ input: streams.stdin, output: streams.stderr });
+  return answered(question, async () => {
+    const answers = await prompt<{ value: string }>([
+      { type: 'password', name: 'value', message: question.message, mask: '*' },
+    ]);
+    return answers.value;
+  });
+}
+
+/** Asks yes or no; the default is no. Fails without a terminal. */
+export async function askYesNo(question: Question, streams: Streams): Promise<boolean> {
+  const { default: inquirer } = await openPrompt(question, streams);
+  const prompt = inquirer.createPromptModule({ input: streams.stdin, output: streams.stderr });
+  return answered(question, async () => {
+    const answers = await prompt<{ value: boolean }>([
+      { type: 'confirm', name: 'value', message: question.message, default: false },
+    ]);
+    return answers.value;
+  });
+}
+
+async function openPrompt(question: Question, streams: Streams) {
+  if (!streams.stdinIsTerminal || !streams.stderrIsTerminal) {
+    throw new Failure('usage', 'answer-needed', `cannot ask "${question.message}" without a terminal`, {
+      hint: `Pass ${question.insteadOfAsking}`,
+    });
+  }
+  return import('inquirer');
+}
+
+async function answered<T>(question: Question, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    // Inquirer turns Ctrl-C at its prompt into an error of its own.
+    if (question.signal.aborted || (error instanceof Error && error.name === 'ExitPromptError')) throw interrupted();
+    throw error;
+  }
+}

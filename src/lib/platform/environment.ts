@@ -1,0 +1,27 @@
+import { homedir, tmpdir } from 'node:os';
+import path from 'node:path';
+
+/** The value of an environment variable, or undefined when it is unset or empty. */
+export function environmentVariable(name: string): string | undefined {
+  const value = process.env[name];
+  return value === undefined || value === '' ? undefined : value;
+}
+
+/** A copy of the environment for a child process, with changes laid over it. */
+export function childEnvironment(changes: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+  return { ...process.env, ...changes };
+}
+
+/** davit's own folders, following the XDG base directory specification; `DAVIT_*` variables override each. */
+export const folders = {
+  /** Things that can be made again: downloads, built layers. */
+  cache: () => environmentVariable('DAVIT_CACHE_DIR') ?? xdg('XDG_CACHE_HOME', '.cache'),
+  /** Things that cannot: pinned host keys, seen devices. */
+  data: () => environmentVariable('DAVIT_DATA_DIR') ?? xdg('XDG_DATA_HOME', path.join('.local', 'share')),
+  home: () => homedir(),
+  temporary: () => tmpdir(),
+};
+
+function xdg(variable: string, fallback: string): string {
+  return path.join(environmentVariable(variable) ?? path.join(homedir(), fallback), 'davit');
+}
