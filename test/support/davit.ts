@@ -1,0 +1,87 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The project's root folder. */
+export const projectRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+/** How a davit process is started. */
+export interface DavitOptions {
+  readonly cwd?: string;
+  /** Laid over the environment of the test; `undefined` removes a variable. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  readonly input?: string | Uint8Array;
+  /** Words put before davit, such as `ip netns exec host`. */
+  readonly wrapper?: readonly string[];
+  /** Signals to send, each when its condition has been seen in the output so far. */
+  readonly kill?: { readonly signal: NodeJS.Signals; readonly when: (output: string) => boolean };
+  /** Killed and reported as exit code null after this many milliseconds; one minute by default. */
+  readonly timeoutMs?: number;
+}
+
+/** What a davit process left behind; `exitCode` is null when a signal ended it. */
+export interface DavitResult {
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Starts the built CLI as a real process and gives the process itself, for tests that watch it live. */
+export function startDavit(commandLine: readonly string[], options: DavitOptions = {}): ChildProcess {
+  const words = [...(options.wrapper ?? []), process.execPath, path.join(projectRoot, 'bin', 'run.js'), ...commandLine];
+  const environment: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: '1' };
+  // The test runner's own variables must not reach the process under test.
+  delete environment.NODE_TEST_CONTEXT;
+  delete environment.NODE_OPTIONS;
+  for (const [name, value] of Object.entries(options.environment ?? {})) {
+    if (value === undefined) Reflect.deleteProperty(environment, name);
+    else environment[name] = value;
+  }
+  const [command = process.execPath, ...rest] = words;
+  return spawn(command, rest, {
+    env: environment,
+    stdio: 'pipe',
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+}
+
+/** Runs the built CLI to its end. */
+export function davit(commandLine: readonly string[], options: DavitOptions = {}): Promise<DavitResult> {
+  const child = startDavit(commandLine, options);
+  return new Promise((resolve, reject) => {
+    let stdout = '';
+    let stderr = '';
+    let killed = false;
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000);
+    const look = () => {
+      if (killed || !options.kill?.when(stdout + stderr)) return;
+      killed = true;
+      child.kill(options.kill.signal);
+    };
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+      look();
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+      look();
+    });
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(options.input ?? '');
+    child.on('error', reject);
+    child.on('close', (exitCode, signal) => {
+      clearTimeout(timer);
+      resolve({ exitCode, signal, stdout, stderr });
+    });
+  });
+}
+
+/** Runs the CLI with `--json` and gives its exit code and the one document it printed. */
+export async function davitJson(
+  commandLine: readonly string[],
+  options: DavitOptions = {},
+): Promise<{ readonly exitCode: number | null; readonly document: unknown; readonly stderr: string }> {
+  const { exitCode, stdout, stderr } = await davit([...commandLine, '--json'], options);
+  return { exitCode, document: JSON.parse(stdout), stderr };
+}
