@@ -1,0 +1,56 @@
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import { Failure } from '../failure/failure.js';
+import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
+
+/**
+ * A way to a device's engine: each call opens one byte stream to it, whether directly over TCP or through SSH.
+ * A way that is closed fails with kind `unreachable`.
+ */
+export interface EngineConnection {
+  connect(): Promise<Duplex>;
+  /** Where the engine is, for messages: `192.168.1.20:2375`, `engine of 3f2a9c1 over SSH`. */
+  readonly description: string;
+}
+
+/** Where an engine listens without TLS or login on a balenaOS device in development mode. */
+export const developmentEnginePort = 2375;
+
+const connectTimeoutMs = 5000;
+const keepAliveMs = 10_000;
+
+/** The engine on a plain TCP port. Keep-alive is on, so that a stream notices a device that lost power. */
+export function tcpEngineConnection(host: string, port: number = developmentEnginePort): EngineConnection {
+  const description = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return {
+    description,
+    connect: () =>
+      new Promise((resolve, reject) => {
+        const socket = net.connect({ host, port, keepAlive: true, keepAliveInitialDelay: keepAliveMs, noDelay: true });
+        const timer = setTimeout(() => {
+          const message = `connecting to the engine at ${description}: no answer within ${connectTimeoutMs / 1000} s`;
+          const hint = 'Check that the device is switched on and on the same network';
+          socket.destroy(new Failure('unreachable', 'etimedout', message, { hint }));
+        }, connectTimeoutMs);
+        socket.once('error', (error) => {
+          clearTimeout(timer);
+          reject(asError(whileDoing(`connecting to the engine at ${description}`, error, { hint: hintFor(error) })));
+        });
+        socket.once('connect', () => {
+          clearTimeout(timer);
+          socket.removeAllListeners('error');
+          resolve(socket);
+        });
+      }),
+  };
+}
+
+function hintFor(error: Error): string {
+  return systemErrorCode(error) === 'ECONNREFUSED'
+    ? 'The engine listens there only when "developmentMode" is true in the device\'s config.json'
+    : 'Check that the device is switched on and on the same network';
+}
+
+function asError(value: unknown): Error {
+  return value instanceof Error ? value : new Error(String(value));
+}
