@@ -5,6 +5,12 @@ import { fileURLToPath } from 'node:url';
 /** The project's root folder. */
 export const projectRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 
+/** A signal and the output that triggers it. */
+export interface SignalWhen {
+  readonly signal: NodeJS.Signals;
+  readonly when: (output: string) => boolean;
+}
+
 /** How a davit process is started. */
 export interface DavitOptions {
   readonly cwd?: string;
@@ -13,8 +19,9 @@ export interface DavitOptions {
   readonly input?: string | Uint8Array;
   /** Words put before davit, such as `ip netns exec host`. */
   readonly wrapper?: readonly string[];
-  /** Signals to send, each when its condition has been seen in the output so far. */
-  readonly kill?: { readonly signal: NodeJS.Signals; readonly when: (output: string) => boolean };
+  /** A signal to send once its condition has been seen in the output so far, and one to send after that. */
+  readonly kill?: SignalWhen;
+  readonly killAgain?: SignalWhen;
   /** Killed and reported as exit code null after this many milliseconds; one minute by default. */
   readonly timeoutMs?: number;
 }
@@ -27,9 +34,20 @@ export interface DavitResult {
   readonly stderr: string;
 }
 
+/** The command line that runs the built CLI. */
+export const davitProgram: readonly string[] = [process.execPath, path.join(projectRoot, 'bin', 'run.js')];
+
 /** Starts the built CLI as a real process and gives the process itself, for tests that watch it live. */
 export function startDavit(commandLine: readonly string[], options: DavitOptions = {}): ChildProcess {
-  const words = [...(options.wrapper ?? []), process.execPath, path.join(projectRoot, 'bin', 'run.js'), ...commandLine];
+  return startProgram([...davitProgram, ...commandLine], options);
+}
+
+/** Runs the built CLI to its end. */
+export function davit(commandLine: readonly string[], options: DavitOptions = {}): Promise<DavitResult> {
+  return runProgram([...davitProgram, ...commandLine], options);
+}
+
+function startProgram(words: readonly string[], options: DavitOptions): ChildProcess {
   const environment: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: '1' };
   // The test runner's own variables must not reach the process under test.
   delete environment.NODE_TEST_CONTEXT;
@@ -38,7 +56,7 @@ export function startDavit(commandLine: readonly string[], options: DavitOptions
     if (value === undefined) Reflect.deleteProperty(environment, name);
     else environment[name] = value;
   }
-  const [command = process.execPath, ...rest] = words;
+  const [command = '', ...rest] = [...(options.wrapper ?? []), ...words];
   return spawn(command, rest, {
     env: environment,
     stdio: 'pipe',
@@ -46,18 +64,19 @@ export function startDavit(commandLine: readonly string[], options: DavitOptions
   });
 }
 
-/** Runs the built CLI to its end. */
-export function davit(commandLine: readonly string[], options: DavitOptions = {}): Promise<DavitResult> {
-  const child = startDavit(commandLine, options);
+/** Runs any program as davit itself is run. */
+export function runProgram(words: readonly string[], options: DavitOptions = {}): Promise<DavitResult> {
+  const child = startProgram(words, options);
   return new Promise((resolve, reject) => {
     let stdout = '';
     let stderr = '';
-    let killed = false;
+    const signals = [options.kill, options.killAgain].flatMap((one) => one ?? []);
     const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000);
     const look = () => {
-      if (killed || !options.kill?.when(stdout + stderr)) return;
-      killed = true;
-      child.kill(options.kill.signal);
+      const next = signals[0];
+      if (!next?.when(stdout + stderr)) return;
+      signals.shift();
+      child.kill(next.signal);
     };
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
