@@ -1,0 +1,162 @@
+// npm run demo: the whole job, for real, on a virtual device. Sets up what it needs and leaves nothing running behind.
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  openSync,
+  closeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { build, installDebianPackages, installDependencies, root } from './setup.js';
+
+class DemoFailed extends Error {}
+
+if (process.platform !== 'linux' || process.getuid?.() !== 0) {
+  console.error('The demo attaches a loop device and makes a network namespace, so it needs root on Linux.');
+  process.exit(7);
+}
+
+installDependencies();
+installDebianPackages();
+build();
+
+const folder = mkdtempSync(path.join(tmpdir(), 'davit-demo-'));
+const at = (name) => path.join(folder, name);
+const namespace = `davit-demo-${process.pid}`;
+const davitProgram = [process.execPath, path.join(root, 'bin', 'run.js')];
+let card;
+let device;
+
+process.on('SIGINT', () => finish(130));
+process.on('SIGTERM', () => finish(130));
+
+try {
+  say('A network of our own, so that nothing leaves this computer, and an empty card.');
+  quietly('ip', ['netns', 'add', namespace]);
+  quietly('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
+  closeSync(openSync(at('card'), 'w'));
+  truncateSync(at('card'), 4 * 1024 ** 3);
+  card = quietly('losetup', ['--find', '--show', at('card')]).trim();
+  writeFileSync(
+    at('workshop.nmconnection'),
+    [
+      '[connection]',
+      'id=workshop',
+      'type=ethernet',
+      'autoconnect-priority=10',
+      '[ipv4]',
+      'method=auto',
+      '[ipv6]',
+      'addr-gen-mode=eui64',
+      'method=auto',
+      '',
+    ].join('\n'),
+  );
+  mkdirSync(at('hello'));
+  for (const name of ['Dockerfile', 'index.html'])
+    copyFileSync(path.join(root, 'demo', 'hello', name), path.join(at('hello'), name));
+  copyFileSync('/bin/busybox', path.join(at('hello'), 'busybox'));
+
+  say('Build an operating-system image, and make it ours.');
+  davit('os', 'build', 'virtual-amd64', '--output', at('device.img'));
+  davit(
+    'os',
+    'configure',
+    at('device.img'),
+    '--output',
+    at('crane.img'),
+    '--dev',
+    '--hostname',
+    'crane',
+    '--network',
+    at('workshop.nmconnection'),
+  );
+  davit('os', 'inspect', at('crane.img'));
+
+  say('Write it to the card.');
+  davit('flash', at('crane.img'), '--drive', card, '--yes');
+
+  say('Boot the card.');
+  device = startDevice();
+  await device.ready;
+
+  say('Find the device, run a project on it, look inside.');
+  davit('scan');
+  davit('push', 'crane.local', '--source', at('hello'), '--detached');
+  davit('logs', 'crane.local', '--tail', '5');
+  davit('ssh', 'crane.local', '--', 'wget', '-qO-', 'http://localhost:8080/');
+  davit('ssh', 'crane.local', '--', 'nmcli', '-f', 'NAME,TYPE,STATE', 'connection', 'show');
+  finish(0);
+} catch (error) {
+  console.error(error instanceof DemoFailed ? error.message : error);
+  finish(1);
+}
+
+function say(text) {
+  console.log(`\n# ${text}`);
+}
+
+/** Shows a davit command and runs it inside the demo's network. */
+function davit(...words) {
+  console.log(`\n$ davit ${words.map((word) => (/[\s"']/.test(word) ? `'${word}'` : word)).join(' ')}`);
+  const result = spawnSync('ip', ['netns', 'exec', namespace, ...davitProgram, ...words], { stdio: 'inherit' });
+  if (result.status !== 0) throw new DemoFailed(`davit ${words[0]} ended with exit code ${result.status}`);
+}
+
+/** Boots the card in the background; `ready` resolves when davit says that the device answers. */
+function startDevice() {
+  console.log(`\n$ davit os run ${card} --network bridge &`);
+  const words = [
+    'os',
+    'run',
+    card,
+    '--network',
+    'bridge',
+    '--keep',
+    '--progress',
+    'plain',
+    '--serial-log',
+    at('serial.log'),
+  ];
+  const child = spawn('ip', ['netns', 'exec', namespace, ...davitProgram, ...words], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ready = new Promise((resolve, reject) => {
+    let text = '';
+    const look = (chunk) => {
+      process.stderr.write(chunk);
+      text += chunk;
+      if (/ready/.test(text)) resolve();
+    };
+    child.stdout.on('data', look);
+    child.stderr.on('data', look);
+    child.on('exit', (code) =>
+      reject(new DemoFailed(`the virtual device stopped with exit code ${code}; see ${at('serial.log')}`)),
+    );
+  });
+  return { child, ready };
+}
+
+function quietly(command, commandArguments) {
+  const result = spawnSync(command, commandArguments, { encoding: 'utf8' });
+  if (result.status !== 0) throw new DemoFailed(`${command} ${commandArguments.join(' ')}: ${result.stderr}`);
+  return result.stdout;
+}
+
+async function finish(exitCode) {
+  if (device && device.child.exitCode === null) {
+    const stopped = new Promise((resolve) => device.child.once('exit', resolve));
+    device.child.kill('SIGINT');
+    await stopped;
+  }
+  if (card) spawnSync('losetup', ['--detach', card]);
+  spawnSync('ip', ['netns', 'delete', namespace]);
+  if (exitCode === 0) rmSync(folder, { recursive: true, force: true });
+  else console.error(`What the demo made is in ${folder}`);
+  process.exit(exitCode);
+}
