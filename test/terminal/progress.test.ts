@@ -11,7 +11,7 @@ const fixture = path.join(projectRoot, 'test', 'fixtures', 'cli', 'run.js');
 async function onTerminal(words: string): Promise<string> {
   const command = `'${process.execPath}' '${fixture}' ${words}`;
   const { stdout } = await promisify(execFile)('script', ['-qec', command, '/dev/null'], {
-    env: { ...process.env, TERM: 'xterm', NODE_TEST_CONTEXT: '' },
+    env: { ...process.env, TERM: 'xterm', NO_COLOR: '1', NODE_TEST_CONTEXT: '' },
   });
   return stdout;
 }

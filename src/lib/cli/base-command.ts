@@ -1,6 +1,6 @@
 import { Command, Flags } from '@oclif/core';
 import { exitCodeOf, interrupted } from '../failure/failure.js';
-import { errorDocument, errorLines } from '../output/error-document.js';
+import { reportError } from '../output/error-document.js';
 import { createRenderer, type ProgressMode, progressModes, type Renderer } from '../output/renderer.js';
 import { processStreams, type Streams } from '../output/streams.js';
 import type { ProgressListener } from '../platform/progress.js';
@@ -71,8 +71,7 @@ export abstract class BaseCommand extends Command {
     this.endProgress();
     const error = this.signal.aborted ? interrupted() : asUsageFailure(thrown);
     process.exitCode = exitCodeOf(error);
-    if (this.jsonEnabled()) this.logJson(errorDocument(error));
-    else this.streams.stderr.write(`${errorLines(error).join('\n')}\n`);
+    reportError(error, this.streams, { json: this.jsonEnabled() });
     return Promise.resolve();
   }
 

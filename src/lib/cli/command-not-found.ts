@@ -1,6 +1,6 @@
 import type { Hook } from '@oclif/core';
 import { exitCodeOf, Failure } from '../failure/failure.js';
-import { errorDocument, errorLines } from '../output/error-document.js';
+import { reportError } from '../output/error-document.js';
 import { processStreams } from '../output/streams.js';
 
 /** oclif's `command_not_found` hook: names the nearest commands, runs nothing, and ends as a usage error. */
@@ -17,8 +17,7 @@ const commandNotFound: Hook.CommandNotFound = ({ id, argv = [], config }) => {
     hint: near.length > 0 ? `Did you mean: ${near.join(', ')}` : `Run ${config.bin} --help to see the commands`,
   });
   const streams = processStreams({ noColor: argv.includes('--no-color') });
-  if (argv.includes('--json')) streams.stdout.write(`${JSON.stringify(errorDocument(failure), null, 2)}\n`);
-  else streams.stderr.write(`${errorLines(failure).join('\n')}\n`);
+  reportError(failure, streams, { json: argv.includes('--json') });
   process.exitCode = exitCodeOf(failure);
   return Promise.resolve();
 };

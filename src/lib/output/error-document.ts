@@ -1,4 +1,6 @@
 import { exitCodeOf, Failure } from '../failure/failure.js';
+import { paintFor } from './paint.js';
+import type { Streams } from './streams.js';
 
 /** What `--json` prints instead of a result when a command fails. */
 export interface ErrorDocument {
@@ -11,7 +13,7 @@ export interface ErrorDocument {
 }
 
 /** The error document of whatever was thrown. */
-export function errorDocument(error: unknown): ErrorDocument {
+function errorDocument(error: unknown): ErrorDocument {
   const exitCode = exitCodeOf(error);
   if (!(error instanceof Failure))
     return { error: { code: 'bug', message: bugMessage(error), hint: bugHint, exitCode } };
@@ -19,11 +21,21 @@ export function errorDocument(error: unknown): ErrorDocument {
   return { error: { code, message, ...(hint === undefined ? {} : { hint }), exitCode } };
 }
 
-/** The lines a person reads on standard error when a command fails. */
-export function errorLines(error: unknown): string[] {
-  const { message, hint } = errorDocument(error).error;
+/** Tells how a command failed: the document on standard output under `--json`, otherwise lines on standard error. */
+export function reportError(error: unknown, streams: Streams, options: { readonly json: boolean }): void {
+  const document = errorDocument(error);
+  if (options.json) {
+    streams.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+    return;
+  }
+  const { message, hint } = document.error;
   const stack = error instanceof Failure || !(error instanceof Error) ? [] : [error.stack ?? error.message];
-  return [`error: ${message}`, ...stack, ...(hint === undefined ? [] : [hint])];
+  const lines = [
+    `${paintFor(streams.stderrHasColor).error('error:')} ${message}`,
+    ...stack,
+    ...(hint === undefined ? [] : [hint]),
+  ];
+  streams.stderr.write(`${lines.join('\n')}\n`);
 }
 
 const bugHint = 'This is a bug in davit. Report it with the command you ran and the lines above.';
