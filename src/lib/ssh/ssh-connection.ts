@@ -1,0 +1,171 @@
+import { constants } from 'node:os';
+import type { Duplex, Readable, Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import type { Client, ClientChannel, PseudoTtyOptions } from 'ssh2';
+import { Failure } from '../failure/failure.js';
+
+/** A terminal as the remote side should see it. */
+export interface RemoteTerminal {
+  /** The value of TERM: `xterm-256color`. */
+  readonly type: string;
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** How a remote program ended. */
+export interface RemoteExit {
+  /** Its own exit code, or 128 + the signal's number, as shells have it. */
+  readonly exitCode: number;
+  /** The signal that ended it: `SIGTERM`. */
+  readonly signal?: string;
+}
+
+/** A program that runs on the device. Its output must be read, or it never ends. */
+export interface RemoteProcess {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Settles when the program has ended and its output has arrived; fails as unreachable when the connection is lost first. */
+  readonly exited: Promise<RemoteExit>;
+  resize(columns: number, rows: number): void;
+  /** Sends a signal by its SSH name (`INT`, `TERM`). */
+  kill(signal: string): void;
+  /** Stops listening to the program. */
+  close(): void;
+}
+
+/** One SSH connection to a device; everything davit does over SSH with that device goes through it. */
+export class SshConnection {
+  readonly #client: Client;
+  readonly #name: string;
+  #lost: Error | undefined;
+  readonly #closed: Promise<void>;
+
+  /** @param client an ssh2 client that is ready; `name` is what the user calls the device */
+  constructor(client: Client, name: string) {
+    this.#client = client;
+    this.#name = name;
+    // Without a listener a lost connection would end the process; what it interrupts is told by the `exited` of each program.
+    client.on('error', (error: Error) => {
+      this.#lost = error;
+    });
+    this.#closed = new Promise((resolve) => {
+      client.once('close', () => {
+        resolve();
+      });
+    });
+  }
+
+  /** Starts a command line in the remote user's shell, on a terminal if one is given. */
+  async execute(commandLine: string, terminal?: RemoteTerminal): Promise<RemoteProcess> {
+    const channel = await this.#open<ClientChannel>(`running a command on ${this.#name}`, (done) => {
+      this.#client.exec(commandLine, terminal === undefined ? {} : { pty: pseudoTerminal(terminal) }, done);
+    });
+    return this.#process(channel);
+  }
+
+  /** Starts the remote user's login shell, on a terminal if one is given. */
+  async shell(terminal?: RemoteTerminal): Promise<RemoteProcess> {
+    const channel = await this.#open<ClientChannel>(`opening a shell on ${this.#name}`, (done) => {
+      this.#client.shell(terminal === undefined ? false : pseudoTerminal(terminal), done);
+    });
+    return this.#process(channel);
+  }
+
+  /** Runs a command line to its end with nothing on its standard input; a non-zero exit code is a result, not a failure. */
+  async run(commandLine: string): Promise<RemoteExit & { readonly stdout: string; readonly stderr: string }> {
+    const program = await this.execute(commandLine);
+    program.stdin.end();
+    const [stdout, stderr, exit] = await Promise.all([text(program.stdout), text(program.stderr), program.exited]);
+    return { ...exit, stdout, stderr };
+  }
+
+  /** Opens a byte stream to a Unix socket on the device. */
+  openUnixSocket(socketPath: string): Promise<Duplex> {
+    return this.#open<Duplex>(`connecting to ${socketPath} on ${this.#name}`, (done) => {
+      this.#client.openssh_forwardOutStreamLocal(socketPath, done);
+    });
+  }
+
+  /** Opens a byte stream to a TCP port as the device sees it. */
+  openTcp(host: string, port: number): Promise<Duplex> {
+    return this.#open<Duplex>(`connecting to ${host}:${port} on ${this.#name}`, (done) => {
+      this.#client.forwardOut('127.0.0.1', 0, host, port, done);
+    });
+  }
+
+  /** Ends the connection and everything that runs over it. */
+  async close(): Promise<void> {
+    this.#client.end();
+    // A device that has gone away would keep the half-closed connection open for minutes.
+    const timer = setTimeout(() => this.#client.destroy(), 500);
+    await this.#closed;
+    clearTimeout(timer);
+  }
+
+  #open<T>(doing: string, start: (done: (error: Error | undefined, channel: T) => void) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const fail = (cause: unknown) => {
+        const reason = cause instanceof Error ? cause.message : 'unknown reason';
+        reject(new Failure('unreachable', 'ssh-channel-refused', `${doing}: ${reason}`, { cause }));
+      };
+      try {
+        start((error, channel) => {
+          if (error) fail(this.#lost ?? error);
+          else resolve(channel);
+        });
+      } catch (error) {
+        // ssh2 throws at once when the connection is gone already.
+        fail(this.#lost ?? error);
+      }
+    });
+  }
+
+  #process(channel: ClientChannel): RemoteProcess {
+    const exited = new Promise<RemoteExit>((resolve, reject) => {
+      let exit: RemoteExit | undefined;
+      channel.once('exit', (code: number | null, signal?: string) => {
+        exit = code === null ? { exitCode: signalExitCode(signal), ...(signal && { signal }) } : { exitCode: code };
+      });
+      channel.once('close', () => {
+        if (exit !== undefined) resolve(exit);
+        else reject(this.#connectionLost());
+      });
+    });
+    // Whoever starts a program may close it without waiting for its end.
+    exited.catch(() => undefined);
+    return {
+      stdin: channel,
+      stdout: channel,
+      stderr: channel.stderr,
+      exited,
+      resize: (columns, rows) => {
+        channel.setWindow(rows, columns, 0, 0);
+      },
+      kill: (signal) => {
+        channel.signal(signal);
+      },
+      close: () => {
+        channel.close();
+      },
+    };
+  }
+
+  #connectionLost(): Failure {
+    return new Failure('unreachable', 'connection-lost', `the connection to ${this.#name} was lost`, {
+      hint: 'Check that the device is still on and in the network',
+      cause: this.#lost,
+    });
+  }
+}
+
+/** 128 + the number of a signal, as shells report a killed program; 255 for a signal this system does not know. */
+function signalExitCode(signal: string | undefined): number {
+  const number = Object.entries(constants.signals).find(([name]) => name === signal)?.[1];
+  return number === undefined ? 255 : 128 + number;
+}
+
+/** Modes as in RFC 4254 8: the remote line discipline's own defaults, and UTF-8 input so that erasing works on whole characters. */
+function pseudoTerminal(terminal: RemoteTerminal): PseudoTtyOptions {
+  return { term: terminal.type, cols: terminal.columns, rows: terminal.rows };
+}
