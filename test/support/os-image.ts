@@ -1,5 +1,6 @@
 import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { crc32 } from 'node:zlib';
 import { openBlockFile } from '../../src/lib/image/block-file.js';
 import { runChecked } from '../../src/lib/platform/child-process.js';
 import { seededRandom } from './seeded-random.js';
@@ -58,7 +59,7 @@ export interface OsImage {
 }
 
 /**
- * Makes a small image in balena's documented layout with sgdisk, mkfs and mtools, without root or mounts, in about half a
+ * Makes a small image in balena's documented layout with mkfs and mtools, without root or mounts, in a tenth of a
  * second: 4 MiB free, boot (FAT), rootA (ext4, 12 MiB), rootB (ext4, 12 MiB, empty), state (ext4, 8 MiB), data (ext4), 1 MiB for
  * the backup GPT. The same options give the same content (not the same bytes).
  */
@@ -70,7 +71,7 @@ export async function makeOsImage(imagePath: string, options: OsImageOptions = {
   await writeFile(imagePath, '');
   await truncate(imagePath, size);
   if (options.table === 'mbr') await makeBootRecords(imagePath, planned, fatTypes[options.fat ?? 16]);
-  else await makeGuidTable(imagePath, planned);
+  else await makeGuidTable(imagePath, size, planned);
   const boot = planned.find((one) => one.role === 'boot');
   if (boot === undefined) throw new Error('a test image has a boot partition');
   const work = `${imagePath}.work`;
@@ -140,15 +141,51 @@ function plan(options: OsImageOptions, prefix: string): PlannedPartition[] {
   });
 }
 
-async function makeGuidTable(imagePath: string, planned: readonly PlannedPartition[]): Promise<void> {
-  const uuid = (number: number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
-  const wishes = planned.flatMap(({ number, role, label, start, size }) => [
-    `--new=${number}:${start / sectorSize}:${(start + size) / sectorSize - 1}`,
-    `--typecode=${number}:${role === 'boot' ? 'EF00' : '8300'}`,
-    `--change-name=${number}:${label}`,
-    `--partition-guid=${number}:${uuid(number)}`,
-  ]);
-  await runChecked('partitioning', 'sgdisk', ['--clear', `--disk-guid=${uuid(0)}`, ...wishes, imagePath]);
+/** Written by hand because sgdisk takes a second for it; the tests compare the result with what others see. */
+async function makeGuidTable(imagePath: string, size: number, planned: readonly PlannedPartition[]): Promise<void> {
+  const entries = Buffer.alloc(128 * 128);
+  for (const { number, role, label, start, size: length } of planned) {
+    const at = (number - 1) * 128;
+    guid(role === 'boot' ? espType : linuxType).copy(entries, at);
+    guid(`00000000-0000-4000-8000-${String(number).padStart(12, '0')}`).copy(entries, at + 16);
+    entries.writeBigUInt64LE(BigInt(start / sectorSize), at + 32);
+    entries.writeBigUInt64LE(BigInt((start + length) / sectorSize - 1), at + 40);
+    entries.write(label, at + 56, 72, 'utf16le');
+  }
+  const last = size / sectorSize - 1;
+  const header = (own: number, other: number, entriesAt: number) => {
+    const sector = Buffer.alloc(sectorSize);
+    sector.write('EFI PART\0\0\x01\0\x5c\0\0\0', 'latin1');
+    for (const [offset, value] of [
+      [24, own],
+      [32, other],
+      [40, 34],
+      [48, last - 33],
+      [72, entriesAt],
+    ] as const) {
+      sector.writeBigUInt64LE(BigInt(value), offset);
+    }
+    guid('00000000-0000-4000-8000-000000000000').copy(sector, 56);
+    sector.writeUInt32LE(128, 80);
+    sector.writeUInt32LE(128, 84);
+    sector.writeUInt32LE(crc32(entries), 88);
+    sector.writeUInt32LE(crc32(sector.subarray(0, 92)), 16);
+    return sector;
+  };
+  const protective = bootRecord([{ type: 0xee, start: sectorSize, size: last * sectorSize }]);
+  const file = await openBlockFile(imagePath, { writable: true });
+  await file.write(0, Buffer.concat([protective, header(1, last, 2), entries]));
+  await file.write((last - 32) * sectorSize, Buffer.concat([entries, header(last, 1, last - 32)]));
+  await file.close();
+}
+
+const espType = 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B';
+const linuxType = '0FC63DAF-8483-4772-8E79-3D69D8477DE4';
+
+/** A GUID as it is stored: its first three groups little-endian. */
+function guid(text: string): Buffer {
+  const groups = text.split('-').map((group) => Buffer.from(group, 'hex'));
+  return Buffer.concat(groups.map((group, index) => (index < 3 ? group.reverse() : group)));
 }
 
 /** Boot records as parted writes them: each logical partition 4 MiB behind its own extended boot record. */

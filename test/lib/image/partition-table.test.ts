@@ -43,6 +43,7 @@ async function overwrite(imagePath: string, offset: number, data: Uint8Array): P
 describe('reading a partition table', () => {
   test('numbers and names GPT partitions as util-linux does', async (t) => {
     const image = await makeOsImage(path.join(await temporaryFolder(t), 'gpt.img'));
+    assert.match(await runChecked('checking', 'sgdisk', ['--verify', image.path]), /No problems found/);
     const table = await tableOf(t, image.path);
     assert.equal(table.kind, 'gpt');
     assert.equal(table.end, image.size);
