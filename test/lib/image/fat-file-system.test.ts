@@ -1,0 +1,339 @@
+import assert from 'node:assert/strict';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { Failure } from '../../../src/lib/failure/failure.js';
+import { openBlockFile } from '../../../src/lib/image/block-file.js';
+import { FatFileSystem } from '../../../src/lib/image/fat-file-system.js';
+import { applyChanges, Overlay } from '../../../src/lib/image/overlay.js';
+import { run, runChecked } from '../../../src/lib/platform/child-process.js';
+import { seededRandom } from '../../support/seeded-random.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+
+const mebibyte = 1024 * 1024;
+
+interface Disk {
+  readonly path: string;
+  /** Makes changes in an overlay and puts them into the file. */
+  change(work: (fat: FatFileSystem) => Promise<void>): Promise<void>;
+}
+
+async function makeDisk(
+  t: TestContext,
+  options: { bits: 12 | 16 | 32; size?: number; clusterSectors?: number },
+): Promise<Disk> {
+  const disk = path.join(await temporaryFolder(t), `fat${options.bits}.img`);
+  const size = options.size ?? { 12: 2, 16: 16, 32: 40 }[options.bits] * mebibyte;
+  await runChecked('making a file', 'truncate', ['-s', String(size), disk]);
+  const cluster = options.clusterSectors === undefined ? [] : ['-s', String(options.clusterSectors)];
+  await runChecked('making FAT', 'mkfs.vfat', ['-F', String(options.bits), '-n', 'TESTING', ...cluster, disk]);
+  return { path: disk, change: (work) => changeDisk(disk, work) };
+}
+
+async function changeDisk(disk: string, work: (fat: FatFileSystem) => Promise<void>): Promise<void> {
+  const file = await openBlockFile(disk, { writable: true });
+  try {
+    const overlay = new Overlay(file);
+    await work(await openFat(overlay));
+    await applyChanges(file, await overlay.changes());
+  } finally {
+    await file.close();
+  }
+}
+
+async function openFat(overlay: Overlay): Promise<FatFileSystem> {
+  const fat = await FatFileSystem.open(overlay);
+  assert.ok(fat);
+  return fat;
+}
+
+async function assertClean(disk: string): Promise<void> {
+  const { exitCode, stdout } = await run('fsck.fat', ['-n', disk]);
+  assert.equal(exitCode, 0, stdout);
+  assert.doesNotMatch(stdout, /wrong|differ|bad|lost|dirty/i);
+}
+
+/** All files as mtools reads them, by path. */
+async function asMtoolsReads(disk: string, folder: string): Promise<Map<string, Buffer>> {
+  await mkdir(folder);
+  await runChecked('copying out', 'mcopy', ['-s', '-n', '-i', disk, '::/*', folder]).catch((error: unknown) => {
+    // mcopy counts an empty disk as a failure.
+    if (!String(error).includes('not found')) throw error;
+  });
+  const { stdout } = await run('find', [folder, '-type', 'f', '-printf', '%P\\0']);
+  const files = new Map<string, Buffer>();
+  for (const name of stdout.split('\0').filter((one) => one !== '')) {
+    files.set(name, await readFile(path.join(folder, name)));
+  }
+  return files;
+}
+
+describe('a FAT file system', () => {
+  for (const bits of [12, 16, 32] as const) {
+    test(`is clean and holds what mtools reads after any writes, on FAT${bits}`, async (t) => {
+      const random = seededRandom(bits);
+      const disk = await makeDisk(t, { bits });
+      const folder = await temporaryFolder(t);
+      const expected = new Map<string, Buffer>();
+      const folders = ['', 'system-connections/', 'splash/', 'a/deeper folder/of three/'];
+      const names = [
+        ...[
+          'config.json',
+          'README.TXT',
+          'home',
+          'UPPER',
+          'Mixed.Case',
+          'a.b.c.d',
+          'resin-wifi',
+          '.hidden',
+          'x.nmconnection',
+        ],
+        ...[
+          'name with spaces',
+          'Zürich-Wlan',
+          '日本語の名前',
+          'exactly-13-ch',
+          'exactly-26-characters-long',
+          '+,;=[]',
+          '~1',
+        ],
+        ...['config.jsonx', 'config.jsony', 'config.jsonz', 'n'.repeat(255)],
+      ];
+      for (let round = 0; round < 6; round += 1) {
+        await disk.change(async (fat) => {
+          for (let step = 0; step < 25; step += 1) {
+            const name = random.pick(folders) + random.pick(names);
+            if (random.below(4) === 0) {
+              assert.equal(await fat.remove(name), expected.delete(name));
+            } else {
+              const content = random.bytes(random.pick([0, 1, 511, 512, 513, 2048, 9000, 30_000]));
+              await fat.write(name, content);
+              expected.set(name, content);
+            }
+          }
+          for (const [name, content] of expected) assert.deepEqual(await fat.read(name), content, name);
+        });
+        await assertClean(disk.path);
+        const seen = await asMtoolsReads(disk.path, path.join(folder, String(round)));
+        assert.deepEqual([...seen.keys()].sort(), [...expected.keys()].sort());
+        for (const [name, content] of expected) assert.ok(seen.get(name)?.equals(content), name);
+      }
+    });
+
+    test(`reads what mtools wrote, on FAT${bits}`, async (t) => {
+      const disk = await makeDisk(t, { bits });
+      const folder = await temporaryFolder(t);
+      const names = ['short.txt', 'LOUD.TXT', 'device-type.json', 'Mixed.Txt', 'ünï-cödé.json', 'x'.repeat(120)];
+      for (const name of names) await writeFile(path.join(folder, name), `content of ${name}`);
+      const sources = names.map((name) => path.join(folder, name));
+      await runChecked('copying in', 'mmd', ['-i', disk.path, '::/sub']);
+      await runChecked('copying in', 'mcopy', ['-i', disk.path, ...sources, '::/sub']);
+      const file = await openBlockFile(disk.path);
+      t.after(() => file.close());
+      const fat = await openFat(new Overlay(file));
+      assert.equal(await fat.label(), 'TESTING');
+      assert.deepEqual(
+        (await fat.list('/'))?.map(({ name, isFolder }) => [name, isFolder]),
+        [['sub', true]],
+      );
+      assert.deepEqual((await fat.list('sub'))?.map((one) => one.name).sort(), [...names].sort());
+      for (const name of names) assert.equal(String(await fat.read(`/sub/${name}`)), `content of ${name}`);
+    });
+  }
+
+  test('finds names whatever their case, and by their short alias', async (t) => {
+    const disk = await makeDisk(t, { bits: 16 });
+    await disk.change(async (fat) => {
+      await fat.write('config.json', Buffer.from('{}'));
+      assert.equal(String(await fat.read('CONFIG.JSON')), '{}');
+      assert.equal(String(await fat.read('config~1.jso')), '{}');
+      await fat.write('CONFIG.json', Buffer.from('{"a":1}'));
+      assert.deepEqual(
+        (await fat.list(''))?.map((one) => one.name),
+        ['config.json'],
+      );
+    });
+  });
+
+  test('keeps names with letters beyond the basic plane, which mtools cannot', async (t) => {
+    const disk = await makeDisk(t, { bits: 16 });
+    await disk.change(async (fat) => {
+      await fat.write('😀', Buffer.from('x'));
+      assert.deepEqual(
+        (await fat.list(''))?.map((one) => one.name),
+        ['😀'],
+      );
+    });
+    await assertClean(disk.path);
+  });
+
+  test('gives aliases as Windows does', async (t) => {
+    const disk = await makeDisk(t, { bits: 16 });
+    const names = ['config.json', 'config.jsonp', 'device-type.json', 'home', 'READY.TXT', '.hidden', 'with space.txt'];
+    await disk.change(async (fat) => {
+      for (const name of names) await fat.write(name, Buffer.from('x'));
+    });
+    const listing = await runChecked('listing', 'mdir', ['-a', '-i', disk.path, '::/']);
+    for (const alias of [
+      'CONFIG~1 JSO',
+      'CONFIG~2 JSO',
+      'DEVICE~1 JSO',
+      'HOME  ',
+      'READY    TXT',
+      'HIDDEN~1',
+      'WITHSP~1 TXT',
+    ]) {
+      assert.ok(listing.toUpperCase().includes(alias), `${alias} in\n${listing}`);
+    }
+  });
+
+  test('refuses what does not fit, says how many bytes are missing, and changes nothing', async (t) => {
+    const disk = await makeDisk(t, { bits: 12, size: 256 * 1024, clusterSectors: 1 });
+    const before = await readFile(disk.path);
+    await assert.rejects(
+      disk.change(async (fat) => {
+        const free = fat.freeBytes;
+        await fat.write('big', Buffer.alloc(free + 1));
+      }),
+      (error: unknown) =>
+        error instanceof Failure && error.code === 'boot-partition-full' && error.message.includes('512 bytes'),
+    );
+    assert.ok(before.equals(await readFile(disk.path)));
+    await disk.change(async (fat) => {
+      await fat.write('big', Buffer.alloc(fat.freeBytes, 7));
+      assert.equal(fat.freeBytes, 0);
+      await assert.rejects(fat.write('small', Buffer.from('x')), Failure);
+      await fat.write('empty', Buffer.alloc(0));
+      assert.equal(await fat.missingBytes([{ path: 'big', size: 10 }]), 0);
+      assert.equal(await fat.missingBytes([{ path: 'new', size: 513 }]), 1024);
+    });
+    await assertClean(disk.path);
+  });
+
+  test('refuses more names than the fixed root folder of FAT16 has room for', async (t) => {
+    const disk = await makeDisk(t, { bits: 16 });
+    await disk.change(async (fat) => {
+      const fill = async () => {
+        for (let number = 0; ; number += 1) await fat.write(`FILE${number}`, Buffer.alloc(0));
+      };
+      await assert.rejects(fill(), (error: unknown) => error instanceof Failure && error.kind === 'refused');
+      assert.equal((await fat.list(''))?.length, 511);
+    });
+    await assertClean(disk.path);
+  });
+
+  test('lets a folder grow beyond one cluster', async (t) => {
+    const disk = await makeDisk(t, { bits: 32, clusterSectors: 1 });
+    await disk.change(async (fat) => {
+      for (let number = 0; number < 60; number += 1) {
+        await fat.write(`many/a rather long file name, number ${number}`, Buffer.from(String(number)));
+      }
+    });
+    await assertClean(disk.path);
+    const seen = await asMtoolsReads(disk.path, path.join(await temporaryFolder(t), 'out'));
+    assert.equal(seen.size, 60);
+  });
+
+  test('removes files and empty folders, but no folder that holds something', async (t) => {
+    const disk = await makeDisk(t, { bits: 16 });
+    await disk.change(async (fat) => {
+      const free = fat.freeBytes;
+      await fat.write('folder/file', Buffer.alloc(5000));
+      await assert.rejects(fat.remove('folder'), Failure);
+      assert.equal(await fat.remove('folder/file'), true);
+      assert.equal(await fat.remove('folder'), true);
+      assert.equal(await fat.remove('folder'), false);
+      assert.equal(fat.freeBytes, free);
+    });
+    await assertClean(disk.path);
+  });
+
+  for (const name of ['a:b', 'what?', 'tail.', 'tail ', 'tab\there', '..', 'n'.repeat(256), '\u0000']) {
+    test(`refuses the file name ${JSON.stringify(name.slice(0, 20))}`, async (t) => {
+      const disk = await makeDisk(t, { bits: 12 });
+      await assert.rejects(
+        disk.change((fat) => fat.write(name, Buffer.from('x'))),
+        (error: unknown) => error instanceof Failure && error.kind === 'usage',
+      );
+    });
+  }
+
+  test('gives the same bytes for the same writes', async (t) => {
+    const disks = [await makeDisk(t, { bits: 16 }), await makeDisk(t, { bits: 16 })];
+    const [first, second] = disks;
+    assert.ok(first && second);
+    await writeFile(second.path, await readFile(first.path));
+    for (const disk of disks) {
+      await disk.change(async (fat) => {
+        await fat.write('system-connections/home', Buffer.from('a'));
+        await fat.write('config.json', Buffer.alloc(3000, 'b'));
+      });
+    }
+    assert.ok((await readFile(first.path)).equals(await readFile(second.path)));
+  });
+
+  test('changes nothing when a file is written with the content it has', async (t) => {
+    const disk = await makeDisk(t, { bits: 32 });
+    await disk.change((fat) => fat.write('config.json', Buffer.from('{}')));
+    const file = await openBlockFile(disk.path);
+    t.after(() => file.close());
+    const overlay = new Overlay(file);
+    await (await openFat(overlay)).write('config.json', Buffer.from('{}'));
+    assert.deepEqual(await overlay.changes(), []);
+  });
+
+  test('is undefined where there is no FAT', async (t) => {
+    const disk = path.join(await temporaryFolder(t), 'ext4.img');
+    await runChecked('making a file', 'truncate', ['-s', '4M', disk]);
+    await runChecked('making ext4', 'mke2fs', ['-q', '-t', 'ext4', disk]);
+    const file = await openBlockFile(disk);
+    t.after(() => file.close());
+    assert.equal(await FatFileSystem.open(new Overlay(file)), undefined);
+  });
+
+  test('fails, and does not hang or crash, however it is damaged', async (t) => {
+    const disk = await makeDisk(t, { bits: 12, size: 128 * 1024, clusterSectors: 1 });
+    await disk.change(async (fat) => {
+      await fat.write('config.json', Buffer.alloc(3000, 'c'));
+      await fat.write('folder/one', Buffer.alloc(2000, 'd'));
+    });
+    const good = await readFile(disk.path);
+    const random = seededRandom(7);
+    let failures = 0;
+    for (let round = 0; round < 400; round += 1) {
+      const bad = Buffer.from(good);
+      for (let hit = 0; hit < 4; hit += 1) {
+        // The boot sector, tables and root folder are where damage matters.
+        bad.writeUInt8(random.pick([0, 1, 2, 3, 0xff, 0xf8, random.below(256)]), random.below(6000));
+      }
+      const overlay = new Overlay({
+        size: bad.length,
+        read: (offset, length) => Promise.resolve(Buffer.from(bad.subarray(offset, offset + length))),
+      });
+      try {
+        const fat = await FatFileSystem.open(overlay);
+        await fat?.read('config.json');
+        await fat?.write('folder/two', Buffer.alloc(700));
+        await fat?.write('config.json', Buffer.alloc(9000));
+      } catch (error) {
+        assert.ok(error instanceof Failure, String(error));
+        failures += 1;
+      }
+    }
+    assert.ok(failures > 10, `${failures} of 400 were noticed`);
+  });
+
+  test('fails on a chain of clusters that loops', async (t) => {
+    const disk = await makeDisk(t, { bits: 16 });
+    await disk.change((fat) => fat.write('config.json', Buffer.alloc(20_000)));
+    const file = await openBlockFile(disk.path, { writable: true });
+    t.after(() => file.close());
+    const boot = await file.read(0, 512);
+    const table = boot.readUInt16LE(14) * 512;
+    await file.write(table + 6, Buffer.from([2, 0]));
+    await assert.rejects(
+      (await openFat(new Overlay(file))).read('config.json'),
+      (error: unknown) => error instanceof Failure && error.code === 'file-system-damaged',
+    );
+  });
+});
