@@ -12,6 +12,16 @@ export interface LoopDevice {
   readonly detach: () => Promise<void>;
 }
 
+/** How a file is attached. */
+export interface LoopOptions {
+  readonly readOnly?: boolean;
+  readonly sectorSize?: number;
+  /** Let the kernel make partition nodes. */
+  readonly scanPartitions?: boolean;
+  /** Go past the page cache of the file behind the device. */
+  readonly directIo?: boolean;
+}
+
 /** Why tests that need loop devices cannot run here, or false where they can. */
 export const loopDevicesMissing: string | false =
   process.platform !== 'linux' || process.getuid?.() !== 0 ? 'needs root on Linux for loop devices' : false;
@@ -20,13 +30,14 @@ export const loopDevicesMissing: string | false =
 export async function attachLoopDevice(
   t: TestContext,
   file: string,
-  options: { readonly readOnly?: boolean; readonly sectorSize?: number; readonly scanPartitions?: boolean } = {},
+  options: LoopOptions = {},
 ): Promise<LoopDevice> {
   const path = await checked([
     'losetup',
     '--find',
     '--show',
     ...(options.readOnly === true ? ['--read-only'] : []),
+    ...(options.directIo === true ? ['--direct-io=on'] : []),
     ...(options.scanPartitions === true ? ['--partscan'] : []),
     ...(options.sectorSize === undefined ? [] : ['--sector-size', String(options.sectorSize)]),
     file,

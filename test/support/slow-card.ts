@@ -58,7 +58,8 @@ export async function startSlowCard(t: TestContext, options: CardOptions): Promi
     if (server.exitCode !== null) throw new Error('nbdfuse ended before the card was there');
     await wait(10);
   }
-  const device = await attachLoopDevice(t, file);
+  // Without direct I/O the loop device would answer reads from the page cache of the FUSE file, not from the card.
+  const device = await attachLoopDevice(t, file, { directIo: true });
   attached.push(device);
   return { device, fail: () => writeFile(errorFile, ''), heal: () => rm(errorFile, { force: true }) };
 }
