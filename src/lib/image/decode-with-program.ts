@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { pipeline } from 'node:stream/promises';
+import { interrupted } from '../failure/failure.js';
+import { systemErrorCode } from '../failure/while-doing.js';
+import { childEnvironment } from '../platform/environment.js';
+import { archiveCorrupt } from './archive-corrupt.js';
+import type { DecodeOptions } from './decode-with-transform.js';
+
+/** Passes bytes through a program that decodes its standard input; a bad exit code is `archive-corrupt`. */
+export async function* decodeWithProgram(
+  input: AsyncIterable<Buffer>,
+  [program, ...programArguments]: readonly [string, ...string[]],
+  { name, signal }: DecodeOptions,
+): AsyncGenerator<Buffer> {
+  if (signal.aborted) throw interrupted();
+  const child = spawn(program, programArguments, { env: childEnvironment({ LC_ALL: 'C' }), stdio: 'pipe' });
+  const closed = once(child, 'close');
+  const onAbort = () => child.kill('SIGKILL');
+  signal.addEventListener('abort', onAbort, { once: true });
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint = (complaint + text).slice(-1000);
+  });
+  const inputErrors: Error[] = [];
+  const feeding = pipeline(input, child.stdin).catch((error: unknown) => {
+    // A program that stops reading is judged by its exit code; an input that cannot be read is not the program's fault.
+    if (!(error instanceof Error) || systemErrorCode(error) === 'EPIPE') return;
+    inputErrors.push(error);
+    child.kill('SIGKILL');
+  });
+  try {
+    const chunks: AsyncIterable<Buffer> = child.stdout;
+    yield* chunks;
+    await closed;
+    await feeding;
+    signal.throwIfAborted();
+    for (const error of inputErrors) throw error;
+    if (child.exitCode !== 0) {
+      const lastLine = complaint.trim().split('\n').at(-1) ?? '';
+      throw archiveCorrupt(name, lastLine === '' ? `${program} could not decode it` : lastLine);
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    child.kill('SIGKILL');
+    await closed;
+  }
+}
