@@ -27,11 +27,7 @@ export const loopDevicesMissing: string | false =
   process.platform !== 'linux' || process.getuid?.() !== 0 ? 'needs root on Linux for loop devices' : false;
 
 /** Attaches a file to a free loop device and detaches it when the test ends, however it ends. */
-export async function attachLoopDevice(
-  t: TestContext,
-  file: string,
-  options: LoopOptions = {},
-): Promise<LoopDevice> {
+export async function attachLoopDevice(t: TestContext, file: string, options: LoopOptions = {}): Promise<LoopDevice> {
   const path = await checked([
     'losetup',
     '--find',
