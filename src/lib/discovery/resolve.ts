@@ -1,6 +1,9 @@
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { Failure, interrupted } from '../failure/failure.js';
+import { limit } from '../platform/limit.js';
+import { waitAtMost } from '../platform/wait.js';
+import { multicastAddresses } from './multicast-addresses.js';
 import { systemAddresses } from './system-addresses.js';
 
 /** A device's name and where it is. */
@@ -18,6 +21,9 @@ export interface ResolveOptions {
 
 const limitMs = 4500;
 
+/** Multicast DNS usually answers within a tenth of this. */
+const headStartMs = 700;
+
 /**
  * Finds out where a device is. Takes an IPv4 or IPv6 address (with or without brackets, link-local with `%zone`),
  * `<name>.local`, or a bare name.
@@ -30,13 +36,39 @@ export async function resolveDevice(target: string, options: ResolveOptions): Pr
       hint: 'Pass an address (192.168.1.20, fe80::1%eth0), a name (63ec46c.local) or a host name (63ec46c)',
     });
   }
-  const limit = AbortSignal.any([options.signal, AbortSignal.timeout(limitMs)]);
-  const [first, ...rest] = await systemAddresses(target, limit);
+  const addresses = await lookUp(target.replace(/\.$/, ''), options.signal);
   if (options.signal.aborted) throw interrupted();
+  const [first, ...rest] = addresses;
   if (first !== undefined) return { name: target, addresses: [first, ...rest] };
   throw new Failure('not-found', 'device-not-found', `no device called ${target} answers on this network`, {
-    hint: 'Run davit scan to see the devices that do; a device that was just started needs a minute',
+    hint: 'Run davit scan to see the devices that do; one that was just started needs a minute',
   });
+}
+
+/**
+ * Asks multicast DNS first and gives the system's resolver, which may know the name from a hosts file or a DNS server, a
+ * later start. Names with dots other than `.local` are none of multicast DNS's business.
+ */
+async function lookUp(name: string, signal: AbortSignal): Promise<readonly string[]> {
+  const isLocal = name.toLowerCase().endsWith('.local');
+  const isMulticast = isLocal || (!name.includes('.') && name !== 'localhost');
+  const search = limit(signal, limitMs);
+  const untilFirst = async (answer: Promise<string[]>) => {
+    const addresses = await answer;
+    if (addresses.length > 0) search.end();
+    return addresses;
+  };
+  try {
+    const found = await Promise.all([
+      isMulticast ? untilFirst(multicastAddresses(isLocal ? name : `${name}.local`, search.signal)) : [],
+      untilFirst(
+        waitAtMost(isMulticast ? headStartMs : 0, search.signal).then(() => systemAddresses(name, search.signal)),
+      ),
+    ]);
+    return found.find((addresses) => addresses.length > 0) ?? [];
+  } finally {
+    search.end();
+  }
 }
 
 /** A link-local address means nothing without the interface it is on. */

@@ -12,3 +12,11 @@ export function tableLines(headings: readonly string[], rows: readonly (readonly
       .trimEnd(),
   );
 }
+
+/** One line of a table whose rows are printed as they come, so that its column widths cannot follow from its contents. */
+export function tableLine(widths: readonly number[], cells: readonly string[]): string {
+  return cells
+    .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+    .join('  ')
+    .trimEnd();
+}
