@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Command, Flags } from '@oclif/core';
 import { exitCodeOf, interrupted } from '../failure/failure.js';
 import { reportError } from '../output/error-document.js';
@@ -47,6 +48,8 @@ export abstract class BaseCommand extends Command {
 
   protected override async init(): Promise<void> {
     await super.init();
+    // Any number of devices, drives and questions may wait for the same Ctrl-C.
+    setMaxListeners(0, this.signal);
     process.on('SIGINT', this.#onSignal);
     process.on('SIGTERM', this.#onSignal);
   }
@@ -54,6 +57,11 @@ export abstract class BaseCommand extends Command {
   /** Prints a line of the result for people; under `--json` the returned value is the result instead. */
   protected print(line: string): void {
     if (!this.jsonEnabled()) this.streams.stdout.write(`${line}\n`);
+  }
+
+  /** Makes the exit code of a remote program the exit code of this command. */
+  protected passExitCode(exitCode: number): void {
+    process.exitCode = exitCode;
   }
 
   /** Ends live progress lines, before something else takes over the terminal. */

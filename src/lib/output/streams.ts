@@ -13,6 +13,12 @@ export interface Streams {
   readonly stderrHasColor: boolean;
   /** Columns of the terminal behind standard error, asked anew each time because windows are resized. */
   readonly columns: () => number;
+  /** Size in characters of the terminal behind standard output, 80 by 24 without one. */
+  readonly windowSize: () => { readonly columns: number; readonly rows: number };
+  /** Hands every key to the program, Ctrl-C included, or takes that back; undefined when standard input is not a terminal. */
+  readonly setRawMode: ((isRaw: boolean) => unknown) | undefined;
+  /** Calls the listener whenever that terminal is resized; the returned function ends it. */
+  readonly onResize: (listener: () => void) => () => void;
 }
 
 /**
@@ -31,6 +37,12 @@ export function processStreams(options: { readonly noColor: boolean }): Streams 
     stdoutHasColor: wantsColor(stdout.isTTY, options.noColor),
     stderrHasColor: wantsColor(stderr.isTTY, options.noColor),
     columns: () => stderr.columns || 80,
+    windowSize: () => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 }),
+    setRawMode: stdin.isTTY ? (isRaw) => stdin.setRawMode(isRaw) : undefined,
+    onResize: (listener) => {
+      stdout.on('resize', listener);
+      return () => stdout.off('resize', listener);
+    },
   };
 }
 

@@ -46,7 +46,17 @@ export async function* offers(credentials: Credentials): AsyncGenerator<Offer> {
     else yield { method: await publicKeyMethod(user, file, text), label: file };
   }
   for (const { file, text } of encrypted) {
-    if (askPassphrase === undefined) continue;
+    if (askPassphrase === undefined) {
+      if (identityFile === undefined) continue;
+      throw new Failure(
+        'usage',
+        'passphrase-needed',
+        `${file} needs a passphrase, and there is no terminal to ask for it`,
+        {
+          hint: `Add it to the SSH agent first: ssh-add ${file}`,
+        },
+      );
+    }
     yield { method: await publicKeyMethod(user, file, text, await askPassphrase(file)), label: file };
   }
   yield { method: { type: 'password', username: user, password: '' }, label: 'an empty password' };

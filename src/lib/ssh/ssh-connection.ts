@@ -28,8 +28,6 @@ export interface RemoteProcess {
   /** Settles when the program has ended and its output has arrived; fails as unreachable when the connection is lost first. */
   readonly exited: Promise<RemoteExit>;
   resize(columns: number, rows: number): void;
-  /** Sends a signal by its SSH name (`INT`, `TERM`). */
-  kill(signal: string): void;
   /** Stops listening to the program. */
   close(): void;
 }
@@ -78,6 +76,17 @@ export class SshConnection {
     program.stdin.end();
     const [stdout, stderr, exit] = await Promise.all([text(program.stdout), text(program.stderr), program.exited]);
     return { ...exit, stdout, stderr };
+  }
+
+  /**
+   * Sends a signal to everything that runs over this connection. OpenSSH refuses the protocol's own signals for root, so a
+   * second command finds the first ones: each leads a process group and has the same parent, the server of this connection.
+   */
+  async signalPrograms(signal: 'INT' | 'TERM'): Promise<void> {
+    await this.run(
+      'for stat in /proc/[0-9]*/stat; do read -r pid name state parent rest < "$stat" || continue; ' +
+        `[ "$parent" = "$PPID" ] && [ "$pid" != "$$" ] && kill -${signal} -- "-$pid"; done 2>/dev/null; true`,
+    );
   }
 
   /** Opens a byte stream to a Unix socket on the device. */
@@ -141,9 +150,6 @@ export class SshConnection {
       exited,
       resize: (columns, rows) => {
         channel.setWindow(rows, columns, 0, 0);
-      },
-      kill: (signal) => {
-        channel.signal(signal);
       },
       close: () => {
         channel.close();

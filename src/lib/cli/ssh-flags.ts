@@ -1,0 +1,49 @@
+import { Flags } from '@oclif/core';
+import { askSecret } from '../output/prompts.js';
+import type { Streams } from '../output/streams.js';
+import type { SshOptions } from '../ssh/open-ssh.js';
+
+/** Flags of every command that may log in to a device. */
+export const sshFlags = {
+  user: Flags.string({ default: 'root', summary: 'User to log in as.', helpGroup: 'SSH' }),
+  port: Flags.integer({
+    default: 22222,
+    min: 1,
+    max: 65_535,
+    summary: "Port of the device's SSH server.",
+    helpGroup: 'SSH',
+  }),
+  identity: Flags.string({
+    helpValue: '<file>',
+    summary: 'Private key to log in with, instead of those of the SSH agent and of ~/.ssh.',
+    helpGroup: 'SSH',
+  }),
+  'accept-new-host-key': Flags.boolean({
+    summary: 'Accept and remember the host key the device shows now, as after flashing it anew.',
+    helpGroup: 'SSH',
+  }),
+};
+
+/** The values of `sshFlags` after parsing. */
+export interface SshFlagValues {
+  readonly user: string;
+  readonly port: number;
+  readonly identity?: string | undefined;
+  readonly 'accept-new-host-key': boolean;
+}
+
+/** What the flags say, with passphrases asked for on the terminal if there is one. */
+export function sshOptionsFrom(flags: SshFlagValues, streams: Streams, signal: AbortSignal): SshOptions {
+  const ask = (keyFile: string) =>
+    askSecret(
+      { message: `Passphrase of ${keyFile}`, insteadOfAsking: '--identity with a key that has no passphrase', signal },
+      streams,
+    );
+  return {
+    user: flags.user,
+    port: flags.port,
+    identityFile: flags.identity,
+    acceptNewHostKey: flags['accept-new-host-key'],
+    askPassphrase: streams.stdinIsTerminal && streams.stderrIsTerminal ? ask : undefined,
+  };
+}
