@@ -1,0 +1,127 @@
+import type { JsonObject } from '../platform/json.js';
+import { numberAt, textAt, textMapAt, valueAt } from './engine-answer.js';
+import type { EngineConnection } from './engine-connection.js';
+import { engineJson } from './engine-request.js';
+
+/** One line of the engine's list of containers. */
+export interface ContainerSummary {
+  readonly id: string;
+  /** Without the leading slash of the API. */
+  readonly name: string;
+  readonly imageId: string;
+  /** `created`, `running`, `restarting`, `exited`, … */
+  readonly state: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What is known about one container. */
+export interface ContainerDetails {
+  readonly id: string;
+  readonly name: string;
+  readonly imageId: string;
+  /** Whether its output is a terminal's: one stream, not two. */
+  readonly hasTerminal: boolean;
+  /** `created`, `running`, `restarting`, `exited`, … */
+  readonly state: string;
+  readonly exitCode: number | undefined;
+  readonly restarts: number;
+  /** RFC 3339 with nanoseconds. */
+  readonly startedAt: string;
+}
+
+/** All containers of the engine, running or not. */
+export async function listContainers(engine: EngineConnection, signal?: AbortSignal): Promise<ContainerSummary[]> {
+  const answer = await engineJson(engine, { method: 'GET', path: '/containers/json', query: { all: true }, signal });
+  return (Array.isArray(answer) ? answer : []).map((one: unknown) => {
+    const names: unknown = valueAt(one, 'Names');
+    const name = Array.isArray(names) && typeof names[0] === 'string' ? names[0] : '';
+    return {
+      id: textAt(one, 'Id'),
+      name: name.replace(/^\//, ''),
+      imageId: textAt(one, 'ImageID'),
+      state: textAt(one, 'State'),
+      labels: textMapAt(one, 'Labels'),
+    };
+  });
+}
+
+/** One container by ID or name; fails as not found. */
+export async function inspectContainer(
+  engine: EngineConnection,
+  container: string,
+  signal?: AbortSignal,
+): Promise<ContainerDetails> {
+  const answer = await engineJson(engine, { method: 'GET', path: `/containers/${container}/json`, signal });
+  return {
+    id: textAt(answer, 'Id'),
+    name: textAt(answer, 'Name').replace(/^\//, ''),
+    imageId: textAt(answer, 'Image'),
+    hasTerminal: valueAt(answer, 'Config', 'Tty') === true,
+    state: textAt(answer, 'State', 'Status'),
+    exitCode: numberAt(answer, 'State', 'ExitCode'),
+    restarts: numberAt(answer, 'RestartCount') ?? 0,
+    startedAt: textAt(answer, 'State', 'StartedAt'),
+  };
+}
+
+/**
+ * Creates a container and returns its ID; nothing runs yet.
+ *
+ * @param spec the body of the API's `POST /containers/create`
+ */
+export async function createContainer(
+  engine: EngineConnection,
+  name: string,
+  spec: JsonObject,
+  signal?: AbortSignal,
+): Promise<string> {
+  const request = {
+    method: 'POST',
+    path: '/containers/create',
+    query: { name },
+    body: { json: spec },
+    signal,
+  } as const;
+  return textAt(await engineJson(engine, request), 'Id');
+}
+
+/** Starts a container; one that runs already stays as it is. */
+export async function startContainer(engine: EngineConnection, container: string, signal?: AbortSignal): Promise<void> {
+  await engineJson(engine, { method: 'POST', path: `/containers/${container}/start`, signal, timeoutMs: 120_000 });
+}
+
+/** Asks a container to stop and waits, with the container's own grace period before it is killed. */
+export async function stopContainer(engine: EngineConnection, container: string, signal?: AbortSignal): Promise<void> {
+  await engineJson(engine, { method: 'POST', path: `/containers/${container}/stop`, signal, timeoutMs: Infinity });
+}
+
+/** Gives a container another name. */
+export async function renameContainer(
+  engine: EngineConnection,
+  container: string,
+  name: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  await engineJson(engine, { method: 'POST', path: `/containers/${container}/rename`, query: { name }, signal });
+}
+
+/** Removes a container, running or not, with its anonymous volumes; named volumes stay. */
+export async function removeContainer(
+  engine: EngineConnection,
+  container: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const query = { force: true, v: true };
+  await engineJson(engine, { method: 'DELETE', path: `/containers/${container}`, query, signal, timeoutMs: 120_000 });
+}
+
+/** Makes sure that a named volume exists; one that exists keeps its contents and labels. */
+export async function ensureVolume(
+  engine: EngineConnection,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const body = { json: { Name: name, Labels: labels } };
+  await engineJson(engine, { method: 'POST', path: '/volumes/create', body, signal });
+}

@@ -1,0 +1,181 @@
+import http from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { pipeline } from 'node:stream';
+import type { Readable } from 'node:stream';
+import { Failure, type FailureKind, interrupted } from '../failure/failure.js';
+import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
+import { isRecord, type Json } from '../platform/json.js';
+import type { EngineConnection } from './engine-connection.js';
+
+/** One request to an engine's HTTP API. */
+export interface EngineRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE' | 'HEAD';
+  /** Without a version prefix, so that old and new engines both understand it: `/containers/json`. */
+  readonly path: string;
+  /** `undefined` leaves a parameter out; anything that is not text, a number or a boolean is sent as JSON. */
+  readonly query?: Readonly<Record<string, Json | undefined>>;
+  /** A JSON body, or a tar stream. */
+  readonly body?: { readonly json: Json } | TarBody;
+  readonly signal?: AbortSignal | undefined;
+  /** How long the engine may take before it begins to answer; half a minute by default. `Infinity` for builds and streams. */
+  readonly timeoutMs?: number;
+}
+
+/** A tar stream to send, and who hears how many bytes of it have gone. */
+export interface TarBody {
+  readonly tar: Readable;
+  readonly onSent?: (bytes: number) => void;
+}
+
+/**
+ * The body of the engine's answer, chunk by chunk, on a connection of its own; ending the iteration closes it, which
+ * is how an engine is told to stop a build or a log. An error status fails with the engine's own message.
+ */
+export async function* engineStream(engine: EngineConnection, request: EngineRequest): AsyncGenerator<Buffer> {
+  const { signal } = request;
+  if (signal?.aborted) throw interrupted();
+  const outgoing = http.request({
+    method: request.method,
+    path: pathWithQuery(request),
+    headers: {
+      'content-type': request.body !== undefined && 'tar' in request.body ? 'application/x-tar' : 'application/json',
+    },
+    createConnection: (_options, onConnected) => {
+      engine.connect().then(
+        (stream) => {
+          onConnected(null, stream);
+        },
+        (error: unknown) => {
+          // Node hands this error to the request as it is; the socket argument of its type is never looked at.
+          outgoing.destroy(error instanceof Error ? error : new Error(String(error)));
+        },
+      );
+      return null;
+    },
+  });
+  const onAbort = () => outgoing.destroy(interrupted());
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    const response = await answerOf(outgoing, request);
+    const status = response.statusCode ?? 0;
+    const body: AsyncIterable<Buffer> = response;
+    if (status >= 400) throw refusal(status, await text(body));
+    yield* body;
+  } catch (error) {
+    if (signal?.aborted) throw interrupted();
+    throw explained(engine, error);
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    outgoing.destroy();
+  }
+}
+
+/** The whole answer as parsed JSON; undefined when it is empty, as after starting a container. */
+export async function engineJson(engine: EngineConnection, request: EngineRequest): Promise<unknown> {
+  const answer = await text(engineStream(engine, request));
+  if (answer.trim() === '') return undefined;
+  try {
+    return JSON.parse(answer);
+  } catch (error) {
+    throw notAnEngine(engine, error);
+  }
+}
+
+/** The failure for something that listens where an engine should, but is none. */
+export function notAnEngine(engine: EngineConnection, cause?: unknown): Failure {
+  return new Failure(
+    'unreachable',
+    'not-an-engine',
+    `what answers at ${engine.description} is not a container engine`,
+    {
+      hint: 'Check the address and the port',
+      cause,
+    },
+  );
+}
+
+function answerOf(outgoing: http.ClientRequest, { body, timeoutMs = 30_000 }: EngineRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const timer =
+      timeoutMs === Infinity
+        ? undefined
+        : setTimeout(() => {
+            outgoing.destroy(
+              new Failure('unreachable', 'engine-timeout', `the engine did not answer within ${timeoutMs / 1000} s`),
+            );
+          }, timeoutMs);
+    outgoing.on('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    outgoing.on('response', (response) => {
+      clearTimeout(timer);
+      resolve(response);
+    });
+    if (body === undefined) outgoing.end();
+    else if ('json' in body) outgoing.end(JSON.stringify(body.json));
+    else sendTar(body, outgoing, reject);
+  });
+}
+
+const stallMs = 60_000;
+
+/** A peer that lost power takes no more bytes, and TCP alone would need a quarter of an hour to say so. */
+function sendTar({ tar, onSent }: TarBody, outgoing: http.ClientRequest, onError: (error: Error) => void): void {
+  let sent = 0;
+  const stalled = setTimeout(() => {
+    const message = `the engine has taken nothing of the build context for ${stallMs / 1000} s`;
+    outgoing.destroy(new Failure('unreachable', 'engine-timeout', message));
+  }, stallMs);
+  tar.on('data', (chunk: Buffer) => {
+    stalled.refresh();
+    sent += chunk.length;
+    onSent?.(sent);
+  });
+  pipeline(tar, outgoing, (error) => {
+    clearTimeout(stalled);
+    if (error) onError(error);
+  });
+}
+
+function pathWithQuery({ path, query = {} }: EngineRequest): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined) continue;
+    parameters.set(name, typeof value === 'object' ? JSON.stringify(value) : String(value));
+  }
+  return parameters.size === 0 ? path : `${path}?${parameters.toString()}`;
+}
+
+async function text(chunks: AsyncIterable<Buffer>): Promise<string> {
+  const all: Buffer[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return Buffer.concat(all).toString('utf8');
+}
+
+const kindOfStatus: Readonly<Record<number, FailureKind>> = {
+  401: 'permission',
+  403: 'permission',
+  404: 'not-found',
+  409: 'refused',
+};
+
+function refusal(status: number, body: string): Failure {
+  return new Failure(kindOfStatus[status] ?? 'failed', `engine-${status}`, `the engine says: ${messageIn(body)}`);
+}
+
+function messageIn(body: string): string {
+  try {
+    const answer: unknown = JSON.parse(body);
+    if (isRecord(answer) && typeof answer.message === 'string') return answer.message;
+  } catch {
+    // Not an engine's usual answer: shown as it came.
+  }
+  return body.trim().slice(0, 500) || 'nothing more';
+}
+
+function explained(engine: EngineConnection, error: unknown): unknown {
+  if (error instanceof Failure) return error;
+  if (systemErrorCode(error)?.startsWith('HPE_')) return notAnEngine(engine, error);
+  return whileDoing(`talking to the engine at ${engine.description}`, error);
+}
