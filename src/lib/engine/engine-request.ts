@@ -1,7 +1,7 @@
 import http from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { Failure, type FailureKind, interrupted } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { isRecord, type Json } from '../platform/json.js';
@@ -34,24 +34,13 @@ export interface TarBody {
 export async function* engineStream(engine: EngineConnection, request: EngineRequest): AsyncGenerator<Buffer> {
   const { signal } = request;
   if (signal?.aborted) throw interrupted();
+  const stream = await connected(engine, signal);
+  const isTar = request.body !== undefined && 'tar' in request.body;
   const outgoing = http.request({
     method: request.method,
     path: pathWithQuery(request),
-    headers: {
-      'content-type': request.body !== undefined && 'tar' in request.body ? 'application/x-tar' : 'application/json',
-    },
-    createConnection: (_options, onConnected) => {
-      engine.connect().then(
-        (stream) => {
-          onConnected(null, stream);
-        },
-        (error: unknown) => {
-          // Node hands this error to the request as it is; the socket argument of its type is never looked at.
-          outgoing.destroy(error instanceof Error ? error : new Error(String(error)));
-        },
-      );
-      return null;
-    },
+    headers: { 'content-type': isTar ? 'application/x-tar' : 'application/json' },
+    createConnection: () => stream,
   });
   const onAbort = () => outgoing.destroy(interrupted());
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -92,6 +81,25 @@ export function notAnEngine(engine: EngineConnection, cause?: unknown): Failure 
       cause,
     },
   );
+}
+
+/** Opens the stream without making Ctrl-C wait for it. */
+async function connected(engine: EngineConnection, signal: AbortSignal | undefined): Promise<Duplex> {
+  const connecting = engine.connect();
+  if (signal === undefined) return connecting;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      reject(interrupted());
+      connecting.then(
+        (late) => late.destroy(),
+        () => undefined,
+      );
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    connecting.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', onAbort);
+    });
+  });
 }
 
 function answerOf(outgoing: http.ClientRequest, { body, timeoutMs = 30_000 }: EngineRequest): Promise<IncomingMessage> {
