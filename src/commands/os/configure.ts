@@ -1,0 +1,60 @@
+import { Args, Flags } from '@oclif/core';
+import { type ConfiguredImage, configureImage } from '../../lib/boot-config/configure-image.js';
+import { BaseCommand } from '../../lib/cli/base-command.js';
+import { bootConfigurationFlags, readBootConfigurationRequest } from '../../lib/cli/boot-configuration-flags.js';
+import { bootConfigurationLines, osText } from '../../lib/cli/boot-configuration-text.js';
+
+/** What `davit os configure --json` prints. */
+export interface ConfigureResult extends ConfiguredImage {
+  readonly version: 1;
+}
+
+export default class OsConfigure extends BaseCommand {
+  static override summary = 'Put configuration and networks into an OS image.';
+
+  static override description =
+    'Writes a configured copy beside the image, or the image itself with --in-place; either way it appears whole or not ' +
+    'at all. Needs no root, no mount and no login. What is not asked for stays as it is, and the same image and flags give the same bytes.';
+
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> device.img --dev --hostname kiosk',
+    '<%= config.bin %> <%= command.id %> device.img --ssh-key ~/.ssh/id_ed25519.pub --wifi-ssid Office --wifi-key-file office.key',
+    '<%= config.bin %> <%= command.id %> device.img --config fleet.json --network ethernet.nmconnection --output unit-7.img',
+    '<%= config.bin %> <%= command.id %> device.img --dev --dry-run',
+  ];
+
+  static override args = { image: Args.string({ required: true, description: 'image file to configure' }) };
+
+  static override flags = {
+    ...bootConfigurationFlags,
+    output: Flags.string({
+      char: 'o',
+      summary: 'Where to write the configured image. Default: <name>.configured.img beside the image.',
+      helpValue: '<file>',
+      exclusive: ['in-place'],
+    }),
+    'in-place': Flags.boolean({ summary: 'Replace the image by the configured one.' }),
+    force: Flags.boolean({ summary: 'Replace an output file that exists.' }),
+    'dry-run': Flags.boolean({ summary: 'Show what would change and write nothing.' }),
+  };
+
+  async run(): Promise<ConfigureResult> {
+    const { args, flags } = await this.parse(OsConfigure);
+    const request = await readBootConfigurationRequest(flags, { streams: this.streams, signal: this.signal });
+    const result = await configureImage({
+      image: args.image,
+      target: flags['in-place']
+        ? { kind: 'in-place' }
+        : { kind: 'new-file', path: flags.output, mayOverwrite: flags.force },
+      request,
+      isDryRun: flags['dry-run'],
+      signal: this.signal,
+      progress: this.progress,
+    });
+    for (const text of result.warnings) this.progress({ type: 'notice', level: 'warning', text });
+    for (const line of bootConfigurationLines(result)) this.print(line);
+    if (result.isWritten) this.print(`Wrote ${result.output}: ${osText(result)}`);
+    else this.print(flags['dry-run'] ? `Would write ${result.output}: ${osText(result)}` : 'Nothing to change.');
+    return { version: 1, ...result };
+  }
+}

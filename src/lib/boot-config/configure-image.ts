@@ -1,0 +1,180 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, chown, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { Failure } from '../failure/failure.js';
+import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
+import { type BlockFile, openBlockFile } from '../image/block-file.js';
+import { refuseCompressed } from '../image/compressed-image.js';
+import { copyImage, type CopyOptions } from '../image/copy-image.js';
+import { applyChanges, type ChangedRanges } from '../image/overlay.js';
+import { readPartitionTable } from '../image/partition-table.js';
+import {
+  type BootConfigurationPlan,
+  type BootConfigurationRequest,
+  type BootConfigurationSummary,
+  planBootConfiguration,
+} from './boot-configuration-plan.js';
+
+/** Where the configured image goes. */
+export type ConfigureTarget =
+  | { readonly kind: 'in-place' }
+  | {
+      readonly kind: 'new-file';
+      /** Without one: beside the image, as `name.configured.img`. */
+      readonly path: string | undefined;
+      readonly mayOverwrite: boolean;
+    };
+
+/** What to configure and how. */
+export interface ConfigureImageOptions extends Pick<CopyOptions, 'signal' | 'progress'> {
+  readonly image: string;
+  readonly target: ConfigureTarget;
+  readonly request: BootConfigurationRequest;
+  /** Plan only. */
+  readonly isDryRun: boolean;
+}
+
+/** What was configured, or would be. */
+export interface ConfiguredImage extends BootConfigurationSummary {
+  readonly image: string;
+  /** The configured image. */
+  readonly output: string;
+  /** False for a dry run, and for a change in place that had nothing to change. */
+  readonly isWritten: boolean;
+}
+
+/**
+ * Configures an image file: plans the change, copies the image beside its destination, changes the copy, flushes it and only then
+ * gives it its name. Whatever goes wrong before leaves both the image and an older output as they were.
+ */
+export async function configureImage(options: ConfigureImageOptions): Promise<ConfiguredImage> {
+  const { image, target, isDryRun } = options;
+  const output = await chooseOutput(image, target);
+  const { changes, summary } = await planFor(image, options.request);
+  const isWritten = !isDryRun && !(target.kind === 'in-place' && changes.length === 0);
+  if (isWritten) await writeOutput(image, output, changes, options);
+  return { image, output, isWritten, ...summary };
+}
+
+/** The name of the configured image beside an image. */
+export function configuredName(image: string): string {
+  const { dir, name, ext } = path.parse(image);
+  return path.join(dir, `${name}.configured${ext}`);
+}
+
+async function planFor(image: string, request: BootConfigurationRequest): Promise<BootConfigurationPlan> {
+  const file = await openBlockFile(image);
+  try {
+    refuseDrive(file);
+    await refuseCompressed(file, image);
+    const table = await readPartitionTable(file);
+    if (table.end > file.size) {
+      throw new Failure(
+        'failed',
+        'image-truncated',
+        `it is truncated: it has ${file.size} bytes, but its partitions take ${table.end}`,
+        { hint: 'Get the image again' },
+      );
+    }
+    return await planBootConfiguration(file, request, { table });
+  } catch (error) {
+    throw whileDoing(`configuring ${image}`, error);
+  } finally {
+    await file.close();
+  }
+}
+
+function refuseDrive(file: BlockFile): void {
+  if (!file.isDrive) return;
+  throw new Failure('refused', 'drive-not-supported', 'it is a drive, and only image files can be configured', {
+    hint: 'Configure the image file, then write it with: davit flash',
+  });
+}
+
+async function chooseOutput(image: string, target: ConfigureTarget): Promise<string> {
+  const resolved = await resolveImage(image);
+  // A link stays a link: the file that it names is replaced.
+  if (target.kind === 'in-place') return resolved;
+  const output = target.path ?? configuredName(image);
+  const existing = await statIfThere(output);
+  if (existing === undefined) return output;
+  const own = await stat(resolved);
+  if (existing.dev === own.dev && existing.ino === own.ino) {
+    throw new Failure('usage', 'output-is-image', `${output} is the image itself`, {
+      hint: 'Use --in-place to change the image, or give another --output',
+    });
+  }
+  if (!existing.isFile()) {
+    throw new Failure('refused', 'output-not-a-file', `${output} exists and is not a file`, {
+      hint: 'Give the path of a file with --output',
+    });
+  }
+  if (!target.mayOverwrite) {
+    throw new Failure('refused', 'output-exists', `${output} exists already`, {
+      hint: 'Use --force to replace it, or give another --output',
+    });
+  }
+  return output;
+}
+
+async function resolveImage(image: string): Promise<string> {
+  try {
+    return await realpath(image);
+  } catch (error) {
+    throw whileDoing(`opening ${image}`, error);
+  }
+}
+
+async function statIfThere(file: string) {
+  try {
+    return await stat(file);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw whileDoing(`looking at ${file}`, error);
+  }
+}
+
+async function writeOutput(
+  image: string,
+  output: string,
+  changes: ChangedRanges,
+  options: ConfigureImageOptions,
+): Promise<void> {
+  const { dir, base } = path.parse(output);
+  const draft = path.join(dir, `.${base}.${randomBytes(4).toString('hex')}.partial`);
+  try {
+    await copyImage(image, draft, { signal: options.signal, progress: options.progress, name: output });
+    const file = await openBlockFile(draft, { writable: true });
+    try {
+      await applyChanges(file, changes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await keepModeAndOwner(image, draft, options.target);
+    options.signal.throwIfAborted();
+    await rename(draft, output);
+    await syncFolder(dir);
+  } catch (error) {
+    throw whileDoing(`writing ${output}`, error);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+async function keepModeAndOwner(image: string, draft: string, target: ConfigureTarget): Promise<void> {
+  const [original, copy] = await Promise.all([stat(image), stat(draft)]);
+  const isOwnedAlike = original.uid === copy.uid && original.gid === copy.gid;
+  if (target.kind === 'in-place' && !isOwnedAlike) await chown(draft, original.uid, original.gid);
+  await chmod(draft, original.mode & 0o7777);
+}
+
+/** Makes the new name durable; Windows cannot open folders, and some network file systems cannot flush them. */
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder === '' ? '.' : folder);
+    await handle.sync().finally(() => handle.close());
+  } catch (error) {
+    if (!['EPERM', 'EACCES', 'EINVAL', 'EISDIR', 'ENOTSUP'].includes(systemErrorCode(error) ?? '')) throw error;
+  }
+}

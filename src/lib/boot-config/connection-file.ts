@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Failure } from '../failure/failure.js';
+import { whileDoing } from '../failure/while-doing.js';
+import { type Keyfile, parseKeyfile, unescapeKeyfileValue } from './keyfile.js';
+import { isWifiKey } from './wifi-connection.js';
+
+/** A NetworkManager connection that is to lie in the boot partition's `system-connections`. */
+export interface ConnectionFile {
+  readonly name: string;
+  readonly content: string;
+}
+
+/** The long names of sections and their short ones; NetworkManager takes either. */
+const aliases: Readonly<Record<string, string>> = {
+  '802-3-ethernet': 'ethernet',
+  '802-11-wireless': 'wifi',
+  '802-11-wireless-security': 'wifi-security',
+};
+
+/** Reads a connection file of the user's and checks that NetworkManager will take it. Line ends become those of Unix. */
+export async function readConnectionFile(file: string): Promise<ConnectionFile> {
+  const name = path.basename(file);
+  requireReadName(name);
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    throw whileDoing(`reading the connection file ${file}`, error);
+  }
+  const content = decode(bytes, file).replaceAll('\r\n', '\n');
+  checkConnection(parseKeyfile(content, file), file);
+  return { name, content };
+}
+
+/** Whether NetworkManager passes over a file of this name without a word (`nms_keyfile_utils_check_file_permissions` and its filters). */
+export function isNameIgnored(name: string): boolean {
+  return name.startsWith('.') || /(~|\.swpx?|\.pem|\.der|\.[A-Za-z0-9]{6})$/.test(name);
+}
+
+/** A key's value, still escaped, in a section that may be spelled long or short. */
+export function connectionValue(keyfile: Keyfile, section: string, key: string): string | undefined {
+  for (const [name, keys] of keyfile) {
+    const value = keys.get(key);
+    if ((aliases[name] ?? name) === section && value !== undefined) return value;
+  }
+  return undefined;
+}
+
+function requireReadName(name: string): void {
+  if (!isNameIgnored(name)) return;
+  const stem = name.replace(/^\.+/, '').replace(/(~|\.[^.]*)$/, '') || 'connection';
+  throw new Failure('refused', 'ignored-file-name', `NetworkManager silently ignores a file named ${name}`, {
+    hint: `Rename it, for example to ${stem}.nmconnection`,
+  });
+}
+
+function decode(bytes: Buffer, file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new Failure('usage', 'bad-keyfile', `${file} is not UTF-8 text`, {
+      hint: 'Give a NetworkManager key file',
+      cause: error,
+    });
+  }
+}
+
+function checkConnection(keyfile: Keyfile, file: string): void {
+  const bad = (why: string, hint: string) => new Failure('usage', 'bad-keyfile', `${file} ${why}`, { hint });
+  if (!keyfile.has('connection')) {
+    throw bad('has no [connection] section', 'NetworkManager needs [connection] with id= and type=');
+  }
+  if (connectionValue(keyfile, 'connection', 'type') === undefined) {
+    throw bad('has no type in [connection]', 'Add, for example, type=wifi or type=ethernet');
+  }
+  const psk = connectionValue(keyfile, 'wifi-security', 'psk');
+  const isPersonal = connectionValue(keyfile, 'wifi-security', 'key-mgmt') === 'wpa-psk';
+  if (isPersonal && psk !== undefined && !isWifiKey(unescapeKeyfileValue(psk))) {
+    throw bad(
+      'has a psk that NetworkManager refuses',
+      'A psk has 8 to 63 printable ASCII characters or 64 hexadecimal digits',
+    );
+  }
+}

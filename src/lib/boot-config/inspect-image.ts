@@ -1,0 +1,154 @@
+import { Failure } from '../failure/failure.js';
+import { type BlockReader, openBlockFile, sliceOf } from '../image/block-file.js';
+import { whileDoing } from '../failure/while-doing.js';
+import { refuseCompressed } from '../image/compressed-image.js';
+import { type Partition, type PartitionTable, readPartitionTable } from '../image/partition-table.js';
+import { identifyVolume, type Volume } from '../image/volume.js';
+import type { JsonObject } from '../platform/json.js';
+import { type BootPartition, findBootPartition, type FoundBy } from './boot-partition.js';
+import { checkConfig } from './config-check.js';
+import { connectionValue, isNameIgnored } from './connection-file.js';
+import { parseJsonObject } from './json-text.js';
+import { parseKeyfile } from './keyfile.js';
+import { type OsFacts, readOsFacts } from './os-facts.js';
+import { connectionWithoutSecrets, withoutSecrets } from './secrets.js';
+import { readSsidValue } from './wifi-connection.js';
+
+/** One partition and what it holds; `start` and `size` are bytes. */
+export interface InspectedPartition extends Partition {
+  readonly fileSystem: Volume['fileSystem'] | null;
+  readonly label: string | null;
+}
+
+/** One file of `system-connections`. */
+export interface InspectedConnection {
+  readonly file: string;
+  /** Whether NetworkManager passes over it because of its name, as it does with `*.ignore`. */
+  readonly isIgnored: boolean;
+  readonly type: string | null;
+  readonly ssid: string | null;
+  /** Sections and keys with secrets hidden; null when the file is not a key file. */
+  readonly settings: Readonly<Record<string, Readonly<Record<string, string>>>> | null;
+}
+
+/** The boot partition of an image and what is configured in it. */
+export interface InspectedBoot {
+  readonly partition: number;
+  readonly foundBy: FoundBy;
+  readonly label: string;
+  /** Bytes that are free for more files. */
+  readonly free: number;
+  /** config.json with secrets hidden; null when there is none or it cannot be read. */
+  readonly config: JsonObject | null;
+  readonly connections: readonly InspectedConnection[];
+}
+
+/** All that can be read from an image file or a drive without changing it. */
+export interface InspectedImage {
+  readonly path: string;
+  readonly size: number;
+  readonly isDrive: boolean;
+  readonly table: Pick<PartitionTable, 'kind' | 'sectorSize'>;
+  readonly partitions: readonly InspectedPartition[];
+  /** Null when the image has no boot partition; `warnings` says why. */
+  readonly boot: InspectedBoot | null;
+  readonly os: OsFacts | null;
+  readonly warnings: readonly string[];
+}
+
+/** Looks into an image file or a drive; what is damaged or missing becomes a warning, but something that is no disk is a failure. */
+export async function inspectImage(path: string): Promise<InspectedImage> {
+  const file = await openBlockFile(path);
+  try {
+    await refuseCompressed(file, path);
+    const inspection = await inspect(file);
+    return { path, size: file.size, isDrive: file.isDrive, ...inspection };
+  } catch (error) {
+    throw whileDoing(`inspecting ${path}`, error);
+  } finally {
+    await file.close();
+  }
+}
+
+async function inspect(reader: BlockReader): Promise<Omit<InspectedImage, 'path' | 'size' | 'isDrive'>> {
+  const table = await readPartitionTable(reader);
+  const warnings: string[] = table.damage === undefined ? [] : [table.damage];
+  if (table.end > reader.size) {
+    warnings.push(`the image is truncated: it has ${reader.size} bytes, but its partitions take ${table.end}`);
+  }
+  const orWarn = async <T>(work: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work;
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code === 'not-an-image') throw error;
+      warnings.push(error.message);
+      return undefined;
+    }
+  };
+  const partitions: InspectedPartition[] = [];
+  for (const partition of table.partitions) {
+    const isThere = partition.start + partition.size <= reader.size;
+    const volume = isThere ? await orWarn(identifyVolume(sliceOf(reader, partition.start, partition.size))) : undefined;
+    partitions.push({ ...partition, fileSystem: volume?.fileSystem ?? null, label: volume?.label ?? null });
+  }
+  const found = await orWarn(findBootPartition(reader, table));
+  const os = found && (await readOsFacts(reader, table, found));
+  const boot = found && (await inspectBoot(found, warnings, orWarn));
+  return {
+    table: { kind: table.kind, sectorSize: table.sectorSize },
+    partitions,
+    boot: boot ?? null,
+    os: os ?? null,
+    warnings: [...warnings, ...(os?.warnings ?? [])],
+  };
+}
+
+async function inspectBoot(
+  boot: BootPartition,
+  warnings: string[],
+  orWarn: <T>(work: Promise<T>) => Promise<T | undefined>,
+): Promise<InspectedBoot> {
+  const config = await orWarn(readConfig(boot));
+  for (const { key, mustBe } of checkConfig(config ?? {})) warnings.push(`${key} in config.json should be ${mustBe}`);
+  return {
+    partition: boot.number,
+    foundBy: boot.foundBy,
+    label: boot.label,
+    free: boot.files.freeBytes,
+    config: config === undefined || config === null ? null : withoutSecrets(config),
+    connections: (await orWarn(readConnections(boot))) ?? [],
+  };
+}
+
+async function readConfig(boot: BootPartition): Promise<JsonObject | null> {
+  const bytes = await boot.files.read('config.json');
+  return bytes === undefined ? null : parseJsonObject(bytes, 'config.json', 'Repair it, for example with mtools');
+}
+
+async function readConnections(boot: BootPartition): Promise<InspectedConnection[]> {
+  const connections: InspectedConnection[] = [];
+  for (const { name, isFolder } of (await boot.files.list('system-connections')) ?? []) {
+    if (isFolder) continue;
+    const content = await boot.files.read(`system-connections/${name}`);
+    if (content !== undefined) connections.push(describeConnection(name, String(content)));
+  }
+  return connections.sort((a, b) => (a.file < b.file ? -1 : 1));
+}
+
+function describeConnection(file: string, text: string): InspectedConnection {
+  const isIgnored = isNameIgnored(file);
+  try {
+    const keyfile = parseKeyfile(text, file);
+    const ssid = connectionValue(keyfile, 'wifi', 'ssid');
+    return {
+      file,
+      isIgnored,
+      type: connectionValue(keyfile, 'connection', 'type') ?? null,
+      ssid: ssid === undefined ? null : readSsidValue(ssid),
+      settings: connectionWithoutSecrets(keyfile),
+    };
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return { file, isIgnored, type: null, ssid: null, settings: null };
+  }
+}

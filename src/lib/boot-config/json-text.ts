@@ -1,0 +1,141 @@
+import { Failure } from '../failure/failure.js';
+import { isJsonObject, type JsonObject } from '../platform/json.js';
+
+/** Where a JSON text is wrong; lines and columns count from 1. */
+export interface JsonProblem {
+  readonly line: number;
+  readonly column: number;
+  readonly problem: string;
+}
+
+/**
+ * Parses a JSON object. The failure names line and column, and never quotes the text, which may hold secrets.
+ *
+ * @param what the file, as the user knows it
+ * @param hint what to do when it is not valid
+ */
+export function parseJsonObject(bytes: Uint8Array, what: string, hint: string): JsonObject {
+  const text = decode(bytes);
+  if (text === undefined) throw new Failure('failed', 'invalid-json', `${what} is not UTF-8 text`, { hint });
+  const problem = findJsonProblem(text);
+  if (problem !== undefined) {
+    const { line, column } = problem;
+    const message = `${what} is not valid JSON: ${problem.problem} at line ${line}, column ${column}`;
+    throw new Failure('failed', 'invalid-json', message, { hint });
+  }
+  const value: unknown = JSON.parse(text);
+  if (isJsonObject(value)) return value;
+  throw new Failure('failed', 'invalid-json', `${what} holds no JSON object`, { hint });
+}
+
+/** The first place where a text is not JSON (RFC 8259), or undefined when it is. */
+export function findJsonProblem(text: string): JsonProblem | undefined {
+  const scanner = new JsonScanner(text);
+  const found = scanner.scan();
+  if (found === undefined) return undefined;
+  const before = text.slice(0, found.offset).split('\n');
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1, problem: found.problem };
+}
+
+/** Editors on Windows put a byte-order mark in front; it is taken off. */
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Found {
+  readonly offset: number;
+  readonly problem: string;
+}
+
+const deepest = 500;
+const numberPattern = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+// eslint-disable-next-line no-control-regex -- control characters are what must not stand in a string
+const stringPattern = /"(?:[^"\\\u0000-\u001F]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*/y;
+const wordPattern = /true|false|null/y;
+const spacePattern = /[ \t\r\n]*/y;
+
+/** Reads a text by the grammar of JSON and stops at the first thing that does not belong; V8 does not tell the place reliably. */
+class JsonScanner {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  scan(): Found | undefined {
+    const problem = this.#value(0);
+    if (problem !== undefined) return problem;
+    return this.#peek() === '' ? undefined : this.#problem('text after the end');
+  }
+
+  #value(depth: number): Found | undefined {
+    if (depth > deepest) return this.#problem('nested too deeply');
+    const next = this.#peek();
+    if (next === '{') return this.#sequence('}', () => this.#member(depth));
+    if (next === '[') return this.#sequence(']', () => this.#value(depth + 1));
+    if (next === '"') return this.#string();
+    if (this.#take(numberPattern) || this.#take(wordPattern)) return undefined;
+    return this.#problem(next === '' ? 'the text ends too early' : 'a value is missing');
+  }
+
+  #member(depth: number): Found | undefined {
+    if (this.#peek() !== '"') return this.#problem('a key in double quotes is missing');
+    const problem = this.#string();
+    if (problem !== undefined) return problem;
+    if (this.#peek() !== ':') return this.#problem('a colon is missing');
+    this.#at += 1;
+    return this.#value(depth + 1);
+  }
+
+  #sequence(end: '}' | ']', part: () => Found | undefined): Found | undefined {
+    this.#at += 1;
+    if (this.#peek() === end) {
+      this.#at += 1;
+      return undefined;
+    }
+    for (;;) {
+      const problem = part();
+      if (problem !== undefined) return problem;
+      const next = this.#peek();
+      if (next !== ',' && next !== end) return this.#problem(`a comma or ${end} is missing`);
+      this.#at += 1;
+      if (next === end) return undefined;
+    }
+  }
+
+  #string(): Found | undefined {
+    this.#take(stringPattern);
+    const next = this.#text[this.#at];
+    if (next === '"') {
+      this.#at += 1;
+      return undefined;
+    }
+    if (next === undefined) return this.#problem('a string does not end');
+    return this.#problem(
+      next === '\\' ? 'a wrong escape in a string' : 'a line break or control character in a string',
+    );
+  }
+
+  /** The next character that is not white space, or an empty string at the end. */
+  #peek(): string {
+    this.#take(spacePattern);
+    return this.#text[this.#at] ?? '';
+  }
+
+  #take(pattern: RegExp): boolean {
+    pattern.lastIndex = this.#at;
+    const match = pattern.exec(this.#text);
+    if (match === null) return false;
+    this.#at += match[0].length;
+    return true;
+  }
+
+  #problem(problem: string): Found {
+    return { offset: this.#at, problem };
+  }
+}

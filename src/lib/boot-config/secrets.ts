@@ -1,0 +1,42 @@
+import { isJsonObject, type Json, type JsonObject } from '../platform/json.js';
+import type { Keyfile } from './keyfile.js';
+
+/** What is shown in place of a secret. */
+export const hidden = '(hidden)';
+
+const secretConfigKey = /(api_?keys?|wifikey|psk|pass(word|phrase|wd)?|secrets?|token)$/i;
+// The section [wireguard] keeps its key in private-key; in [802-1x] that is a path, or the key itself as data.
+const secretConnectionKey = /psk|pass(word|phrase|wd)|wep-key|^pin$|secret|preshared-key|cak$/i;
+
+/** A copy of a configuration in which no secret can be read: API keys, Wi-Fi keys, passwords, and the files of OS 1.x. */
+export function withoutSecrets(config: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, withoutSecret(key, value)]));
+}
+
+/** One value of a configuration, hidden if its key (which may be a dotted path) names a secret. */
+export function withoutSecret(path: string, value: Json): Json {
+  const keys = path.split('.');
+  if (keys.some((key) => secretConfigKey.test(key)) || keys[0] === 'files') return hideLeaves(value);
+  if (Array.isArray(value)) return value.map((item: Json) => withoutSecret(path, item));
+  return isJsonObject(value) ? withoutSecrets(value) : value;
+}
+
+/** The sections of a connection with the secret values hidden and the others as they are written. */
+export function connectionWithoutSecrets(keyfile: Keyfile): Record<string, Record<string, string>> {
+  const settings = [...keyfile].map(([section, keys]) => {
+    const shown = [...keys].map(([key, value]) => [key, isSecret(section, key, value) ? hidden : value] as const);
+    return [section, Object.fromEntries(shown)] as const;
+  });
+  return Object.fromEntries(settings);
+}
+
+function isSecret(section: string, key: string, value: string): boolean {
+  if (key.endsWith('-flags')) return false;
+  if (/secret/i.test(section) || secretConnectionKey.test(key)) return true;
+  return key.includes('private-key') && !/^(\/|file:)/.test(value);
+}
+
+function hideLeaves(value: Json): Json {
+  if (!isJsonObject(value)) return value === null ? null : hidden;
+  return Object.fromEntries(Object.keys(value).map((key) => [key, hidden]));
+}

@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+import { Failure } from '../failure/failure.js';
+import { whileDoing } from '../failure/while-doing.js';
+
+const hint = 'Give a public key file such as ~/.ssh/id_ed25519.pub, or its one line in quotes';
+
+/** How many length-prefixed parts a key of each type has after its type (RFC 4253 6.6, RFC 5656, OpenSSH PROTOCOL.u2f). */
+const partsByType: Readonly<Record<string, number>> = {
+  'ssh-ed25519': 1,
+  'ssh-rsa': 2,
+  'ecdsa-sha2-nistp256': 2,
+  'ecdsa-sha2-nistp384': 2,
+  'ecdsa-sha2-nistp521': 2,
+  'sk-ssh-ed25519@openssh.com': 2,
+  'sk-ecdsa-sha2-nistp256@openssh.com': 3,
+};
+
+/**
+ * The type and base64 body of a line as authorized_keys holds it (options, type, key, comment), or undefined when it is no such line:
+ * the body must be a whole key of the type that it says.
+ */
+export function parseSshPublicKey(line: string): { readonly type: string; readonly body: string } | undefined {
+  if (/[\r\n\0]/.test(line)) return undefined;
+  const words = line.trim().split(/\s+/);
+  const at = words.findIndex((word) => word in partsByType);
+  const [type, body] = [words[at], words[at + 1]];
+  if (type === undefined || body === undefined || !/^[A-Za-z0-9+/]+={0,2}$/.test(body)) return undefined;
+  const parts = lengthPrefixedParts(Buffer.from(body, 'base64'));
+  const isWhole = parts?.length === 1 + (partsByType[type] ?? 0) && parts[0]?.toString('latin1') === type;
+  return isWhole && parts.every((part) => part.length > 0) ? { type, body } : undefined;
+}
+
+/** The public keys that a word on the command line stands for: a key itself, or a file with one on each line. */
+export async function readSshPublicKeys(fileOrKey: string): Promise<string[]> {
+  if (parseSshPublicKey(fileOrKey) !== undefined) return [fileOrKey.trim()];
+  if (/^(ssh|ecdsa|sk)-\S+\s/.test(fileOrKey)) {
+    throw new Failure('usage', 'bad-ssh-key', 'the key given with --ssh-key is cut off or not a public key', { hint });
+  }
+  const text = await readText(fileOrKey);
+  if (text.includes('PRIVATE KEY-----')) {
+    throw new Failure('refused', 'private-key', `${fileOrKey} is a private key, which must not leave this computer`, {
+      hint: `Give the public key beside it: --ssh-key ${fileOrKey}.pub`,
+    });
+  }
+  const lines = text
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  const badLine = lines.findIndex((line) => parseSshPublicKey(line) === undefined);
+  if (lines.length === 0 || badLine !== -1) {
+    const where = lines.length === 0 ? 'holds no key' : `holds something else than a public key (entry ${badLine + 1})`;
+    throw new Failure('usage', 'bad-ssh-key', `${fileOrKey} ${where}`, { hint });
+  }
+  return lines;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw whileDoing(`reading the SSH key ${file}`, error, { hint });
+  }
+}
+
+function lengthPrefixedParts(blob: Buffer): Buffer[] | undefined {
+  const parts: Buffer[] = [];
+  let at = 0;
+  while (at < blob.length) {
+    if (at + 4 > blob.length) return undefined;
+    const end = at + 4 + blob.readUInt32BE(at);
+    if (end > blob.length) return undefined;
+    parts.push(blob.subarray(at + 4, end));
+    at = end;
+  }
+  return parts;
+}

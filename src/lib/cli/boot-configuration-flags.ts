@@ -1,0 +1,149 @@
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { Flags } from '@oclif/core';
+import type { BootConfigurationRequest } from '../boot-config/boot-configuration-plan.js';
+import { readConfigFile } from '../boot-config/config-file.js';
+import { readConnectionFile } from '../boot-config/connection-file.js';
+import { readSshPublicKeys } from '../boot-config/ssh-public-key.js';
+import { Failure } from '../failure/failure.js';
+import { whileDoing } from '../failure/while-doing.js';
+import { askSecret } from '../output/prompts.js';
+import type { Streams } from '../output/streams.js';
+
+const helpGroup = 'CONFIGURATION';
+
+/** The flags that say what goes into the boot partition, for every command that configures. None of them takes a secret. */
+export const bootConfigurationFlags = {
+  dev: Flags.boolean({
+    summary: 'Switch development mode on (or off, with --no-dev): open engine port, root login.',
+    allowNo: true,
+    helpGroup,
+  }),
+  hostname: Flags.string({ summary: 'Name of the device on the network.', helpValue: '<name>', helpGroup }),
+  'ssh-key': Flags.string({
+    summary: 'Public key that may log in as root: a file or the key itself. Can be repeated.',
+    helpValue: '<file|key>',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpGroup,
+  }),
+  'wifi-ssid': Flags.string({
+    summary: 'Wi-Fi network to join; its key is asked for unless a flag below says otherwise.',
+    helpValue: '<name>',
+    helpGroup,
+  }),
+  'wifi-key-file': Flags.string({
+    summary: 'File with the Wi-Fi key, or - for standard input.',
+    helpValue: '<file|->',
+    dependsOn: ['wifi-ssid'],
+    helpGroup,
+  }),
+  'wifi-open': Flags.boolean({
+    summary: 'The Wi-Fi network has no key.',
+    dependsOn: ['wifi-ssid'],
+    exclusive: ['wifi-key-file'],
+    helpGroup,
+  }),
+  'wifi-hidden': Flags.boolean({
+    summary: 'The Wi-Fi network does not announce its name.',
+    dependsOn: ['wifi-ssid'],
+    helpGroup,
+  }),
+  network: Flags.string({
+    summary: 'NetworkManager connection file to put in. Can be repeated.',
+    helpValue: '<file>',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpGroup,
+  }),
+  config: Flags.string({
+    summary: 'JSON file laid over config.json: objects are merged, null removes a key. Other flags override it.',
+    helpValue: '<file>',
+    helpGroup,
+  }),
+  'persistent-logging': Flags.boolean({
+    summary: 'Keep logs over reboots (or not, with --no-persistent-logging).',
+    allowNo: true,
+    helpGroup,
+  }),
+  dns: Flags.string({ summary: 'DNS servers, separated by spaces or commas.', helpValue: '<addresses>', helpGroup }),
+  ntp: Flags.string({ summary: 'Time servers, separated by spaces or commas.', helpValue: '<names>', helpGroup }),
+  country: Flags.string({ summary: 'Country code for Wi-Fi rules, such as DE.', helpValue: '<code>', helpGroup }),
+};
+
+/** The values of `bootConfigurationFlags` after parsing. */
+export interface BootConfigurationFlagValues {
+  readonly dev: boolean | undefined;
+  readonly hostname: string | undefined;
+  readonly 'ssh-key': readonly string[] | undefined;
+  readonly 'wifi-ssid': string | undefined;
+  readonly 'wifi-key-file': string | undefined;
+  readonly 'wifi-open': boolean;
+  readonly 'wifi-hidden': boolean;
+  readonly network: readonly string[] | undefined;
+  readonly config: string | undefined;
+  readonly 'persistent-logging': boolean | undefined;
+  readonly dns: string | undefined;
+  readonly ntp: string | undefined;
+  readonly country: string | undefined;
+}
+
+/** Turns the flags into a request: reads the files they name, and gets the Wi-Fi key without it ever being on a command line. */
+export async function readBootConfigurationRequest(
+  flags: BootConfigurationFlagValues,
+  context: { readonly streams: Streams; readonly signal: AbortSignal },
+): Promise<BootConfigurationRequest> {
+  const { dev, hostname, config, network, dns, ntp, country } = flags;
+  const persistentLogging = flags['persistent-logging'];
+  const sshKeys = flags['ssh-key'];
+  const ssid = flags['wifi-ssid'];
+  return {
+    ...(config === undefined ? {} : { config: await readConfigFile(config) }),
+    ...(dev === undefined ? {} : { developmentMode: dev }),
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(sshKeys === undefined ? {} : { sshKeys: (await Promise.all(sshKeys.map(readSshPublicKeys))).flat() }),
+    ...(persistentLogging === undefined ? {} : { persistentLogging }),
+    ...(dns === undefined ? {} : { dnsServers: spaced(dns) }),
+    ...(ntp === undefined ? {} : { ntpServers: spaced(ntp) }),
+    ...(country === undefined ? {} : { country }),
+    ...(network === undefined ? {} : { connections: await Promise.all(network.map(readConnectionFile)) }),
+    ...(ssid === undefined
+      ? {}
+      : { wifi: { ssid, key: await wifiKey(ssid, flags, context), isHidden: flags['wifi-hidden'] } }),
+  };
+}
+
+async function wifiKey(
+  ssid: string,
+  flags: BootConfigurationFlagValues,
+  { streams, signal }: { readonly streams: Streams; readonly signal: AbortSignal },
+): Promise<string | undefined> {
+  if (flags['wifi-open']) return undefined;
+  const source = flags['wifi-key-file'];
+  if (source === undefined) {
+    const insteadOfAsking = '--wifi-key-file <file> (or - for standard input), or --wifi-open';
+    return askSecret({ message: `Key of the Wi-Fi network ${ssid}`, insteadOfAsking, signal }, streams);
+  }
+  const content = source === '-' ? await text(streams.stdin) : await readKeyFile(source);
+  const key = content.replace(/\r?\n$/, '');
+  if (key !== '') return key;
+  const from = source === '-' ? 'standard input' : source;
+  throw new Failure('usage', 'bad-wifi-key', `there is no Wi-Fi key in ${from}`, {
+    hint: 'Use --wifi-open for a network without a key',
+  });
+}
+
+async function readKeyFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw whileDoing(`reading the Wi-Fi key file ${file}`, error);
+  }
+}
+
+function spaced(list: string): string {
+  return list
+    .split(/[\s,]+/)
+    .filter(Boolean)
+    .join(' ');
+}

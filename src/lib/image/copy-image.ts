@@ -1,0 +1,56 @@
+import { constants, copyFile, open } from 'node:fs/promises';
+import { whileDoing } from '../failure/while-doing.js';
+import type { ProgressListener } from '../platform/progress.js';
+import { openBlockFile } from './block-file.js';
+
+/** How a copy is watched and stopped. */
+export interface CopyOptions {
+  readonly signal: AbortSignal;
+  readonly progress: ProgressListener;
+  /** What the copy is called in progress events; by default its path. */
+  readonly name?: string;
+}
+
+const chunkSize = 4 * 1024 * 1024;
+const blockSize = 64 * 1024;
+
+/**
+ * Copies an image file as cheaply as the file system allows: as a clone that shares its blocks (Btrfs, XFS, APFS), else with holes
+ * where the image has only zeros. The copy must not exist yet; the caller removes it after a failure.
+ */
+export async function copyImage(from: string, to: string, options: CopyOptions): Promise<void> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+  } catch {
+    // Not every file system can clone, and each says so in its own way; what else is wrong shows when copying.
+    await copyWithHoles(from, to, options);
+  }
+}
+
+async function copyWithHoles(from: string, to: string, { signal, progress, name = to }: CopyOptions): Promise<void> {
+  const source = await openBlockFile(from);
+  try {
+    const target = await open(to, 'wx', 0o600);
+    try {
+      const zeros = Buffer.alloc(blockSize);
+      const step = { type: 'step', id: name, phase: 'copy', total: source.size } as const;
+      for (let offset = 0; offset < source.size; offset += chunkSize) {
+        signal.throwIfAborted();
+        progress({ ...step, state: 'active', current: offset });
+        const chunk = await source.read(offset, Math.min(chunkSize, source.size - offset));
+        for (let at = 0; at < chunk.length; at += blockSize) {
+          const block = chunk.subarray(at, at + blockSize);
+          if (!block.equals(zeros.subarray(0, block.length))) await target.write(block, 0, block.length, offset + at);
+        }
+      }
+      await target.truncate(source.size);
+      progress({ ...step, state: 'done', current: source.size });
+    } finally {
+      await target.close();
+    }
+  } catch (error) {
+    throw whileDoing(`writing ${to}`, error, { hint: 'The copy needs as much free space as the image has data' });
+  } finally {
+    await source.close();
+  }
+}
