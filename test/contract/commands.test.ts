@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Config } from '@oclif/core';
+import { projectRoot } from '../support/davit.js';
+
+const { commands } = await Config.load(projectRoot);
+const visible = commands.filter((command) => !command.hidden);
+
+describe('the command tree', () => {
+  it('holds commands', () => {
+    assert.ok(visible.length > 0);
+  });
+
+  for (const command of visible) {
+    const name = command.id.replaceAll(':', ' ');
+
+    it(`gives ${name} a summary and at least one example`, () => {
+      assert.match(command.summary ?? '', /^[A-Z].*[^.]\.?$/);
+      assert.ok((command.examples?.length ?? 0) > 0);
+    });
+
+    it(`explains every argument and flag of ${name}`, () => {
+      const named = [...Object.values(command.args), ...Object.values(command.flags)];
+      const silent = named.filter((one) => !('hidden' in one && one.hidden) && !(one.summary ?? one.description));
+      assert.deepEqual(
+        silent.map((one) => one.name),
+        ['json'].filter((known) => silent.some((one) => one.name === known)),
+      );
+    });
+
+    it(`names every flag of ${name} in lower-case words joined by dashes`, () => {
+      for (const flag of Object.keys(command.flags)) assert.match(flag, /^[a-z]+(-[a-z]+)*$/);
+    });
+
+    it(`takes no secret as a flag value in ${name}`, () => {
+      for (const flag of Object.values(command.flags)) {
+        if (flag.type === 'boolean') continue;
+        assert.doesNotMatch(flag.name, /(password|passphrase|psk|secret|token|api-key|wifi-key)$/);
+      }
+    });
+
+    it(`writes ${name}'s help in plain words`, () => {
+      const words = JSON.stringify([command.summary, command.description, command.examples]);
+      assert.doesNotMatch(words, /!"|please/i);
+    });
+  }
+});
