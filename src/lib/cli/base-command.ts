@@ -37,7 +37,7 @@ export abstract class BaseCommand extends Command {
   };
 
   /** The process's streams, with colour settled. */
-  protected readonly streams: Streams = processStreams({ noColor: this.argv.includes('--no-color') });
+  protected readonly streams: Streams = processStreams({ noColor: ownWords(this.argv).includes('--no-color') });
 
   readonly #abort = new AbortController();
   #renderer: Renderer | undefined;
@@ -95,9 +95,16 @@ export abstract class BaseCommand extends Command {
   }
 
   #progressMode(): ProgressMode {
-    const at = this.argv.findIndex((word) => word === '--progress' || word.startsWith('--progress='));
-    const word = this.argv[at];
-    const value = word === '--progress' ? this.argv[at + 1] : word?.slice('--progress='.length);
+    const words = ownWords(this.argv);
+    const at = words.findIndex((word) => word === '--progress' || word.startsWith('--progress='));
+    const word = words[at];
+    const value = word === '--progress' ? words[at + 1] : word?.slice('--progress='.length);
     return progressModes.find((mode) => mode === value) ?? 'auto';
   }
+}
+
+/** The words up to `--`; what follows belongs to somebody else, such as a remote command. */
+function ownWords(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--');
+  return end < 0 ? argv : argv.slice(0, end);
 }
