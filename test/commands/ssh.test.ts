@@ -1,0 +1,316 @@
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { run, runChecked } from '../../src/lib/platform/child-process.js';
+import { davit, type DavitOptions, startDavit } from '../support/davit.js';
+import { createNetwork, networkSkipReason } from '../support/network-namespace.js';
+import { seededRandom } from '../support/seeded-random.js';
+import { freePort, type SshServer, sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+const skip = sshServerSkipReason();
+const skipNetwork = { skip: networkSkipReason() };
+
+describe('davit ssh', { skip }, () => {
+  let server: SshServer;
+  before(async () => {
+    server = await startSshServer();
+  });
+  after(() => server.close());
+
+  const to = (one: SshServer, ...words: string[]) => [
+    ...['ssh', '127.0.0.1', '--port', String(one.port), '--identity', one.identityFile],
+    ...words,
+  ];
+
+  describe('running a command', () => {
+    for (const [name, line, exitCode] of [
+      ['that succeeds', 'true', 0],
+      ['that fails', 'false', 1],
+      ['with an exit code of its own', 'exit 42', 42],
+      ['that a signal ends', 'kill -TERM $$', 143],
+      ['that does not exist', 'no-such-program-here', 127],
+    ] as const) {
+      it(`ends with the exit code of a command ${name}`, async (t) => {
+        const result = await davit(to(server, '--', line), await freshHome(t));
+        assert.equal(result.exitCode, exitCode);
+      });
+    }
+
+    it('keeps standard output and standard error apart', async (t) => {
+      const home = await freshHome(t);
+      await davit(to(server, '--', 'true'), home);
+      const result = await davit(to(server, '--', 'echo out; echo err >&2'), home);
+      assert.deepEqual([result.stdout, result.stderr], ['out\n', 'err\n']);
+    });
+
+    it('hands several words over as a program and its arguments, unchanged', async (t) => {
+      const words = ['a b', "it's", '$HOME', '*', '', '"', '\\', 'line\nbreak', '--json', '-h', 'ü'];
+      const result = await davit(to(server, '--', 'printf', '<%s>', ...words), await freshHome(t));
+      assert.equal(result.stdout, words.map((word) => `<${word}>`).join(''));
+    });
+
+    it('hands a single word over as a line for the remote shell', async (t) => {
+      const result = await davit(to(server, '--', 'echo one two | wc -w'), await freshHome(t));
+      assert.equal(result.stdout.trim(), '2');
+    });
+
+    it('passes 10 MB of any bytes in and out unchanged', async (t) => {
+      const bytes = seededRandom(7).bytes(10_000_000);
+      const child = startDavit(to(server, '--', 'cat'), await freshHome(t));
+      child.stdin?.end(bytes);
+      const [echoed] = await Promise.all([buffer(outputOf(child)), exitCodeOf(child)]);
+      assert.equal(sha256(echoed), sha256(bytes));
+    });
+
+    it('loses nothing when whoever reads its output is slow', async (t) => {
+      const child = startDavit(to(server, '--', 'head -c 20000000 /dev/zero'), await freshHome(t));
+      const output = outputOf(child);
+      await once(output, 'readable');
+      // Long enough for every buffer on the way to fill up.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      assert.equal((await buffer(output)).length, 20_000_000);
+    });
+
+    it('ends when whoever reads its output has gone', async (t) => {
+      const child = startDavit(to(server, '--', 'cat /dev/zero'), await freshHome(t));
+      const output = outputOf(child);
+      output.once('data', () => output.destroy());
+      assert.equal(await exitCodeOf(child), 141);
+    });
+
+    it('gives the command no terminal unless asked', async (t) => {
+      const home = await freshHome(t);
+      assert.equal((await davit(to(server, '--', 'tty'), home)).exitCode, 1);
+      assert.match((await davit(to(server, '--tty', '--', 'tty'), home)).stdout, /^\/dev\/pts\//);
+    });
+
+    it('runs what is piped in when there is no command', async (t) => {
+      const result = await davit(to(server), { ...(await freshHome(t)), input: 'echo hello\nexit 9\n' });
+      assert.deepEqual([result.exitCode, result.stdout], [9, 'hello\n']);
+    });
+
+    it('prints the exit code as the result of --json and the output on standard error', async (t) => {
+      const home = await freshHome(t);
+      const result = await davit(to(server, '--json', '--', 'echo said; exit 3'), home);
+      assert.deepEqual(JSON.parse(result.stdout), { exitCode: 3 });
+      assert.equal(result.exitCode, 3);
+      assert.match(result.stderr, /^said$/m);
+      assert.equal((await davit(to(server, '--json'), home)).exitCode, 2);
+    });
+
+    it('ends with 130 within 2 s of Ctrl-C, and the remote command ends too', async (t) => {
+      const mark = path.join(await temporaryFolder(t), 'pid');
+      const line = `echo $$ > ${mark}; echo started; sleep 1000`;
+      const child = startDavit(to(server, '--', line), await freshHome(t));
+      await once(outputOf(child), 'data');
+      const at = performance.now();
+      child.kill('SIGINT');
+      assert.equal(await exitCodeOf(child), 130);
+      assert.ok(performance.now() - at < 2000);
+      const pid = Number(await readFile(mark, 'utf8'));
+      assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+    });
+  });
+
+  describe('host keys', () => {
+    it('remembers the key of a device at the first connection and says its fingerprint', async (t) => {
+      const home = await freshHome(t);
+      const first = await davit(to(server, '--', 'true'), home);
+      assert.ok(first.stderr.includes(await server.hostFingerprint()));
+      const second = await davit(to(server, '--', 'true'), home);
+      assert.equal(second.stderr, '');
+    });
+
+    it('refuses a changed key, showing both fingerprints, until it is accepted', async (t) => {
+      const flashed = await startSshServer();
+      t.after(() => flashed.close());
+      const home = await freshHome(t);
+      await davit(to(flashed, '--', 'true'), home);
+      const old = await flashed.hostFingerprint();
+      await flashed.changeHostKey();
+      const mark = path.join(await temporaryFolder(t), 'mark');
+      const refused = await davit(to(flashed, '--', 'touch', mark), home);
+      assert.equal(refused.exitCode, 4);
+      assert.ok(refused.stderr.includes(old), refused.stderr);
+      assert.ok(refused.stderr.includes(await flashed.hostFingerprint()), refused.stderr);
+      assert.match(refused.stderr, /--accept-new-host-key/);
+      await assert.rejects(readFile(mark), { code: 'ENOENT' });
+      const accepted = await davit(to(flashed, '--accept-new-host-key', '--', 'true'), home);
+      assert.equal(accepted.exitCode, 0, accepted.stderr);
+      assert.equal((await davit(to(flashed, '--', 'true'), home)).exitCode, 0);
+    });
+
+    it('pins a single key when several davits meet a device at once', async (t) => {
+      const home = await freshHome(t);
+      const results = await Promise.all([1, 2, 3].map(() => davit(to(server, '--', 'true'), home)));
+      assert.ok(results.every((result) => result.exitCode === 0));
+      assert.equal((await readdir(hostKeyFolder(home))).length, 1);
+    });
+
+    it('names a damaged file instead of trusting anyone', async (t) => {
+      const home = await freshHome(t);
+      await davit(to(server, '--', 'true'), home);
+      const [name = ''] = await readdir(hostKeyFolder(home));
+      const file = path.join(hostKeyFolder(home), name);
+      await writeFile(file, '{"version":1');
+      const result = await davit(to(server, '--', 'true'), home);
+      assert.equal(result.exitCode, 5);
+      assert.ok(result.stderr.includes(file));
+    });
+  });
+
+  describe('logging in', () => {
+    const without = (...words: string[]) => ['ssh', '127.0.0.1', '--port', String(server.port), ...words, '--', 'true'];
+
+    it('ends with 7 when the device does not know the key', async (t) => {
+      const result = await davit(without('--identity', server.wrongIdentityFile), await freshHome(t));
+      assert.equal(result.exitCode, 7);
+      assert.match(result.stderr, /os\.sshKeys/);
+    });
+
+    it('ends with 3 when there is no such key file', async (t) => {
+      assert.equal((await davit(without('--identity', '/nowhere/key'), await freshHome(t))).exitCode, 3);
+    });
+
+    it('ends with 2 when the key file is no key', async (t) => {
+      assert.equal((await davit(without('--identity', '/etc/passwd'), await freshHome(t))).exitCode, 2);
+    });
+
+    it('finds the usual keys of the home folder', async (t) => {
+      const home = await freshHome(t);
+      await mkdir(path.join(home.environment.HOME, '.ssh'));
+      const key = await readFile(server.identityFile);
+      await writeFile(path.join(home.environment.HOME, '.ssh', 'id_ed25519'), key, { mode: 0o600 });
+      const result = await davit(without(), home);
+      assert.equal(result.exitCode, 0, result.stderr);
+    });
+
+    it('uses the SSH agent', async (t) => {
+      const home = await freshHome(t);
+      const SSH_AUTH_SOCK = path.join(home.environment.HOME, 'agent');
+      const started = await runChecked('starting an agent', 'ssh-agent', ['-a', SSH_AUTH_SOCK]);
+      const pid = Number(/SSH_AGENT_PID=(\d+)/.exec(started)?.[1]);
+      t.after(() => process.kill(pid));
+      const environment = { SSH_AUTH_SOCK };
+      await runChecked('adding a key', 'ssh-add', ['-q', server.identityFile], { environment });
+      const result = await davit(without(), { environment: { ...home.environment, ...environment } });
+      assert.equal(result.exitCode, 0, result.stderr);
+    });
+
+    it('goes on without an agent that is not there', async (t) => {
+      const home = await freshHome(t);
+      const environment = { ...home.environment, SSH_AUTH_SOCK: '/nowhere/agent' };
+      assert.equal((await davit(without(), { environment })).exitCode, 7);
+    });
+
+    it('says how to go on when a key needs a passphrase and nobody can be asked', async (t) => {
+      const home = await freshHome(t);
+      const file = path.join(home.environment.HOME, 'locked');
+      await runChecked('making a key', 'ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'open sesame', '-f', file]);
+      const result = await davit(without('--identity', file), home);
+      assert.equal(result.exitCode, 2);
+      assert.match(result.stderr, /ssh-add/);
+    });
+
+    it('lets root in without a password in development mode', async (t) => {
+      const shadow = path.join(await temporaryFolder(t), 'shadow');
+      const users = await readFile('/etc/shadow', 'utf8');
+      await writeFile(shadow, users.replace(/^root:[^:]*:/m, 'root::'), { mode: 0o600 });
+      const device = await startSshServer({
+        wrapper: ['unshare', '-m', 'sh', '-c', `mount --bind ${shadow} /etc/shadow && exec "$@"`, 'sh'],
+        configuration: ['PasswordAuthentication yes', 'PermitEmptyPasswords yes'],
+      });
+      t.after(() => device.close());
+      const words = ['ssh', '127.0.0.1', '--port', String(device.port), '--', 'id', '-u'];
+      const result = await davit(words, await freshHome(t));
+      assert.deepEqual([result.exitCode, result.stdout], [0, '0\n'], result.stderr);
+    });
+  });
+
+  describe('devices that cannot be reached', () => {
+    const timed = async (words: readonly string[], options: DavitOptions) => {
+      const started = performance.now();
+      const result = await davit(words, options);
+      return { ...result, seconds: (performance.now() - started) / 1000 };
+    };
+
+    it('ends with 6 at once when the port is closed', async (t) => {
+      const words = ['ssh', '127.0.0.1', '--port', String(await freePort()), '--', 'true'];
+      const result = await timed(words, await freshHome(t));
+      assert.equal(result.exitCode, 6);
+      assert.ok(result.seconds < 3, `took ${result.seconds} s`);
+    });
+
+    it('ends with 6 when something else than SSH listens', async (t) => {
+      const web = createServer((socket) => socket.end('HTTP/1.0 400 Bad Request\r\n\r\n')).listen(0, '127.0.0.1');
+      t.after(() => web.close());
+      await once(web, 'listening');
+      const address = web.address();
+      const port = typeof address === 'object' ? address?.port : undefined;
+      assert.equal((await davit(['ssh', '127.0.0.1', '--port', String(port)], await freshHome(t))).exitCode, 6);
+    });
+
+    it('ends with 3 within 6 s for a name that nobody has', async (t) => {
+      const result = await timed(['ssh', 'nobody-has-this', '--', 'true'], await freshHome(t));
+      assert.equal(result.exitCode, 3);
+      assert.match(result.stderr, /davit scan/);
+      assert.ok(result.seconds < 6, `took ${result.seconds} s`);
+    });
+
+    it('ends with 6 within 12 s of a pulled cable, and within 6 s when packets vanish', skipNetwork, async (t) => {
+      const network = await createNetwork([{ hostname: 'aaaaaa1', port: false }]);
+      t.after(() => network.close());
+      const [device] = network.devices;
+      if (device?.ipv4 === undefined) throw new Error('the device has no address');
+      const remote = await startSshServer({ wrapper: ['ip', 'netns', 'exec', device.namespace] });
+      t.after(() => remote.close());
+      const options = { ...(await freshHome(t)), wrapper: network.wrapper };
+      const words = ['ssh', device.ipv4, '--port', String(remote.port), '--identity', remote.identityFile, '--'];
+
+      const running = startDavit([...words, 'echo started; sleep 1000'], options);
+      await once(outputOf(running), 'data');
+      const pulledAt = performance.now();
+      await device.setConnected(false);
+      assert.equal(await exitCodeOf(running), 6);
+      assert.ok(performance.now() - pulledAt < 12_000);
+
+      await device.setConnected(true);
+      // Without a way back to the asker, the device takes packets in and answers none.
+      await run('ip', ['-n', device.namespace, 'route', 'flush', 'table', 'main']);
+      const vanished = await timed([...words, 'true'], options);
+      assert.equal(vanished.exitCode, 6, vanished.stderr);
+      assert.ok(vanished.seconds < 6, `took ${vanished.seconds} s`);
+    });
+  });
+});
+
+/** The environment of a user who has never met a device and has no keys. */
+async function freshHome(t: TestContext) {
+  const HOME = await temporaryFolder(t);
+  return { environment: { HOME, DAVIT_DATA_DIR: path.join(HOME, 'data'), SSH_AUTH_SOCK: undefined } };
+}
+
+function hostKeyFolder(home: Awaited<ReturnType<typeof freshHome>>): string {
+  return path.join(home.environment.DAVIT_DATA_DIR, 'host-keys');
+}
+
+function outputOf(child: ChildProcess) {
+  if (child.stdout === null) throw new Error('standard output is not a pipe');
+  return child.stdout;
+}
+
+async function exitCodeOf(child: ChildProcess): Promise<number | null> {
+  await once(child, 'exit');
+  return child.exitCode;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
