@@ -87,6 +87,8 @@ describe('every command', () => {
     assert.equal(plain.exitCode, exitCodes.usage);
     assert.equal(plain.stdout, '');
     assert.match(plain.stderr, /Did you mean: fixture succeed/);
+    const withArguments = await runFixture(['sucseed', 'some', 'words']);
+    assert.match(withArguments.stderr, /Did you mean: fixture succeed/);
     const json = await runFixture(['sucseed', '--json']);
     assert.equal(json.exitCode, exitCodes.usage);
     assert.equal(errorOf(json.stdout).code, 'unknown-command');

@@ -6,9 +6,9 @@ import { processStreams } from '../output/streams.js';
 /** oclif's `command_not_found` hook: names the nearest commands, runs nothing, and ends as a usage error. */
 const commandNotFound: Hook.CommandNotFound = ({ id, argv = [], config }) => {
   const typed = id.replaceAll(':', ' ');
-  const known = config.commandIDs.map((one) => one.replaceAll(':', ' '));
-  const near = known
-    .map((name) => ({ name, distance: editDistance(typed, name) }))
+  const near = config.commandIDs
+    .map((known) => known.replaceAll(':', ' '))
+    .map((name) => ({ name, distance: editDistance(asManyWords(typed, name), name) }))
     .filter(({ name, distance }) => distance <= 3 || name.startsWith(typed))
     .sort((a, b) => a.distance - b.distance)
     .slice(0, 3)
@@ -23,6 +23,11 @@ const commandNotFound: Hook.CommandNotFound = ({ id, argv = [], config }) => {
 };
 
 export default commandNotFound;
+
+/** The first words of what was typed, as many as a command has: oclif counts arguments in as long as no command matches. */
+function asManyWords(typed: string, name: string): string {
+  return typed.split(' ').slice(0, name.split(' ').length).join(' ');
+}
 
 /** Levenshtein distance: single-letter insertions, deletions and replacements that lead from one word to the other. */
 function editDistance(from: string, to: string): number {
