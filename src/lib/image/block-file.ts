@@ -32,15 +32,21 @@ export class BlockFile implements BlockReader, BlockWriter {
 
   async read(offset: number, length: number): Promise<Buffer> {
     const buffer = Buffer.allocUnsafe(length);
+    await this.readInto(buffer, offset);
+    return buffer;
+  }
+
+  /** Fills a buffer with the bytes from `offset`; fewer is a failure. */
+  async readInto(target: Buffer, offset: number): Promise<void> {
+    const { length } = target;
     let done = 0;
     while (done < length) {
       const { bytesRead } = await this.#attempt('reading', offset + done, () =>
-        this.#handle.read(buffer, done, length - done, offset + done),
+        this.#handle.read(target, done, length - done, offset + done),
       );
       if (bytesRead === 0) throw shortRead(this.path, offset, length, offset + done);
       done += bytesRead;
     }
-    return buffer;
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {

@@ -12,6 +12,9 @@ export type RangeParser<Result = void> = Generator<ByteRange, Result, Buffer | u
 /** Runs of unused bytes shorter than this are written all the same: one longer request costs less than two short ones. */
 const shortestGap = 64 * 1024;
 
+/** The first bytes of an image hold its partition table and often a boot loader, wherever the first partition may begin. */
+const alwaysUsed = 1024 * 1024;
+
 /** Runs begin and end at multiples of this, so that they can be written to any drive past its cache. */
 const runAlignment = 4096;
 
@@ -41,6 +44,11 @@ export class BlockMap {
   /** The end of the last partition found so far; an image that is shorter is truncated. */
   get partitionsEnd(): number {
     return Math.max(0, ...this.partitions.map((one) => one.start + one.size));
+  }
+
+  /** Bytes passed so far. */
+  get bytesPassed(): number {
+    return this.#position;
   }
 
   /** The range that is wanted next, for feeding by random reads. */
@@ -81,7 +89,9 @@ export class BlockMap {
   usedWithin(start: number, end: number): ByteRange[] {
     const used: ByteRange[] = [];
     let at = start;
-    const unused = this.#unused.flatMap((ranges) => ranges.within(start, end)).sort((a, b) => a.start - b.start);
+    const unused = this.#unused
+      .flatMap((ranges) => ranges.within(Math.max(start, alwaysUsed), end))
+      .sort((a, b) => a.start - b.start);
     for (const gap of unused) {
       const gapStart = gap.start <= start ? start : Math.ceil(gap.start / runAlignment) * runAlignment;
       const gapEnd = gap.start + gap.size;

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { Failure, interrupted } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { archiveCorrupt } from './archive-corrupt.js';
-import { type BlockReader, openBlockFile } from './block-file.js';
+import { type BlockFile, type BlockReader, openBlockFile } from './block-file.js';
 import { ChunkStream } from './chunk-stream.js';
 import { decodeGzip } from './decode-gzip.js';
 import { decodeXz } from './decode-xz.js';
@@ -22,7 +22,7 @@ export interface ImageSource {
   /** Bytes of the unpacked image, where the format states them; for zstd the least it can be. */
   readonly size: number | undefined;
   /** Any bytes of the image, in any order; only for unpacked files. */
-  readonly reader: BlockReader | undefined;
+  readonly reader: BlockFile | undefined;
   /** The image from its first byte to its last; it can be read once. */
   readonly stream: ChunkStream;
   /** Where the file lies, to tell whether it is on a drive that is to be written; undefined for standard input. */

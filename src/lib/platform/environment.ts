@@ -25,3 +25,9 @@ export const folders = {
 function xdg(variable: string, fallback: string): string {
   return path.join(environmentVariable(variable) ?? path.join(homedir(), fallback), 'davit');
 }
+
+/** The command line that runs this very program with these very arguments as root, whatever root's PATH is. */
+export function commandLineAsRoot(): string {
+  const quote = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+  return ['sudo', process.execPath, ...process.argv.slice(1)].map(quote).join(' ');
+}

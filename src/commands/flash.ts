@@ -1,0 +1,77 @@
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../lib/cli/base-command.js';
+import { Failure } from '../lib/failure/failure.js';
+import { flash, type FlashResult } from '../lib/flash/flash.js';
+import { type FlashPlan, planFlash } from '../lib/flash/plan-flash.js';
+import { openImageSource } from '../lib/image/source.js';
+import { flashedLine, planLines } from '../lib/output/flash-text.js';
+import { askYesNo } from '../lib/output/prompts.js';
+
+export default class Flash extends BaseCommand {
+  static override summary = 'Write an image to a card, check it, and only then make it bootable.';
+
+  static override description = `Raw, gzip, xz, zstd and zip images are told by their content and unpacked on the way. Only what matters is written: free
+space of FAT and ext file systems is left alone. What was written is read back from the card and compared. The partition table is wiped first
+and written last, so a card whose flashing was interrupted never boots half a system.`;
+
+  static override examples = [
+    '<%= config.bin %> flash balena.img.gz --drive /dev/sdb',
+    '<%= config.bin %> flash balena.img.xz --drive /dev/sdb --drive /dev/sdc --yes',
+    'curl --location https://example.com/image.img.zst | <%= config.bin %> flash - --drive /dev/sdb --yes',
+    '<%= config.bin %> flash balena.zip --drive /dev/sdb --dry-run',
+  ];
+
+  static override args = {
+    image: Args.string({ required: true, description: 'Image file, packed or not, or - for standard input' }),
+  };
+
+  static override flags = {
+    drive: Flags.string({
+      char: 'd',
+      required: true,
+      multiple: true,
+      multipleNonGreedy: true,
+      summary: 'Drive to write, as listed by "drives", or an existing file; several are written in one pass.',
+    }),
+    yes: Flags.boolean({ char: 'y', summary: 'Do not ask before the drive is overwritten.' }),
+    'dry-run': Flags.boolean({ summary: 'Say what would be done, and do nothing.' }),
+    verify: Flags.boolean({
+      default: true,
+      allowNo: true,
+      summary: 'Read back what was written and compare it.',
+    }),
+    all: Flags.boolean({ summary: 'Write every byte of the image, whatever it is and whether or not it matters.' }),
+    entry: Flags.string({ summary: 'The image inside a zip that holds several files.' }),
+  };
+
+  async run(): Promise<FlashResult | { readonly plan: FlashPlan }> {
+    const { args, flags } = await this.parse(Flash);
+    const { signal, progress } = this;
+    const source = await openImageSource(args.image, {
+      entry: flags.entry,
+      standardInput: this.streams.stdin,
+      signal,
+    });
+    try {
+      const plan = await planFlash({ source, drives: flags.drive, everything: flags.all, verify: flags.verify });
+      if (flags['dry-run']) {
+        for (const line of planLines(plan)) this.print(line);
+        return { plan };
+      }
+      if (!flags.yes) await this.#confirm(plan);
+      const result = await flash(plan, source, { signal, progress });
+      for (const drive of result.drives) this.print(flashedLine(drive));
+      return result;
+    } finally {
+      await source.close();
+    }
+  }
+
+  async #confirm(plan: FlashPlan): Promise<void> {
+    for (const line of planLines(plan)) this.streams.stderr.write(`${line}\n`);
+    const names = plan.drives.map((drive) => drive.path).join(', ');
+    const message = `Erase all data on ${names}?`;
+    const isSure = await askYesNo({ message, insteadOfAsking: '--yes', signal: this.signal }, this.streams);
+    if (!isSure) throw new Failure('interrupted', 'declined', 'nothing was written');
+  }
+}

@@ -1,0 +1,127 @@
+import { stat } from 'node:fs/promises';
+import { Failure } from '../failure/failure.js';
+import { whileDoing } from '../failure/while-doing.js';
+import { describeBlockDevices, type DriveDescription } from './describe-block-devices.js';
+import { type DriveRefusal, refusalFor } from './drive-refusal.js';
+import { findDriveUses } from './drive-uses.js';
+import {
+  blockAttribute,
+  formatDeviceNumber,
+  type HostView,
+  nameOfDevice,
+  thisHost,
+  wholeDeviceOf,
+} from './host-view.js';
+
+/** A drive that an image may be written to, and all that is known about it. */
+export interface Drive extends DriveDescription {
+  /** As the kernel calls it; for a file, its path. */
+  readonly path: string;
+  /** A regular file stands for a card: it is written like one. */
+  readonly isFile: boolean;
+  /** Bytes. */
+  readonly size: number;
+  /** Bytes of the smallest write. */
+  readonly sectorSize: number;
+  readonly isReadOnly: boolean;
+  readonly isRemovable: boolean;
+  /** What tells this drive from any other that may take its place under the same path. */
+  readonly identity: string;
+  /** Why it must not be written; empty when it may. */
+  readonly refusals: readonly DriveRefusal[];
+}
+
+/**
+ * Looks at the drive with a path such as /dev/sdb or /dev/disk/by-id/…, or at a regular file. Nothing is opened. Fails for a path that does
+ * not exist, and for a partition, naming its drive.
+ */
+export async function examineDrive(path: string, host: HostView = thisHost): Promise<Drive> {
+  const stats = await stat(path).catch((error: unknown) => {
+    throw whileDoing(`looking at ${path}`, error, { hint: 'List the drives with: davit drives' });
+  });
+  if (stats.isFile()) return fileAsDrive(path, stats.size, `${stats.dev}:${stats.ino}`);
+  if (!stats.isBlockDevice()) {
+    throw new Failure('usage', 'not-a-drive', `${path} is neither a drive nor a file`, {
+      hint: 'List the drives with: davit drives',
+    });
+  }
+  const name = await nameOfDevice(host, formatDeviceNumber(stats.rdev));
+  if (name === undefined) throw new Failure('not-found', 'no-drive', `the kernel knows no drive behind ${path}`);
+  const whole = await wholeDeviceOf(host, name);
+  if (whole !== undefined) {
+    throw new Failure('refused', 'is-partition', `${path} is a partition; an image needs the whole drive`, {
+      hint: `Pass --drive /dev/${whole}`,
+    });
+  }
+  const [description] = await describeBlockDevices(`/dev/${name}`);
+  return blockDeviceAsDrive(name, description?.description ?? noDescription, host);
+}
+
+/** What is known of a drive about which nothing was told. */
+export const noDescription: DriveDescription = {
+  model: undefined,
+  serial: undefined,
+  bus: undefined,
+  isHotplug: false,
+  contents: [],
+};
+
+/** Puts together what the kernel knows about a whole drive. */
+export async function blockDeviceAsDrive(name: string, description: DriveDescription, host: HostView): Promise<Drive> {
+  const attribute = (key: string) => blockAttribute(host, name, key);
+  const path = `/dev/${name}`;
+  const size = Number(await attribute('size')) * 512;
+  const isReadOnly = (await attribute('ro')) === '1';
+  const refusals = (await findDriveUses(name, host)).map((use) => refusalFor(path, use));
+  if (size === 0) {
+    refusals.push({ code: 'no-medium', text: `${path} holds no card or disk`, hint: 'Insert one' });
+  }
+  if (isReadOnly) {
+    refusals.push({
+      code: 'drive-read-only',
+      text: `${path} is write-protected`,
+      hint: 'Many cards and adapters have a small switch for that',
+    });
+  }
+  if ((await attribute('dm/uuid')) !== undefined || (await attribute('md/level')) !== undefined) {
+    refusals.push({ code: 'not-a-drive', text: `${path} is made of other drives`, hint: 'Pass the path of a drive' });
+  }
+  const number = await attribute('dev');
+  // The kernel numbers every medium it sees since Linux 5.15, so that a swapped card is told from its predecessor.
+  const sequence = await attribute('diskseq');
+  return {
+    ...description,
+    path,
+    isFile: false,
+    size,
+    sectorSize: Number((await attribute('queue/logical_block_size')) ?? 512),
+    isReadOnly,
+    isRemovable: description.isHotplug || (await attribute('removable')) === '1',
+    identity: [number, sequence, size, description.serial, description.model].join(' '),
+    refusals,
+  };
+}
+
+function fileAsDrive(path: string, size: number, identity: string): Drive {
+  const refusals: DriveRefusal[] =
+    size > 0
+      ? []
+      : [
+          {
+            code: 'no-medium',
+            text: `the file ${path} is empty`,
+            hint: `Give it the size of a card: truncate -s 8G ${path}`,
+          },
+        ];
+  return {
+    ...noDescription,
+    path,
+    isFile: true,
+    size,
+    sectorSize: 512,
+    isReadOnly: false,
+    isRemovable: false,
+    identity: `${identity} ${size}`,
+    refusals,
+  };
+}

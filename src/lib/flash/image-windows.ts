@@ -1,0 +1,149 @@
+import { Failure } from '../failure/failure.js';
+import type { BlockFile } from '../image/block-file.js';
+import type { BlockMap } from '../image/block-map.js';
+import { type ChangedRanges, layChangesOver } from '../image/overlay.js';
+import type { ByteRange } from '../image/partition-table.js';
+import type { Slot, SlotPool } from './slot-pool.js';
+
+/** A piece of an image in a slot: the slot's first byte is the image's byte `start`. Whoever gets it gives the slot back. */
+export interface ImageWindow {
+  readonly slot: Slot;
+  readonly start: number;
+  /** What of it is to be written: aligned, sorted, in bytes of the image. The last run is padded with zeros. */
+  readonly runs: readonly ByteRange[];
+}
+
+/** How an image is cut into windows. */
+export interface WindowOptions {
+  readonly pool: SlotPool;
+  /** What matters of the image. A stream teaches it while it flows; for a file it is complete. */
+  readonly map: BlockMap;
+  /** Whether everything is to be written, whatever the map says. */
+  readonly everything: boolean;
+  /** Laid over the image before anything looks at it. */
+  readonly changes: ChangedRanges;
+  /** The end of the image is padded to whole sectors of this size. */
+  readonly sectorSize: number;
+  readonly signal: AbortSignal;
+}
+
+/** Cuts a stream into windows; each is shown to the map before the map is asked. */
+export async function* windowsOfStream(
+  chunks: AsyncIterable<Buffer>,
+  { pool, map, everything, changes, sectorSize, signal }: WindowOptions,
+): AsyncGenerator<ImageWindow> {
+  let start = 0;
+  let filled = 0;
+  let slot: Slot | undefined;
+  /** What of the filled part of the slot is to be written. */
+  const finish = ({ bytes }: Slot): ByteRange[] => {
+    const content = bytes.subarray(0, filled);
+    layChangesOver(content, start, changes);
+    map.pass(content);
+    const end = start + filled;
+    const runs = everything ? [{ start, size: filled }] : map.usedWithin(start, end);
+    bytes.fill(0, filled, roundUp(filled, sectorSize));
+    return runs.map((run) => padRun(run, end, sectorSize));
+  };
+  try {
+    for await (const chunk of chunks) {
+      for (let at = 0; at < chunk.length;) {
+        slot ??= await pool.take(signal);
+        const copied = chunk.copy(slot.bytes, filled, at);
+        at += copied;
+        filled += copied;
+        if (filled < pool.slotSize) continue;
+        const runs = finish(slot);
+        if (runs.length > 0) {
+          const full = slot;
+          slot = undefined;
+          yield { slot: full, start, runs };
+        }
+        start += filled;
+        filled = 0;
+      }
+    }
+    const runs = slot === undefined || filled === 0 ? [] : finish(slot);
+    if (slot !== undefined && runs.length > 0) {
+      const last = slot;
+      slot = undefined;
+      yield { slot: last, start, runs };
+    }
+  } finally {
+    if (slot !== undefined) pool.giveBack(slot);
+  }
+}
+
+/** Reads those windows of a file in which something matters, and of them only what does, a few ahead. */
+export async function* windowsOfFile(
+  file: BlockFile,
+  { pool, map, everything, changes, sectorSize, signal }: WindowOptions,
+): AsyncGenerator<ImageWindow> {
+  const readsAhead = 3;
+  const ahead: Promise<ImageWindow>[] = [];
+  try {
+    for (let start = 0; start < file.size; start += pool.slotSize) {
+      const end = Math.min(start + pool.slotSize, file.size);
+      const runs = everything ? [{ start, size: end - start }] : map.usedWithin(start, end);
+      if (runs.length === 0) continue;
+      const reading = readWindow(file, await pool.take(signal), start, runs, { changes, sectorSize });
+      // Whoever awaits it gets its failure; until then it is nobody's.
+      reading.catch(() => undefined);
+      ahead.push(reading);
+      const next = ahead.length >= readsAhead ? ahead.shift() : undefined;
+      if (next !== undefined) yield await next;
+    }
+    for (let next = ahead.shift(); next !== undefined; next = ahead.shift()) yield await next;
+  } finally {
+    for (const read of await Promise.allSettled(ahead)) if (read.status === 'fulfilled') pool.giveBack(read.value.slot);
+  }
+}
+
+async function readWindow(
+  file: BlockFile,
+  slot: Slot,
+  start: number,
+  runs: readonly ByteRange[],
+  { changes, sectorSize }: Pick<WindowOptions, 'changes' | 'sectorSize'>,
+): Promise<ImageWindow> {
+  for (const run of runs) {
+    const target = slot.bytes.subarray(run.start - start, run.start - start + run.size);
+    await file.readInto(target, run.start);
+    layChangesOver(target, run.start, changes);
+  }
+  const end = Math.min(start + slot.bytes.length, file.size);
+  slot.bytes.fill(0, end - start, roundUp(end - start, sectorSize));
+  return { slot, start, runs: runs.map((run) => padRun(run, end, sectorSize)) };
+}
+
+/** Learns the whole map of a file by reading what the map asks for. */
+export async function learnMap(file: BlockFile, map: BlockMap, changes: ChangedRanges): Promise<void> {
+  for (let range = map.wanted; range !== undefined; range = map.wanted) {
+    if (range.start + range.size > file.size) {
+      map.answer(undefined);
+      continue;
+    }
+    const bytes = await file.read(range.start, range.size);
+    layChangesOver(bytes, range.start, changes);
+    map.answer(bytes);
+  }
+}
+
+/** Fails when an image ends before its last partition does. */
+export function requireWholeImage(name: string, map: BlockMap, size: number): void {
+  if (map.partitionsEnd <= size) return;
+  throw new Failure(
+    'failed',
+    'image-truncated',
+    `${name} is truncated: it has ${size} bytes, but its partitions end at byte ${map.partitionsEnd}`,
+    { hint: 'Get the image again, or write it as it is with --all' },
+  );
+}
+
+function roundUp(size: number, unit: number): number {
+  return Math.ceil(size / unit) * unit;
+}
+
+function padRun(run: ByteRange, imageEnd: number, sectorSize: number): ByteRange {
+  return run.start + run.size === imageEnd ? { start: run.start, size: roundUp(run.size, sectorSize) } : run;
+}

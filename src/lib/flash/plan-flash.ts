@@ -1,0 +1,98 @@
+import { type Drive, examineDrive } from '../drives/drive.js';
+import { requireFlashable } from '../drives/drive-refusal.js';
+import { Failure } from '../failure/failure.js';
+import { BlockMap } from '../image/block-map.js';
+import type { ChangedRanges } from '../image/overlay.js';
+import type { ImageSource } from '../image/source.js';
+import type { SourceFormat } from '../image/source-format.js';
+import { learnMap, requireWholeImage } from './image-windows.js';
+import { requireElsewhere } from './require-elsewhere.js';
+
+/** What is to be written where; a plain value, so that it can be shown before anything happens. */
+export interface FlashPlan {
+  readonly image: PlannedImage;
+  readonly drives: readonly Drive[];
+  /** Whether every byte of the image is written, not only those that matter. */
+  readonly everything: boolean;
+  /** Whether what was written is read back from the drive and compared. */
+  readonly verify: boolean;
+}
+
+/** What can be told about an image before it is read. */
+export interface PlannedImage {
+  readonly name: string;
+  readonly format: SourceFormat;
+  /** Bytes; for packed images that do not state it, the end of the last partition that is known. */
+  readonly size: number;
+  readonly sizeIsExact: boolean;
+  /** Bytes that will be written, where that can be told: not for packed images, whose map is learnt on the way. */
+  readonly bytesToWrite: number | undefined;
+}
+
+/** What a plan is made from. */
+export interface FlashRequest {
+  readonly source: ImageSource;
+  /** Paths of drives, or of files that stand for a card. */
+  readonly drives: readonly string[];
+  readonly everything?: boolean;
+  readonly verify?: boolean;
+  /** Laid over the image as it is written. */
+  readonly changes?: ChangedRanges;
+}
+
+/** Bytes of a packed image that are looked at to learn its partition table. */
+const headSize = 64 * 1024;
+
+/**
+ * Checks that an image can be written to drives and says how, without opening a drive. Fails with `refused` for a drive that is in use, too
+ * small or write-protected, that holds the running system or the image itself, and for what is not an image of a whole disk.
+ */
+export async function planFlash(request: FlashRequest): Promise<FlashPlan> {
+  const { source, everything = false, verify = true } = request;
+  const drives = await Promise.all(request.drives.map((path) => examineDrive(path)));
+  for (const [index, drive] of drives.entries()) {
+    if (drives.findIndex((one) => one.identity === drive.identity) < index) {
+      throw new Failure('usage', 'drive-twice', `${drive.path} is given twice`, { hint: 'Give each drive once' });
+    }
+    requireFlashable(drive);
+    if (source.file !== undefined) await requireElsewhere(source.file, drive);
+  }
+  const image = await planImage(source, everything, request.changes ?? []);
+  for (const drive of drives) requireRoom(drive, image);
+  return { image, drives, everything, verify };
+}
+
+async function planImage(source: ImageSource, everything: boolean, changes: ChangedRanges): Promise<PlannedImage> {
+  const { name, format, reader } = source;
+  const map = new BlockMap();
+  if (reader === undefined) map.pass(await source.stream.peek(headSize));
+  else await learnMap(reader, map, changes);
+  if (!everything) requireTable(name, map);
+  const exactSize = format === 'zstd' ? undefined : source.size;
+  if (exactSize !== undefined && !everything) requireWholeImage(name, map, exactSize);
+  const size = exactSize ?? Math.max(source.size ?? 0, map.partitionsEnd);
+  const bytesToWrite = everything ? exactSize : reader && sizeOfRuns(map, reader.size);
+  return { name, format, size, sizeIsExact: exactSize !== undefined, bytesToWrite };
+}
+
+function sizeOfRuns(map: BlockMap, size: number): number {
+  return map.usedWithin(0, size).reduce((sum, run) => sum + run.size, 0);
+}
+
+function requireTable(name: string, map: BlockMap): void {
+  if (map.kind !== 'none') return;
+  throw new Failure('refused', 'not-an-image', `${name} is not the image of a disk: it has no partition table`, {
+    hint: 'Give a disk image (.img, also packed), or write it as it is with --all',
+  });
+}
+
+/** Fails with `refused` when an image is larger than a drive. */
+export function requireRoom(drive: Drive, image: Pick<PlannedImage, 'name' | 'size'>): void {
+  if (image.size <= drive.size) return;
+  throw new Failure(
+    'refused',
+    'image-too-large',
+    `${image.name} does not fit on ${drive.path}: it needs ${image.size} bytes, the drive has ${drive.size}`,
+    { hint: 'Use a larger card' },
+  );
+}

@@ -1,0 +1,27 @@
+import { realpath } from 'node:fs/promises';
+import type { Drive } from '../drives/drive.js';
+import { blockAttribute, formatDeviceNumber, nameOfDevice, thisHost, wholeDeviceOf } from '../drives/host-view.js';
+import { Failure } from '../failure/failure.js';
+import type { SourceFile } from '../image/source.js';
+
+/** Fails with `refused` when an image lies on the drive that it is to be written to, is that drive, or is what lies behind it. */
+export async function requireElsewhere(file: SourceFile, drive: Drive): Promise<void> {
+  const isSame = drive.isFile ? (await realpath(file.path)) === (await realpath(drive.path)) : await isOn(drive, file);
+  if (!isSame) return;
+  throw new Failure(
+    'refused',
+    'image-on-drive',
+    `the image ${file.path} lies on ${drive.path}, which would be overwritten`,
+    { hint: 'Copy the image to another drive first' },
+  );
+}
+
+async function isOn(drive: Drive, file: SourceFile): Promise<boolean> {
+  for (const number of [file.device, file.isDevice ?? file.device]) {
+    const name = await nameOfDevice(thisHost, formatDeviceNumber(number));
+    if (name === undefined) continue;
+    if (`/dev/${(await wholeDeviceOf(thisHost, name)) ?? name}` === drive.path) return true;
+  }
+  const behindLoop = await blockAttribute(thisHost, drive.path.replace('/dev/', ''), 'loop/backing_file');
+  return behindLoop !== undefined && behindLoop === (await realpath(file.path));
+}
