@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { checkConfig, isHostname } from '../../../src/lib/boot-config/config-check.js';
+import { configChanges, configText, configValue, mergePatch } from '../../../src/lib/boot-config/config-json.js';
+import { hidden, withoutSecrets } from '../../../src/lib/boot-config/secrets.js';
+
+describe('changing config.json', () => {
+  test('keeps unknown keys and the order of keys', () => {
+    const config = { z: 1, deviceType: 'x', os: { b: 1, a: { deep: true } }, custom: [1] };
+    const merged = mergePatch(config, { hostname: 'kiosk', os: { sshKeys: [] }, z: 2 });
+    assert.equal(
+      JSON.stringify(merged),
+      '{"z":2,"deviceType":"x","os":{"b":1,"a":{"deep":true},"sshKeys":[]},"custom":[1],"hostname":"kiosk"}',
+    );
+  });
+
+  test('removes what is null in the patch, and replaces lists', () => {
+    assert.deepEqual(mergePatch({ a: 1, b: { c: 2, d: [1, 2] } }, { a: null, b: { c: null, d: [3] } }), {
+      b: { d: [3] },
+    });
+  });
+
+  test('treats keys such as __proto__ and constructor as any other', () => {
+    const patch: unknown = JSON.parse('{"__proto__": {"polluted": true}, "constructor": 1}');
+    assert.ok(typeof patch === 'object' && patch !== null);
+    const merged = mergePatch({}, { ...patch });
+    assert.equal(Object.hasOwn(merged, '__proto__'), true);
+    assert.equal(Reflect.get({}, 'polluted'), undefined);
+    assert.deepEqual(
+      configChanges({}, { constructor: 1 }).map((change) => change.before),
+      [undefined],
+    );
+    assert.equal(configValue({}, 'constructor.name'), undefined);
+  });
+
+  test('lists what differs, leaf by leaf', () => {
+    const changes = configChanges({ a: 1, b: { c: 1, d: 2 } }, { b: { c: 1, d: 3 }, e: [] });
+    assert.deepEqual(changes, [
+      { key: 'a', before: 1, after: undefined },
+      { key: 'b.d', before: 2, after: 3 },
+      { key: 'e', before: undefined, after: [] },
+    ]);
+  });
+
+  test('lays the text out as it was', () => {
+    assert.equal(configText({ a: 1 }, '{"b":2}'), '{"a":1}');
+    assert.equal(configText({ a: 1 }, '{\n  "b": 2\n}\n'), '{\n  "a": 1\n}\n');
+    assert.equal(configText({ a: 1 }, '{\r\n\t"b": 2\r\n}'), '{\n\t"a": 1\n}');
+  });
+});
+
+describe('checking config.json', () => {
+  const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJl2l7bQvI0BRqGSdY8r3nM2jUe1X0S2r4m0r8f2yq2S me@home';
+
+  test('accepts what the documentation shows', () => {
+    const config = {
+      deviceType: 'raspberrypi4-64',
+      hostname: 'kiosk-7',
+      developmentMode: 'true',
+      persistentLogging: false,
+      uuid: 'a'.repeat(32),
+      dnsServers: 'null',
+      ntpServers: '0.resinio.pool.ntp.org',
+      apiEndpoint: 'https://api.balena-cloud.com',
+      appUpdatePollInterval: 900_000,
+      os: { sshKeys: [key], udevRules: { '64': 'ENV{x}="y"' }, network: { connectivity: { interval: '3600' } } },
+      installer: { secureboot: true },
+      somethingElse: { entirely: 1 },
+    };
+    assert.deepEqual(checkConfig(config), []);
+  });
+
+  const bad: readonly (readonly [string, Parameters<typeof checkConfig>[0]])[] = [
+    ['hostname', { hostname: 'two.labels' }],
+    ['hostname', { hostname: 5 }],
+    ['developmentMode', { developmentMode: 'yes' }],
+    ['country', { country: 'de' }],
+    ['uuid', { uuid: 'xyz' }],
+    ['apiEndpoint', { apiEndpoint: 'api.balena-cloud.com' }],
+    ['appUpdatePollInterval', { appUpdatePollInterval: 10 }],
+    ['os', { os: [] }],
+    ['os.sshKeys', { os: { sshKeys: key } }],
+    ['os.sshKeys', { os: { sshKeys: ['ssh-ed25519 AAAA'] } }],
+    ['installer.target_devices', { installer: { target_devices: ['sda'] } }],
+    ['balenaRootCA', { balenaRootCA: 'bm90IGEgY2VydA==' }],
+  ];
+  for (const [name, config] of bad) {
+    test(`finds ${JSON.stringify(config).slice(0, 60)} wrong`, () => {
+      assert.deepEqual(
+        checkConfig(config).map((problem) => problem.key),
+        [name],
+      );
+    });
+  }
+
+  test('takes host names as RFC 1123 does', () => {
+    for (const good of ['a', 'A1', 'a-b', '0', 'x'.repeat(63)]) assert.ok(isHostname(good), good);
+    for (const wrong of ['', '-a', 'a-', 'a_b', 'a.b', 'ü', 'x'.repeat(64), 'a b', 'a\n'])
+      assert.ok(!isHostname(wrong), wrong);
+  });
+});
+
+describe('hiding secrets of config.json', () => {
+  test('hides keys, passwords and the network files of OS 1.x, and nothing else', () => {
+    const config = {
+      apiKey: 'A',
+      deviceApiKey: 'B',
+      deviceApiKeys: { 'api.balena-cloud.com': 'C' },
+      wifiSsid: 'home',
+      wifiKey: 'D',
+      mixpanelToken: 'E',
+      proxy: { login: 'me', password: 'F' },
+      files: { 'network/network.config': 'Passphrase = G' },
+      os: { sshKeys: ['ssh-ed25519 public'] },
+      list: [{ psk: 'H' }],
+    };
+    assert.deepEqual(withoutSecrets(config), {
+      apiKey: hidden,
+      deviceApiKey: hidden,
+      deviceApiKeys: { 'api.balena-cloud.com': hidden },
+      wifiSsid: 'home',
+      wifiKey: hidden,
+      mixpanelToken: hidden,
+      proxy: { login: 'me', password: hidden },
+      files: { 'network/network.config': hidden },
+      os: { sshKeys: ['ssh-ed25519 public'] },
+      list: [{ psk: hidden }],
+    });
+  });
+});
