@@ -47,12 +47,19 @@ export async function buildImage(
     method: 'POST',
     path: '/build',
     query: { t: tag, dockerfile, labels, buildargs: buildArguments, nocache: noCache, pull, rm: true, forcerm: true },
-    body: { tar: context, onSent: listener.sent },
+    body: {
+      tar: context,
+      onSent: (bytes) => {
+        listener.sent(bytes);
+      },
+    },
     signal,
     timeoutMs: Infinity,
   });
   let imageId: string | undefined;
-  const output = new OutputLines(listener.line);
+  const output = new OutputLines((text) => {
+    listener.line(text);
+  });
   try {
     for await (const line of textLines(answer)) {
       if (line.trim() === '') continue;

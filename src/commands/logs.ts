@@ -1,0 +1,68 @@
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../lib/cli/base-command.js';
+import { sshFlags, sshOptionsFrom } from '../lib/cli/ssh-flags.js';
+import { openDevice } from '../lib/device/device.js';
+import type { LogLine } from '../lib/engine/container-logs.js';
+import { EngineLink } from '../lib/push/engine-link.js';
+import { parseSince } from '../lib/push/log-since.js';
+import { serviceLogs } from '../lib/push/service-logs.js';
+
+/** What `davit logs --json` prints. */
+export interface LogsResult {
+  readonly version: 1;
+  readonly service: string;
+  readonly lines: readonly LogLine[];
+}
+
+export default class Logs extends BaseCommand {
+  static override summary = 'Show the log of a service on a device.';
+  static override description =
+    'Prints what the container of the service wrote, oldest line first, standard output and standard error alike.\n\n' +
+    'With --follow, goes on through restarts of the container, new pushes and lost connections, without a gap or a repeated ' +
+    'line, until Ctrl-C (exit code 130).';
+  static override examples = [
+    '<%= config.bin %> logs 63ec46c --follow',
+    '<%= config.bin %> logs crane.local --tail 20 --timestamps',
+    '<%= config.bin %> logs 192.168.1.20 --since 10m --json',
+  ];
+  static override args = {
+    device: Args.string({
+      required: true,
+      ignoreStdin: true,
+      description: 'Address, name.local or host name of the device.',
+    }),
+  };
+  static override flags = {
+    service: Flags.string({ default: 'main', summary: 'Service whose log to show.' }),
+    follow: Flags.boolean({ char: 'f', exclusive: ['json'], summary: 'Wait for more until Ctrl-C.' }),
+    tail: Flags.integer({ min: 0, helpValue: '<lines>', summary: 'Only the last so many lines of what is there.' }),
+    since: Flags.string({
+      helpValue: '<time>',
+      summary: 'Only lines since then: 90s, 10m, 2h or 1d ago, or a time such as 2026-03-01T12:00:00Z.',
+    }),
+    timestamps: Flags.boolean({ summary: "Begin each line with its time by the device's clock." }),
+    'engine-port': Flags.integer({ min: 1, max: 65_535, summary: 'TCP port of the engine. [default: 2375]' }),
+    ...sshFlags,
+  };
+
+  async run(): Promise<LogsResult> {
+    const { args, flags } = await this.parse(Logs);
+    const { signal, progress, streams } = this;
+    const { service, follow, tail } = flags;
+    const ssh = sshOptionsFrom(flags, streams, signal);
+    const link = new EngineLink(() =>
+      openDevice(args.device, { signal, progress, ssh, enginePort: flags['engine-port'] }),
+    );
+    try {
+      const since = flags.since === undefined ? undefined : parseSince(flags.since, Date.now());
+      const lines: LogLine[] = [];
+      for await (const line of serviceLogs(link, { service, follow, tail, since, signal, progress })) {
+        this.print(flags.timestamps ? `${line.time} ${line.text}` : line.text);
+        if (this.jsonEnabled()) lines.push(line);
+      }
+      return { version: 1, service, lines };
+    } finally {
+      await link.drop();
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import path from 'node:path';
+import type { Device } from '../device/device.js';
+import type { EngineConnection } from '../engine/engine-connection.js';
+import { engineInfo } from '../engine/engine-info.js';
+import { Failure } from '../failure/failure.js';
+import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
+import { supervisorAnswers } from '../supervisor/supervisor-answers.js';
+import { type BuildContext, listBuildContext } from './build-context.js';
+import { buildService } from './build-service.js';
+import { balenaArchitecture, localRelease } from './local-release.js';
+import { checkProject, type Project, readProject } from './project.js';
+import { replaceContainer } from './replace-container.js';
+import { type ContainerHost, planContainer } from './service-container.js';
+
+/** What is pushed. */
+export interface PushRequest {
+  readonly folder: string;
+  /** Another name in the place of `Dockerfile`, relative to the folder. */
+  readonly dockerfile?: string | undefined;
+  /** The device's type, where the device itself does not tell it. */
+  readonly deviceType?: string | undefined;
+  /** Variables set in the container. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly noCache: boolean;
+  readonly pull: boolean;
+}
+
+/** A push that has been thought through and has not touched the device. */
+export interface PushPlan {
+  readonly service: string;
+  readonly engine: EngineConnection;
+  readonly host: ContainerHost;
+  readonly project: Project;
+  readonly context: BuildContext;
+  readonly request: PushRequest;
+}
+
+/** What a push has done. */
+export interface Pushed {
+  readonly service: string;
+  readonly imageId: string;
+  readonly containerId: string;
+  readonly containerName: string;
+  /** `running`, or `restarting` or `exited` when the container ended at once. */
+  readonly state: string;
+  readonly seconds: number;
+}
+
+/** What goes with a push besides its subject. */
+export interface PushOptions {
+  readonly signal: AbortSignal;
+  readonly progress?: ProgressListener;
+}
+
+/** A project with a single Dockerfile has one service, which balena calls so. */
+const onlyService = 'main';
+
+/** Reads the project, asks the device what it is, and settles what would be sent. */
+export async function planPush(device: Device, request: PushRequest, { signal }: PushOptions): Promise<PushPlan> {
+  const folder = path.resolve(request.folder);
+  await checkProject(folder, request.dockerfile);
+  if (await supervisorAnswers(device.address, { signal })) throw supervisorRuns(device);
+  const engine = await device.engine();
+  const info = await engineInfo(engine, signal);
+  const architecture = balenaArchitecture(info.machine);
+  const host = {
+    name: info.hostname,
+    deviceType: request.deviceType,
+    architecture,
+    operatingSystem: info.operatingSystem,
+  };
+  const { commit, appName } = localRelease;
+  const values = { service: onlyService, commit, appName, deviceType: request.deviceType, architecture };
+  const project = await readProject(folder, request.dockerfile, values);
+  const { dockerfile, rules, hasDockerignore } = project;
+  const context = await listBuildContext({
+    folder,
+    rules,
+    alwaysIncluded: [...(dockerfile.isDerived ? [] : [dockerfile.path]), ...(hasDockerignore ? ['.dockerignore'] : [])],
+    replaced: dockerfile.isDerived ? { path: dockerfile.path, text: dockerfile.text } : undefined,
+    signal,
+  });
+  return { service: onlyService, engine, host, project, context, request };
+}
+
+/** Builds the project on the device and puts its container in the place of the one before. */
+export async function runPush(plan: PushPlan, { signal, progress = ignoreProgress }: PushOptions): Promise<Pushed> {
+  const { service, engine, host, project, context, request } = plan;
+  const { noCache, pull, environment } = request;
+  const startedAt = performance.now();
+  const imageId = await buildService(engine, { service, project, context, noCache, pull }, { signal, progress });
+  const container = planContainer(service, imageId, environment, host);
+  const { id, name, state } = await replaceContainer(engine, container, { signal, progress });
+  const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
+  return { service, imageId, containerId: id, containerName: name, state, seconds };
+}
+
+/** The Supervisor removes containers that it did not start itself, so going past it would not last. */
+function supervisorRuns(device: Device): Failure {
+  const message = `${device.name} has a balena Supervisor, and this version can only push to devices without one`;
+  return new Failure('refused', 'supervisor-unsupported', message, {
+    hint: 'Push to this device with balena-cli for now',
+  });
+}

@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type ContainerSummary,
+  createContainer,
+  ensureVolume,
+  inspectContainer,
+  listContainers,
+  removeContainer,
+  renameContainer,
+  startContainer,
+  stopContainer,
+} from '../engine/containers.js';
+import type { EngineConnection } from '../engine/engine-connection.js';
+import { removeImage } from '../engine/images.js';
+import { Failure, interrupted } from '../failure/failure.js';
+import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
+import { serviceOfContainer } from './local-release.js';
+import type { ContainerPlan } from './service-container.js';
+
+/** The container that runs after a deployment. */
+export interface RunningContainer {
+  readonly id: string;
+  readonly name: string;
+  /** `running`, or `restarting` or `exited` when it ended at once. */
+  readonly state: string;
+  readonly exitCode: number | undefined;
+}
+
+/** How a container is replaced. */
+export interface ReplaceOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly progress?: ProgressListener;
+}
+
+/**
+ * Puts a service's new container in the place of the one before it, on an engine that no Supervisor looks after. The new
+ * one is complete before the old one stops, and when it cannot be started the old one is started again. From the moment the
+ * old one is told to stop, an abort waits until one of the two runs.
+ */
+export async function replaceContainer(
+  engine: EngineConnection,
+  plan: ContainerPlan,
+  { signal, progress = ignoreProgress }: ReplaceOptions = {},
+): Promise<RunningContainer> {
+  const step = { type: 'step', id: plan.service, phase: 'start' } as const;
+  progress({ ...step, state: 'active' });
+  const previous = (await listContainers(engine, signal)).filter(
+    (one) => serviceOfContainer(one.name) === plan.service,
+  );
+  await ensureVolume(engine, plan.volume.name, plan.volume.labels, signal);
+  // A name of its own until the old container has given up the real one; also recognised as one of this service.
+  const provisionalName = `${plan.name}_${randomBytes(4).toString('hex')}`;
+  const id = await createContainer(engine, provisionalName, plan.spec);
+  if (signal?.aborted) {
+    await removeContainer(engine, id);
+    throw interrupted();
+  }
+  const running = previous.filter((one) => one.state === 'running' || one.state === 'restarting');
+  try {
+    if (running.length > 0) progress({ ...step, state: 'active', detail: 'stopping the previous container' });
+    for (const one of running) await stopContainer(engine, one.id);
+    await startContainer(engine, id);
+  } catch (error) {
+    progress({ ...step, state: 'failed' });
+    throw await restored(engine, plan.service, id, running, error);
+  }
+  for (const one of previous) await removeContainer(engine, one.id);
+  await renameContainer(engine, id, plan.name);
+  const settled = await settledContainer(engine, id);
+  progress({ ...step, state: 'done' });
+  await removeOldImages(engine, previous, plan);
+  if (settled.state !== 'running') {
+    const text = `${plan.service} ended at once with exit code ${settled.exitCode ?? 'unknown'}; the engine keeps starting it again`;
+    progress({ type: 'notice', level: 'warning', text });
+  }
+  return { id, name: plan.name, state: settled.state, exitCode: settled.exitCode };
+}
+
+/** Takes the new container away, starts those that ran before, and returns the failure that says how that went. */
+async function restored(
+  engine: EngineConnection,
+  service: string,
+  newContainer: string,
+  before: readonly ContainerSummary[],
+  cause: unknown,
+): Promise<unknown> {
+  if (!(cause instanceof Failure)) return cause;
+  let outcome = before.length > 0 ? '; the previous container is running again' : '';
+  try {
+    await removeContainer(engine, newContainer);
+    for (const one of before) await startContainer(engine, one.id);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    outcome = `; starting the previous container again failed too: ${error.message}`;
+  }
+  const kind = cause.kind === 'unreachable' ? cause.kind : 'failed';
+  return new Failure(kind, 'container-not-started', `starting ${service}: ${cause.message}${outcome}`, {
+    hint: 'Check that the program named by CMD or ENTRYPOINT is in the image and can be executed on this device',
+    cause,
+  });
+}
+
+const settleMs = 1000;
+
+/** Gives the new container a moment to fall over, so that one which cannot live is not reported as running. */
+async function settledContainer(engine: EngineConnection, id: string) {
+  const deadline = Date.now() + settleMs;
+  for (;;) {
+    const details = await inspectContainer(engine, id);
+    if (details.state !== 'running' || details.restarts > 0 || Date.now() >= deadline) {
+      return details.restarts > 0 ? { ...details, state: 'restarting' } : details;
+    }
+    await sleep(200);
+  }
+}
+
+/** Without this, every push leaves an image behind until the device's disk is full. */
+async function removeOldImages(
+  engine: EngineConnection,
+  previous: readonly ContainerSummary[],
+  plan: ContainerPlan,
+): Promise<void> {
+  for (const { imageId } of previous) if (imageId !== plan.spec.Image) await removeImage(engine, imageId);
+}
