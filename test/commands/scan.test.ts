@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, describe, it } from 'node:test';
+import { run, runChecked } from '../../src/lib/platform/child-process.js';
+import { davit, davitJson, startDavit } from '../support/davit.js';
+import {
+  createNetwork,
+  type NetworkedDevice,
+  networkSkipReason,
+  type TestNetwork,
+} from '../support/network-namespace.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+const skip = networkSkipReason();
+
+describe('davit scan', { skip }, () => {
+  let network: TestNetwork;
+  before(async () => {
+    network = await createNetwork([
+      { hostname: 'aaaaaa1' },
+      { hostname: 'bbbbbb2', segment: 'shared' },
+      { hostname: 'cccccc3', segment: 'shared', versions: 'ipv4' },
+      { hostname: 'dddddd4', versions: 'ipv6' },
+      { hostname: 'laptop', port: false },
+    ]);
+    await Promise.all(network.devices.map(startServices));
+  });
+  after(() => network.close());
+
+  it('finds every device on every interface and both IP versions, and nothing else', async () => {
+    const { exitCode, document } = await davitJson(['scan', '--timeout', '2'], { wrapper: network.wrapper });
+    assert.equal(exitCode, 0);
+    const [a, b, c, d] = network.devices;
+    assert.deepEqual(withoutZones(document), {
+      version: 1,
+      devices: [
+        found('aaaaaa1', [a?.ipv4, 'fe80::'], ['lan0'], development),
+        found('bbbbbb2', [b?.ipv4, 'fe80::'], ['lan1'], production),
+        found('cccccc3', [c?.ipv4], ['lan1'], production),
+        found('dddddd4', ['fe80::'], ['lan2'], production),
+      ],
+    });
+    assert.equal(d?.ipv4, undefined);
+  });
+
+  it('shares port 5353 with an Avahi of this computer and finds what that finds', async (t) => {
+    const avahi = await startAvahi(network, await temporaryFolder(t));
+    try {
+      const browsed = await avahi.run('avahi-browse', '-ptr', '_resin-device._sub._ssh._tcp');
+      const fields = browsed.split('\n').map((line) => line.split(';'));
+      const theirs = fields.filter(([kind]) => kind === '=').map((parts) => `${parts[6]} ${parts[7]}`);
+      const { document } = await davitJson(['scan', '--timeout', '2'], { wrapper: network.wrapper });
+      const ours = devicesOf(document).flatMap(({ hostname, addresses }) =>
+        addresses.map((address) => `${hostname} ${address.replace(/%.*/, '')}`),
+      );
+      assert.deepEqual([...new Set(ours)].sort(), [...new Set(theirs)].sort());
+      assert.equal(ours.length, 6);
+    } finally {
+      await avahi.close();
+    }
+  });
+
+  it('finds them as well when another program keeps port 5353 for itself', async () => {
+    const script = `
+      const { createSocket } = require('node:dgram');
+      for (const type of ['udp4', 'udp6']) createSocket({ type, ipv6Only: type === 'udp6' }).bind(5353);
+      setTimeout(() => console.log('ready'), 50);
+    `;
+    const [command, ...words] = [...network.wrapper, process.execPath, '--eval', script];
+    const keeper = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await once(keeper.stdout, 'data');
+      const { document } = await davitJson(['scan', '--timeout', '1'], { wrapper: network.wrapper });
+      assert.equal(devicesOf(document).length, 4);
+    } finally {
+      keeper.kill();
+    }
+  });
+
+  it('asks for what a responder leaves out and waits for what comes late', async () => {
+    const laptop = network.devices[4];
+    const responder = laptop?.start(process.execPath, ['--eval', sparseResponder, laptop.ipv4 ?? '']);
+    if (responder?.stdout == null) throw new Error('no responder');
+    try {
+      await once(responder.stdout, 'data');
+      const words = ['scan', '--timeout', '4', '--interface', 'lan3'];
+      const { document } = await davitJson(words, { wrapper: network.wrapper });
+      assert.deepEqual(
+        devicesOf(document).map(({ hostname, addresses }) => [hostname, ...addresses]),
+        [['eeeeee5.local', '10.77.3.99']],
+      );
+    } finally {
+      responder.kill();
+    }
+  });
+
+  it('shows each device as soon as it is found', async () => {
+    const child = startDavit(['scan', '--timeout', '10'], { wrapper: network.wrapper });
+    const startedAt = performance.now();
+    let output = '';
+    for await (const text of child.stdout?.setEncoding('utf8') ?? []) {
+      output += String(text);
+      if (output.includes('aaaaaa1.local') && output.includes('dddddd4.local')) break;
+    }
+    assert.ok(performance.now() - startedAt < 5000);
+    assert.match(output, /^NAME +ADDRESS +MODE/);
+    assert.match(
+      output,
+      /^aaaaaa1\.local +10\.77\.0\.2 +development +balenaOS 6\.8\.1 +20\.10\.43 +lan0 +22222,2375$/m,
+    );
+    child.kill('SIGINT');
+  });
+
+  it('listens on the given interface only', async () => {
+    const words = ['scan', '--timeout', '1', '--interface', 'lan1'];
+    const { document } = await davitJson(words, { wrapper: network.wrapper });
+    assert.deepEqual(
+      devicesOf(document).map((device) => device.hostname),
+      ['bbbbbb2.local', 'cccccc3.local'],
+    );
+  });
+
+  it('ends with 3 when there is no device, and names the interfaces when there is no such interface', async () => {
+    const none = await davit(['scan', '--timeout', '1', '--interface', 'lan3'], { wrapper: network.wrapper });
+    assert.deepEqual([none.exitCode, none.stdout], [3, '']);
+    const unknown = await davitJson(['scan', '--interface', 'lan9'], { wrapper: network.wrapper });
+    assert.equal(unknown.exitCode, 3);
+    assert.match(JSON.stringify(unknown.document), /interface-not-found.*lan0, lan1, lan2, lan3/);
+  });
+
+  it('ends with 130 at once on Ctrl-C', async () => {
+    const startedAt = performance.now();
+    const result = await davit(['scan', '--timeout', '30'], {
+      wrapper: network.wrapper,
+      kill: { signal: 'SIGINT', when: (output) => output.includes('.local') },
+    });
+    assert.equal(result.exitCode, 130);
+    assert.ok(performance.now() - startedAt < 5000);
+  });
+
+  it('does not find a device whose cable is out', async () => {
+    const [device] = network.devices;
+    await device?.setConnected(false);
+    const { document } = await davitJson(['scan', '--timeout', '1'], { wrapper: network.wrapper });
+    await device?.setConnected(true);
+    assert.ok(!devicesOf(document).some(({ hostname }) => hostname === 'aaaaaa1.local'));
+  });
+});
+
+const production = { mode: 'production', os: null, architecture: null, engineVersion: null, openPorts: [22222] };
+const development = {
+  mode: 'development',
+  os: 'balenaOS 6.8.1',
+  architecture: 'aarch64',
+  engineVersion: '20.10.43',
+  openPorts: [22222, 2375],
+};
+
+/** Answers each question with exactly the record asked for, the address a second late. */
+const sparseResponder = `
+  const mdns = require('multicast-dns')({ interface: process.argv[1], bind: '0.0.0.0' });
+  const records = {
+    PTR: { name: '_resin-device._sub._ssh._tcp.local', type: 'PTR', data: 'eeeeee5._ssh._tcp.local' },
+    SRV: { name: 'eeeeee5._ssh._tcp.local', type: 'SRV', data: { target: 'eeeeee5.local', port: 22222 } },
+    A: { name: 'eeeeee5.local', type: 'A', data: '10.77.3.99' },
+  };
+  mdns.on('query', ({ questions }) => {
+    for (const { name, type } of questions) {
+      const record = records[type];
+      if (record?.name !== name) continue;
+      setTimeout(() => mdns.respond([{ ttl: 120, ...record }]), type === 'A' ? 1000 : 0);
+    }
+  });
+  mdns.on('ready', () => console.log('ready'));
+`;
+
+function found(name: string, addresses: unknown[], interfaces: string[], facts: object): object {
+  return { hostname: `${name}.local`, sshPort: 22222, addresses, interfaces, ...facts };
+}
+
+/** The document with every link-local address cut to its beginning, as nobody knows them beforehand. */
+function withoutZones(document: unknown): unknown {
+  return JSON.parse(JSON.stringify(document).replaceAll(/fe80::[0-9a-f:]+%lan\d/g, 'fe80::'));
+}
+
+function devicesOf(document: unknown): { readonly hostname: string; readonly addresses: readonly string[] }[] {
+  assert.ok(typeof document === 'object' && document !== null && 'devices' in document);
+  assert.ok(Array.isArray(document.devices));
+  return document.devices as { hostname: string; addresses: string[] }[];
+}
+
+/** Something that accepts connections where SSH would; on the first device an engine as well. */
+async function startServices(device: NetworkedDevice): Promise<void> {
+  const engine = `require('node:http').createServer((request, response) => {
+    const answers = {
+      '/info': { OperatingSystem: 'balenaOS 6.8.1', Architecture: 'aarch64' },
+      '/version': { Version: '20.10.43' },
+    };
+    response.end(JSON.stringify(answers[request.url]));
+  }).listen(2375);`;
+  const script = `
+    ${device.hostname === 'aaaaaa1' ? engine : ''}
+    require('node:net').createServer((socket) => socket.on('error', () => {}).end('SSH-2.0-test\\r\\n')).listen(22222, () => console.log('ready'));
+  `;
+  const child = device.start(process.execPath, ['--eval', script]);
+  if (child.stdout !== null) await once(child.stdout, 'data');
+}
+
+/** An Avahi of the user's computer with a bus of its own, so that davit has to share port 5353. */
+async function startAvahi(network: TestNetwork, folder: string) {
+  const configuration = path.join(folder, 'avahi-daemon.conf');
+  await writeFile(configuration, '[server]\nhost-name=desk\nuse-ipv4=yes\nuse-ipv6=yes\n');
+  const script = `
+    set -e
+    mount -t tmpfs tmpfs /run
+    mkdir /run/dbus
+    dbus-daemon --system --fork
+    exec avahi-daemon --no-drop-root --no-rlimits --no-chroot --file=${configuration}
+  `;
+  const [command, ...words] = [...network.wrapper, 'unshare', '-m', 'sh', '-c', script];
+  const daemon = spawn(command, words, { stdio: ['ignore', 'ignore', 'pipe'] });
+  for await (const line of createInterface({ input: daemon.stderr })) {
+    if (line.includes('Server startup complete')) break;
+  }
+  daemon.stderr.resume();
+  return {
+    run: (program: string, ...words: string[]) =>
+      runChecked('asking Avahi', 'nsenter', ['-t', String(daemon.pid), '-m', '-n', program, ...words]),
+    close: async () => {
+      const ended = once(daemon, 'exit');
+      // The bus is a child of its own, found by the socket's folder it lives in: this mount namespace.
+      await run('nsenter', ['-t', String(daemon.pid), '-m', 'sh', '-c', 'kill $(cat /run/dbus/pid)']);
+      daemon.kill();
+      await ended;
+    },
+  };
+}
