@@ -91,10 +91,7 @@ export class DriveTask {
       const isSame = await this.writer.holds(run, slot.bytes).finally(() => {
         pool.giveBack(slot);
       });
-      if (!isSame) {
-        await this.writer.wipeTable();
-        throw differs(this.writer.drive.path, run, 'in the partition table');
-      }
+      if (!isSame) throw differs(this.writer.drive.path, run, 'in the partition table');
       this.bytesVerified += head.length;
     }
     this.isBlank = false;

@@ -99,8 +99,9 @@ async function forEach(tasks: readonly DriveTask[], work: (task: DriveTask) => P
 /** Lets go of a drive, and says so when it was left without a partition table. */
 async function leave(task: DriveTask, progress: ProgressListener): Promise<void> {
   const { writer } = task;
-  // A drive that was given up may have vanished; why it was is already being reported.
-  if (task.isBlank) await writer.flush().catch(() => undefined);
+  // On a drive of the image's size, the copy of the table at its end has been written already. When the drive has vanished there is nothing
+  // to be done, and why it was given up is already being reported.
+  if (task.isBlank) await writer.wipeTable().catch(() => undefined);
   await writer.close();
   if (!task.isBlank) return writer.announcePartitions();
   const text = `${writer.drive.path} holds no partition table now and does not boot; flash it again before you use it`;

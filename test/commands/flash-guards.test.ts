@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { copyFile, mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { davit, davitJson } from '../support/davit.js';
+import { bytesAt } from '../support/disk-content.js';
+import { attachLoopDevice, attachUsedCard, checked, fillFile, loopDevicesMissing } from '../support/loop-device.js';
+import { makeOsImage, type OsImage } from '../support/os-image.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+const mebibyte = 1024 * 1024;
+const skip = loopDevicesMissing;
+
+async function someImage(t: TestContext): Promise<{ readonly folder: string; readonly image: OsImage }> {
+  const folder = await temporaryFolder(t);
+  return { folder, image: await makeOsImage(path.join(folder, 'image.img')) };
+}
+
+/** Runs davit flash without any harm done, and gives the code and exit code of its refusal. */
+async function refusal(
+  words: readonly string[],
+): Promise<{ code: string; exitCode: number; hint?: string; message: string }> {
+  const { exitCode, document } = await davitJson(['flash', ...words]);
+  const { error } = document as { error: { code: string; exitCode: number; hint?: string; message: string } };
+  assert.equal(error.exitCode, exitCode);
+  return error;
+}
+
+/** The drive that holds /, which must never be opened for writing: these tests only ever ask for a dry run. */
+function systemDrive(): string | undefined {
+  const source = execFileSync('findmnt', ['--noheadings', '--output', 'SOURCE', '/'], { encoding: 'utf8' }).trim();
+  if (!source.startsWith('/dev/')) return undefined;
+  const parent = execFileSync('lsblk', ['--noheadings', '--nodeps', '--output', 'PKNAME', source], {
+    encoding: 'utf8',
+  });
+  return parent.trim() === '' ? source : `/dev/${parent.trim()}`;
+}
+
+test('refuses the drive that holds the running system', { skip }, async (t) => {
+  const drive = systemDrive();
+  if (drive === undefined) {
+    t.skip('/ is on no drive here');
+    return;
+  }
+  const { image } = await someImage(t);
+  const { code, exitCode } = await refusal([image.path, '--drive', drive, '--dry-run']);
+  assert.deepEqual({ code, exitCode }, { code: 'system-drive', exitCode: 4 });
+});
+
+test('refuses a drive with a mounted file system, naming where it is mounted', { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = await attachUsedCard(t, path.join(folder, 'card'), 2 * image.size);
+  await checked(['mkfs.ext4', '-q', '-F', card.path]);
+  const mountPoint = path.join(folder, 'mounted here');
+  await mkdir(mountPoint);
+  await checked(['mount', card.path, mountPoint]);
+  const before = await card.sectorsWritten();
+  try {
+    const { code, exitCode, message } = await refusal([image.path, '--drive', card.path, '--yes']);
+    assert.deepEqual({ code, exitCode }, { code: 'drive-in-use', exitCode: 4 });
+    assert.ok(message.includes(mountPoint), message);
+    assert.equal(await card.sectorsWritten(), before);
+  } finally {
+    await checked(['umount', mountPoint]);
+  }
+});
+
+test('refuses a drive that another program holds', { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = await attachUsedCard(t, path.join(folder, 'card'), image.size);
+  // The kernel locks a device under a mounted file system in the same way.
+  const hold = `const { constants, openSync } = require('node:fs');
+    openSync(process.argv[1], constants.O_RDWR | constants.O_EXCL);
+    console.log('held');
+    process.stdin.resume();`;
+  const child = spawn(process.execPath, ['-e', hold, card.path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  try {
+    const { code, exitCode } = await refusal([image.path, '--drive', card.path, '--yes']);
+    assert.deepEqual({ code, exitCode }, { code: 'drive-in-use', exitCode: 4 });
+  } finally {
+    child.stdin.end();
+  }
+});
+
+test('refuses a drive that a loop device is made of', { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = await attachUsedCard(t, path.join(folder, 'card'), 2 * image.size);
+  await attachLoopDevice(t, card.path);
+  const { code, exitCode } = await refusal([image.path, '--drive', card.path, '--yes']);
+  assert.deepEqual({ code, exitCode }, { code: 'drive-in-use', exitCode: 4 });
+});
+
+test('refuses a write-protected drive', { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const file = path.join(folder, 'card');
+  await fillFile(file, image.size, 0);
+  const card = await attachLoopDevice(t, file, { readOnly: true });
+  const { code, exitCode } = await refusal([image.path, '--drive', card.path, '--yes']);
+  assert.deepEqual({ code, exitCode }, { code: 'drive-read-only', exitCode: 4 });
+});
+
+for (const format of ['raw', 'gzip'] as const) {
+  test(`refuses a drive smaller than a ${format} image before it is touched`, { skip }, async (t) => {
+    const { folder, image } = await someImage(t);
+    const card = await attachUsedCard(t, path.join(folder, 'card'), image.size - 4 * mebibyte);
+    const before = await card.sectorsWritten();
+    if (format === 'gzip') await checked(['gzip', '-1', image.path]);
+    const source = format === 'gzip' ? `${image.path}.gz` : image.path;
+    const { code, exitCode } = await refusal([source, '--drive', card.path, '--yes']);
+    assert.deepEqual({ code, exitCode }, { code: 'image-too-large', exitCode: 4 });
+    assert.equal(await card.sectorsWritten(), before);
+  });
+}
+
+test('refuses a partition, naming its drive', { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const file = path.join(folder, 'card');
+  await copyFile(image.path, file);
+  const card = await attachLoopDevice(t, file, { scanPartitions: true });
+  await checked(['partx', '--update', card.path]);
+  const { code, exitCode, hint } = await refusal([image.path, '--drive', `${card.path}p1`, '--yes']);
+  assert.deepEqual({ code, exitCode }, { code: 'is-partition', exitCode: 4 });
+  assert.ok(hint?.includes(`--drive ${card.path}`));
+});
+
+test('refuses a drive that is made of the image itself, and the image as its own card', { skip }, async (t) => {
+  const { image } = await someImage(t);
+  const card = await attachLoopDevice(t, image.path);
+  for (const [source, drive] of [
+    [image.path, card.path],
+    [card.path, card.path],
+    [image.path, image.path],
+  ] as const) {
+    const { code, exitCode } = await refusal([source, '--drive', drive, '--yes']);
+    assert.deepEqual({ code, exitCode }, { code: 'image-on-drive', exitCode: 4 }, `${source} to ${drive}`);
+  }
+});
+
+test('refuses what is no drive', async (t) => {
+  const { folder, image } = await someImage(t);
+  const empty = path.join(folder, 'empty');
+  await writeFile(empty, '');
+  for (const [drive, expected] of [
+    ['/dev/null', { code: 'not-a-drive', exitCode: 2 }],
+    [folder, { code: 'not-a-drive', exitCode: 2 }],
+    ['/dev/not-there', { code: 'enoent', exitCode: 3 }],
+    [empty, { code: 'no-medium', exitCode: 4 }],
+  ] as const) {
+    const { code, exitCode } = await refusal([image.path, '--drive', drive, '--yes']);
+    assert.deepEqual({ code, exitCode }, expected, drive);
+  }
+});
+
+test('refuses a drive that is given twice', async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = path.join(folder, 'card');
+  await fillFile(card, image.size, 0);
+  const link = path.join(folder, 'link');
+  await symlink(card, link);
+  const { code, exitCode } = await refusal([image.path, '-d', card, '-d', link, '--yes']);
+  assert.deepEqual({ code, exitCode }, { code: 'drive-twice', exitCode: 2 });
+});
+
+test('refuses what is no image of a disk, and an image whose end is missing', async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = path.join(folder, 'card');
+  await fillFile(card, image.size, 0xaa);
+  const text = path.join(folder, 'text');
+  await fillFile(text, mebibyte, 0x20);
+  const cut = path.join(folder, 'cut');
+  await copyFile(image.path, cut);
+  await truncate(cut, image.size - 20 * mebibyte);
+  const empty = path.join(folder, 'empty');
+  await writeFile(empty, '');
+  for (const [source, expected] of [
+    [text, { code: 'not-an-image', exitCode: 4 }],
+    [cut, { code: 'image-truncated', exitCode: 5 }],
+    [empty, { code: 'image-empty', exitCode: 5 }],
+    [path.join(folder, 'missing'), { code: 'enoent', exitCode: 3 }],
+  ] as const) {
+    const { code, exitCode } = await refusal([source, '--drive', card, '--yes']);
+    assert.deepEqual({ code, exitCode }, expected, source);
+  }
+});
+
+test('asks for --yes where nobody can be asked', async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = path.join(folder, 'card');
+  await fillFile(card, image.size, 0xaa);
+  const { exitCode, stderr } = await davit(['flash', image.path, '--drive', card]);
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /--yes/);
+  assert.deepEqual(await bytesAt(card, 0, 4096), Buffer.alloc(4096, 0xaa));
+});
+
+test('without root it says the one command line that works', { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = await attachUsedCard(t, path.join(folder, 'card'), image.size);
+  await checked(['chmod', '755', folder]);
+  const { exitCode, stderr } = await davit(['flash', image.path, '--drive', card.path, '--yes'], {
+    wrapper: ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'],
+  });
+  assert.equal(exitCode, 7, stderr);
+  assert.match(
+    stderr,
+    new RegExp(`^Run it as root: sudo /\\S+ /\\S+run.js flash ${image.path} --drive ${card.path} --yes$`, 'm'),
+  );
+});
