@@ -40,6 +40,8 @@ export interface SshServer {
   hostFingerprint: () => Promise<string>;
   /** Makes a new host key, as a device that was flashed anew has. */
   changeHostKey: () => Promise<void>;
+  /** Its process, for `nsenter`. */
+  pid: () => number;
   /** Everything it has logged. */
   log: () => string;
   close: () => Promise<void>;
@@ -104,6 +106,7 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
       await makeKey(file('host_key'));
       server = await start();
     },
+    pid: () => server.pid ?? 0,
     log: () => logged.join('\n'),
     close: async () => {
       await end(server);
