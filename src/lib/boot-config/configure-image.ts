@@ -121,7 +121,7 @@ async function resolveImage(image: string): Promise<string> {
   try {
     return await realpath(image);
   } catch (error) {
-    throw whileDoing(`opening ${image}`, error);
+    throw whileDoing(`opening ${image}`, error, { hint: 'Check the path' });
   }
 }
 
@@ -156,11 +156,19 @@ async function writeOutput(
     await rename(draft, output);
     await syncFolder(dir);
   } catch (error) {
-    throw whileDoing(`writing ${output}`, error);
+    const hint = writeHints[systemErrorCode(error) ?? ''];
+    throw whileDoing(`writing ${output}`, error, hint === undefined ? {} : { hint });
   } finally {
     await rm(draft, { force: true });
   }
 }
+
+const writeHints: Readonly<Record<string, string>> = {
+  ENOSPC: 'The configured image needs as much free space as the image has data; give another place with --output',
+  EACCES: 'Give a place that you may write to with --output',
+  EROFS: 'Give a place that can be written to with --output',
+  ENOENT: 'Make the folder first',
+};
 
 async function keepModeAndOwner(image: string, draft: string, target: ConfigureTarget): Promise<void> {
   const [original, copy] = await Promise.all([stat(image), stat(draft)]);

@@ -118,11 +118,17 @@ function shortRead(what: string, offset: number, length: number, end: number): F
   );
 }
 
+const openHints: Readonly<Record<string, string>> = {
+  ENOENT: 'Check the path',
+  EACCES: 'Check who may read it; drives can be opened by root only, so put sudo in front',
+};
+
 async function openOrFail(path: string, flags: string): Promise<FileHandle> {
   try {
     return await open(path, flags);
   } catch (error) {
-    throw whileDoing(`opening ${path}`, error);
+    const hint = openHints[systemErrorCode(error) ?? ''];
+    throw whileDoing(`opening ${path}`, error, hint === undefined ? {} : { hint });
   }
 }
 

@@ -1,5 +1,4 @@
 import { constants, copyFile, open } from 'node:fs/promises';
-import { whileDoing } from '../failure/while-doing.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { openBlockFile } from './block-file.js';
 
@@ -48,8 +47,6 @@ async function copyWithHoles(from: string, to: string, { signal, progress, name 
     } finally {
       await target.close();
     }
-  } catch (error) {
-    throw whileDoing(`writing ${to}`, error, { hint: 'The copy needs as much free space as the image has data' });
   } finally {
     await source.close();
   }
