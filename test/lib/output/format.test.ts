@@ -22,7 +22,8 @@ describe('formats', () => {
   });
 
   it('write durations as a clock would', () => {
-    assert.equal(formatDuration(0.4), '0s');
+    assert.equal(formatDuration(0.44), '0.4s');
+    assert.equal(formatDuration(9.96), '10s');
     assert.equal(formatDuration(59.6), '1m 00s');
     assert.equal(formatDuration(65), '1m 05s');
     assert.equal(formatDuration(7380), '2h 03m');
