@@ -61,6 +61,11 @@ export async function startEngine(): Promise<TestEngine> {
     if (daemon?.exitCode === null)
       for (const container of await listContainers(connection)) await removeContainer(connection, container.id);
     await stop();
+    // The daemon leaves the mount of the host's network namespace behind.
+    for (const line of (await readFile('/proc/self/mounts', 'utf8')).split('\n')) {
+      const mountPoint = line.split(' ')[1];
+      if (mountPoint?.startsWith(`${folder}/`)) await run('umount', [mountPoint]);
+    }
     await rm(folder, { recursive: true, force: true });
   };
   try {
@@ -122,7 +127,8 @@ async function boundedRuntime(folder: string): Promise<readonly string[]> {
   const wrapper = path.join(folder, 'runc-bounded');
   const script = `#!/bin/sh
 for word; do
-  [ "$previous" = --bundle ] && sed -i -e 's/,"CAP_SYS_RESOURCE"//g' -e 's/"CAP_SYS_RESOURCE",//g' "$word/config.json"
+  case $previous in --bundle) spec=$word/config.json ;; --process) spec=$word ;; *) spec= ;; esac
+  [ -z "$spec" ] || sed -i -e 's/,"CAP_SYS_RESOURCE"//g' -e 's/"CAP_SYS_RESOURCE",//g' "$spec"
   previous=$word
 done
 exec runc "$@"

@@ -57,16 +57,21 @@ export async function replaceContainer(
     throw interrupted();
   }
   const running = previous.filter((one) => one.state === 'running' || one.state === 'restarting');
+  let renamed: ContainerSummary | undefined;
   try {
     if (running.length > 0) progress({ ...step, state: 'active', detail: 'stopping the previous container' });
     for (const one of running) await stopContainer(engine, one.id);
+    // Names change hands while both are still: an engine cannot rename a container that keeps ending and restarting.
+    const holder = previous.find((one) => one.name === plan.name);
+    if (holder !== undefined) await renameContainer(engine, holder.id, `${provisionalName}_previous`);
+    renamed = holder;
+    await renameContainer(engine, id, plan.name);
     await startContainer(engine, id);
   } catch (error) {
     progress({ ...step, state: 'failed' });
-    throw await restored(engine, plan.service, id, running, error);
+    throw await restored(engine, plan, { newContainer: id, renamed, running }, error);
   }
   for (const one of previous) await removeContainer(engine, one.id);
-  await renameContainer(engine, id, plan.name);
   const settled = await settledContainer(engine, id);
   progress({ ...step, state: 'done' });
   await removeOldImages(engine, previous, plan);
@@ -77,19 +82,27 @@ export async function replaceContainer(
   return { id, name: plan.name, state: settled.state, exitCode: settled.exitCode };
 }
 
+/** What has to be put back when a replacement does not work out. */
+interface Before {
+  readonly newContainer: string;
+  /** The container that had to give up its name. */
+  readonly renamed: ContainerSummary | undefined;
+  readonly running: readonly ContainerSummary[];
+}
+
 /** Takes the new container away, starts those that ran before, and returns the failure that says how that went. */
 async function restored(
   engine: EngineConnection,
-  service: string,
-  newContainer: string,
-  before: readonly ContainerSummary[],
+  { service, name }: ContainerPlan,
+  { newContainer, renamed, running }: Before,
   cause: unknown,
 ): Promise<unknown> {
   if (!(cause instanceof Failure)) return cause;
-  let outcome = before.length > 0 ? '; the previous container is running again' : '';
+  let outcome = running.length > 0 ? '; the previous container is running again' : '';
   try {
     await removeContainer(engine, newContainer);
-    for (const one of before) await startContainer(engine, one.id);
+    if (renamed !== undefined) await renameContainer(engine, renamed.id, name);
+    for (const one of running) await startContainer(engine, one.id);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     outcome = `; starting the previous container again failed too: ${error.message}`;

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { dockerfileSteps } from '../../../src/lib/push/dockerfile-steps.js';
+import { fillTemplate } from '../../../src/lib/push/dockerfile-template.js';
+import { checkProject, readProject } from '../../../src/lib/push/project.js';
+import { writeTree } from '../../support/file-tree.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+
+const values = {
+  deviceType: 'raspberrypi4-64',
+  architecture: 'aarch64',
+  service: 'main',
+  commit: '10ca12e1ea5e',
+  appName: 'localapp',
+};
+
+describe('the steps of a Dockerfile', () => {
+  it('are its instructions, each at the line where it begins', () => {
+    const text = ['# syntax', '', 'FROM a', 'RUN one && \\', '# inside', '', '  two \\', '  three', 'CMD ["x"]'].join(
+      '\n',
+    );
+    assert.deepEqual(
+      dockerfileSteps(text).map((step) => step.line),
+      [3, 4, 9],
+    );
+  });
+
+  it('honour the escape directive and Windows line ends', () => {
+    const text = '# escape=`\r\nFROM a\r\nRUN dir C:\\\r\nRUN one `\r\n two\r\n';
+    assert.deepEqual(
+      dockerfileSteps(text).map((step) => step.line),
+      [2, 3, 4],
+    );
+  });
+});
+
+describe('a Dockerfile template', () => {
+  it('gets the device type, the architecture and their older names, line for line', () => {
+    const template = [
+      'FROM balenalib/%%BALENA_MACHINE_NAME%%-debian',
+      '# %%NOT_A_VARIABLE%%',
+      'ENV A=%%BALENA_ARCH%% B=%%RESIN_MACHINE_NAME%% C=%%RESIN_ARCH%%',
+      'LABEL a=%%BALENA_SERVICE_NAME%% b=%%BALENA_RELEASE_HASH%% c=%%BALENA_APP_NAME%%',
+    ];
+    assert.deepEqual(fillTemplate(template.join('\n'), values, 'Dockerfile.template').split('\n'), [
+      'FROM balenalib/raspberrypi4-64-debian',
+      '# %%NOT_A_VARIABLE%%',
+      'ENV A=aarch64 B=raspberrypi4-64 C=aarch64',
+      'LABEL a=main b=10ca12e1ea5e c=localapp',
+    ]);
+  });
+
+  it('with a variable that nothing sets is refused with the line', () => {
+    assert.throws(() => fillTemplate('FROM a\nRUN %%BALENA_MACHINE%%', values, 'Dockerfile.template'), {
+      kind: 'refused',
+      code: 'template-variable-unknown',
+      message: /line 2 of Dockerfile\.template .*BALENA_MACHINE%/,
+    });
+  });
+
+  it('that needs the device type asks for it when it is not known', () => {
+    const unknown = { ...values, deviceType: undefined };
+    assert.throws(() => fillTemplate('FROM %%BALENA_MACHINE_NAME%%', unknown, 'Dockerfile.template'), {
+      kind: 'refused',
+      code: 'device-type-unknown',
+      hint: /--device-type/,
+    });
+  });
+});
+
+describe('a project', () => {
+  it('uses the most specific Dockerfile there is', async (t) => {
+    const folder = await temporaryFolder(t);
+    const expectSource = async (source: string) => {
+      assert.equal((await readProject(folder, undefined, values)).dockerfile.source, source);
+    };
+    for (const name of ['Dockerfile', 'Dockerfile.template', 'Dockerfile.aarch64', 'Dockerfile.raspberrypi4-64']) {
+      await writeTree(folder, { [name]: 'FROM %%BALENA_ARCH%%' });
+      await expectSource(name);
+    }
+    const { dockerfile } = await readProject(folder, undefined, values);
+    assert.deepEqual(dockerfile, {
+      source: 'Dockerfile.raspberrypi4-64',
+      path: 'Dockerfile',
+      text: 'FROM aarch64',
+      isDerived: true,
+    });
+  });
+
+  it('takes a plain Dockerfile as it is', async (t) => {
+    const folder = await temporaryFolder(t);
+    await writeTree(folder, { 'docker/Build': 'FROM %%BALENA_ARCH%%' });
+    const { dockerfile } = await readProject(folder, './docker/Build', values);
+    assert.deepEqual(dockerfile, {
+      source: 'docker/Build',
+      path: 'docker/Build',
+      text: 'FROM %%BALENA_ARCH%%',
+      isDerived: false,
+    });
+  });
+
+  it('has to exist, be a folder, and hold a Dockerfile', async (t) => {
+    const folder = await temporaryFolder(t);
+    await assert.rejects(checkProject(`${folder}/nowhere`, undefined), { kind: 'not-found' });
+    await assert.rejects(checkProject(folder, undefined), { kind: 'not-found', code: 'dockerfile-not-found' });
+    await assert.rejects(checkProject(folder, '../Dockerfile'), { kind: 'usage', code: 'dockerfile-outside' });
+    await writeTree(folder, { 'Dockerfile.armv7hf': 'FROM a' });
+    await checkProject(folder, undefined);
+    await assert.rejects(readProject(folder, undefined, values), { kind: 'not-found', code: 'dockerfile-not-found' });
+    await assert.rejects(checkProject(`${folder}/Dockerfile.armv7hf`, undefined), { kind: 'usage' });
+  });
+
+  it('with a compose file is refused unless one Dockerfile is named', async (t) => {
+    const folder = await temporaryFolder(t);
+    await writeTree(folder, { 'docker-compose.yml': 'services: {}', 'web/Dockerfile': 'FROM a' });
+    await assert.rejects(checkProject(folder, undefined), { kind: 'refused', code: 'compose-unsupported' });
+    await checkProject(folder, 'web/Dockerfile');
+  });
+});
