@@ -32,7 +32,7 @@ async function configOf(image: { readonly path: string; readonly bootAddress: st
   return JSON.parse(String(await readBootFile(image, 'config.json', `${image.path}.read`)));
 }
 
-/** Runs a command line that has to fail, and checks that it harmed nothing: no file is new and none has changed. */
+/** Runs a command line that has to fail, and checks that it harmed nothing: no file is new and none has been written. */
 async function assertRefused(
   image: OsImage,
   words: readonly string[],
@@ -41,15 +41,17 @@ async function assertRefused(
 ): Promise<Record<string, unknown>> {
   const folder = path.dirname(image.path);
   const list = async () =>
-    Promise.all((await readdir(folder)).sort().map(async (name) => [name, await sha256(path.join(folder, name))]));
+    Promise.all(
+      (await readdir(folder)).sort().map(async (name) => {
+        const { ino, size, mtimeMs } = await stat(path.join(folder, name));
+        return { name, ino, size, mtimeMs };
+      }),
+    );
   const before = await list();
-  const plain = await davit(['os', 'configure', ...words], options);
-  assert.equal(plain.exitCode, expected.exitCode, plain.stderr);
-  assert.equal(plain.stdout, '');
-  const { exitCode, document } = await davitJson(['os', 'configure', ...words], options);
+  const { exitCode, document, stderr } = await davitJson(['os', 'configure', ...words], options);
+  assert.ok(isRecord(document) && isRecord(document.error), stderr);
+  assert.equal(document.error.code, expected.code, JSON.stringify(document));
   assert.equal(exitCode, expected.exitCode);
-  assert.ok(isRecord(document) && isRecord(document.error));
-  assert.equal(document.error.code, expected.code, plain.stderr);
   assert.ok(typeof document.error.hint === 'string' && document.error.hint.length > 10, 'a failure has a hint');
   assert.deepEqual(await list(), before);
   return document.error;
@@ -215,7 +217,10 @@ describe('os configure', () => {
         '--force',
       ];
       const options = source === 'a file' ? {} : { input: `${wifiKey}\n` };
-      for (const extra of [[], ['--json'], ['--dry-run'], ['--progress', 'json']]) {
+      for (const extra of [
+        ['--progress', 'json'],
+        ['--json', '--dry-run'],
+      ]) {
         const { exitCode, stdout, stderr } = await davit([...words, ...extra], options);
         assert.equal(exitCode, 0, stderr);
         assert.ok(!(stdout + stderr).includes('of the house'));
@@ -331,6 +336,11 @@ describe('os configure', () => {
     it('an unknown flag', async (t) => {
       const { image } = await scratch(t);
       await assertRefused(image, [image.path, '--develop'], { exitCode: 2, code: 'usage' });
+    });
+
+    it('a command line that asks for nothing', async (t) => {
+      const { image } = await scratch(t);
+      await assertRefused(image, [image.path], { exitCode: 2, code: 'nothing-to-configure' });
     });
 
     it('an output that exists, or is the image itself', async (t) => {

@@ -6,7 +6,7 @@ import { type PartitionTable, readPartitionTable } from '../image/partition-tabl
 import { environmentVariable } from '../platform/environment.js';
 import type { Json, JsonObject } from '../platform/json.js';
 import { type BootPartition, findBootPartition, type FoundBy } from './boot-partition.js';
-import { checkConfig } from './config-check.js';
+import { checkConfig, unknownConfigKeys } from './config-check.js';
 import { configChanges, configText, configValue, mergePatch } from './config-json.js';
 import type { ConnectionFile } from './connection-file.js';
 import { parseJsonObject } from './json-text.js';
@@ -99,7 +99,12 @@ export async function planBootConfiguration(
         before: withoutSecret(change.key, change.before ?? null),
         after: withoutSecret(change.key, change.after ?? null),
       })),
-      warnings: [...os.warnings, ...warningsAbout(after, os, boot, before.exists)],
+      warnings: [
+        ...(table.damage === undefined ? [] : [table.damage]),
+        ...os.warnings,
+        ...warningsAbout(after, os, boot, before.exists),
+        ...warningsAboutRequest(request),
+      ],
     },
   };
 }
@@ -146,6 +151,17 @@ function withSshKeys(config: JsonObject, added: readonly string[]): JsonObject {
     keys.push(key);
   }
   return mergePatch(config, { os: { sshKeys: keys } });
+}
+
+function warningsAboutRequest({ config = {}, wifi }: BootConfigurationRequest): string[] {
+  const unknown = unknownConfigKeys(config).map(
+    (key) => `${key} is not a key that the OS is known to read; it is kept as it is`,
+  );
+  const hasOldWifi = 'wifiSsid' in config && wifi === undefined;
+  return [
+    ...unknown,
+    ...(hasOldWifi ? ['wifiSsid and wifiKey in config.json have no effect since OS 2.0: use --wifi-ssid'] : []),
+  ];
 }
 
 function isList(value: Json | undefined): value is readonly Json[] {

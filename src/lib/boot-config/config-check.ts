@@ -25,6 +25,11 @@ export function checkConfig(config: JsonObject): ConfigProblem[] {
   });
 }
 
+/** Top-level keys that neither the OS, its Supervisor nor the cloud's generator is known to use: most likely mistyped. */
+export function unknownConfigKeys(config: JsonObject): string[] {
+  return Object.keys(config).filter((key) => !(key in checks) && !uncheckedKeys.has(key));
+}
+
 /** What one key has to be. */
 interface ConfigCheck {
   readonly isGood: (value: Json) => boolean;
@@ -91,3 +96,10 @@ const checks: Readonly<Record<string, ConfigCheck>> = {
   'installer.migrate.force': truth,
   'installer.target_devices': text('device names separated by spaces'),
 };
+
+/** Known keys that are not checked. */
+const uncheckedKeys: ReadonlySet<string> = new Set([
+  ...['applicationName', 'userId', 'username', 'version', 'initialDeviceName', 'apiTimeout', 'bootstrapRetryDelay'],
+  ...['registryEndpoint', 'deltaEndpoint', 'vpnEndpoint', 'logsEndpoint', 'mixpanelToken'],
+  ...['pubnubSubscribeKey', 'pubnubPublishKey', 'wifiSsid', 'wifiKey', 'network', 'files', 'connectivity'],
+]);

@@ -48,9 +48,14 @@ export interface ConfiguredImage extends BootConfigurationSummary {
  * gives it its name. Whatever goes wrong before leaves both the image and an older output as they were.
  */
 export async function configureImage(options: ConfigureImageOptions): Promise<ConfiguredImage> {
-  const { image, target, isDryRun } = options;
+  const { image, target, request, isDryRun } = options;
+  if (Object.keys(request).length === 0) {
+    throw new Failure('usage', 'nothing-to-configure', 'nothing was said about what to configure', {
+      hint: 'Add, for example, --dev, --hostname or --wifi-ssid; see davit os configure --help',
+    });
+  }
   const output = await chooseOutput(image, target);
-  const { changes, summary } = await planFor(image, options.request);
+  const { changes, summary } = await planFor(image, request);
   const isWritten = !isDryRun && !(target.kind === 'in-place' && changes.length === 0);
   if (isWritten) await writeOutput(image, output, changes, options);
   return { image, output, isWritten, ...summary };

@@ -10,7 +10,7 @@ export interface CopyOptions {
   readonly name?: string;
 }
 
-const chunkSize = 4 * 1024 * 1024;
+const chunkSize = 1024 * 1024;
 const blockSize = 64 * 1024;
 
 /**

@@ -13,9 +13,9 @@ import {
   slotSize,
   updateEntry,
 } from './fat-folder.js';
-import { type FatGeometry, parseFatGeometry } from './fat-geometry.js';
 import { readShortName, requireFatName } from './fat-name.js';
-import { damagedFat, FatTable } from './fat-table.js';
+import { damagedFat } from './fat-table.js';
+import { FatVolume, type FolderBytes, largestFolder } from './fat-volume.js';
 
 /** One file or folder in a listing. */
 export interface FatFile {
@@ -24,55 +24,40 @@ export interface FatFile {
   readonly size: number;
 }
 
-/** A folder's bytes and the clusters they came from; the fixed root of FAT12 and FAT16 has none. */
-interface OpenFolder {
-  readonly chain: readonly number[];
-  readonly bytes: Buffer;
-}
-
 /**
  * Reads and writes a FAT12, FAT16 or FAT32 file system in user space. Paths are separated by slashes; names are found whatever their
  * case. What does not fit is refused before it is written. Nothing depends on the clock: what is written carries the time given, so
  * that the same changes give the same bytes.
  */
 export class FatFileSystem {
-  readonly #volume: BlockReader & BlockWriter;
-  readonly #geometry: FatGeometry;
-  readonly #table: FatTable;
+  readonly #volume: FatVolume;
   readonly #time: FatTime;
 
-  private constructor(volume: BlockReader & BlockWriter, geometry: FatGeometry, table: FatTable, time: FatTime) {
+  private constructor(volume: FatVolume, time: FatTime) {
     this.#volume = volume;
-    this.#geometry = geometry;
-    this.#table = table;
     this.#time = time;
   }
 
-  /** Opens the file system that fills a volume (a partition with an overlay), or returns undefined when it is not FAT. */
+  /** Opens the file system that fills a device (a partition with an overlay), or returns undefined when it is not FAT. */
   static async open(
-    volume: BlockReader & BlockWriter,
+    device: BlockReader & BlockWriter,
     options: { readonly time?: Date } = {},
   ): Promise<FatFileSystem | undefined> {
-    const geometry = volume.size < 512 ? undefined : parseFatGeometry(await volume.read(0, 512));
-    if (geometry === undefined) return undefined;
-    if (geometry.size > volume.size) {
-      throw damagedFat(`it is ${geometry.size} bytes large, but there are only ${volume.size}`);
-    }
-    const table = await FatTable.load(volume, geometry);
-    return new FatFileSystem(volume, geometry, table, fatTime(options.time ?? new Date(0)));
+    const volume = await FatVolume.open(device);
+    return volume && new FatFileSystem(volume, fatTime(options.time ?? new Date(0)));
   }
 
   get bits(): 12 | 16 | 32 {
-    return this.#geometry.bits;
+    return this.#volume.geometry.bits;
   }
 
   get freeBytes(): number {
-    return this.#table.freeClusters * this.#geometry.clusterSize;
+    return this.#volume.freeBytes;
   }
 
   /** The volume label: the root folder's, else the boot sector's. */
   async label(): Promise<string> {
-    return labelIn((await this.#openRoot()).bytes) ?? this.#geometry.label;
+    return labelIn((await this.#volume.openRoot()).bytes) ?? this.#volume.geometry.label;
   }
 
   /** What is in a folder, or undefined when there is no such folder. */
@@ -95,21 +80,21 @@ export class FatFileSystem {
     const existing = find(parent, name);
     if (existing?.isFolder === true) throw notAFile(path);
     if (existing !== undefined && (await this.#readContent(existing)).equals(content)) return;
-    const old = existing === undefined ? [] : this.#chainOf(existing);
-    const length = Math.ceil(content.length / this.#geometry.clusterSize);
+    const length = this.#volume.clustersFor(content.length);
     if (existing === undefined) {
       await this.#addEntry(parent, name, { isFolder: false, size: content.length, length }, (chain) =>
-        this.#writeClusters(chain, content),
+        this.#volume.writeChain(chain, content),
       );
     } else {
-      const chain = this.#table.resize(old, length);
+      const old = this.#chainOf(existing);
+      const chain = this.#volume.table.resize(old, length);
       if (chain === undefined) throw this.#full(path, length - old.length);
-      await this.#writeClusters(chain, content);
+      await this.#volume.writeChain(chain, content);
       const firstCluster = chain[0] ?? 0;
       updateEntry(parent.bytes, existing, { isFolder: false, size: content.length, firstCluster, time: this.#time });
-      await this.#writeFolder(parent);
+      await this.#volume.writeFolder(parent);
     }
-    await this.#table.flush();
+    await this.#volume.table.flush();
   }
 
   /** Makes a folder and those above it; one that is there is left as it is. */
@@ -120,12 +105,12 @@ export class FatFileSystem {
       if (!existing.isFolder) throw notAFolder(path);
       return;
     }
-    const parentCluster = this.#isRoot(parent) ? 0 : (parent.chain[0] ?? 0);
+    const parentCluster = this.#volume.isRoot(parent) ? 0 : (parent.chain[0] ?? 0);
     await this.#addEntry(parent, name, { isFolder: true, size: 0, length: 1 }, (chain) => {
       const own = { isFolder: true, size: 0, firstCluster: chain[0] ?? 0, time: this.#time };
-      return this.#writeClusters(chain, dotEntries(own, parentCluster));
+      return this.#volume.writeChain(chain, dotEntries(own, parentCluster));
     });
-    await this.#table.flush();
+    await this.#volume.table.flush();
   }
 
   /** Removes a file or an empty folder; true when there was one. */
@@ -134,13 +119,13 @@ export class FatFileSystem {
     const parent = await this.#findFolder(names.slice(0, -1));
     const entry = parent && find(parent, names.at(-1) ?? '');
     if (parent === undefined || entry === undefined) return false;
-    if (entry.isFolder && parseFolder((await this.#openAt(entry.firstCluster)).bytes).length > 0) {
+    if (entry.isFolder && parseFolder((await this.#volume.openFolder(entry.firstCluster)).bytes).length > 0) {
       throw new Failure('refused', 'folder-not-empty', `the folder ${path} is not empty`);
     }
-    this.#table.resize(this.#chainOf(entry), 0);
+    this.#volume.table.resize(this.#chainOf(entry), 0);
     eraseEntry(parent.bytes, entry);
-    await this.#writeFolder(parent);
-    await this.#table.flush();
+    await this.#volume.writeFolder(parent);
+    await this.#volume.table.flush();
     return true;
   }
 
@@ -149,18 +134,17 @@ export class FatFileSystem {
    * grow are not counted.
    */
   async missingBytes(files: readonly { readonly path: string; readonly size: number }[]): Promise<number> {
-    const { clusterSize } = this.#geometry;
     let wanted = 0;
     for (const { path, size } of files) {
       const existing = await this.read(path);
-      wanted += Math.ceil(size / clusterSize) - Math.ceil((existing?.length ?? 0) / clusterSize);
+      wanted += this.#volume.clustersFor(size) - this.#volume.clustersFor(existing?.length ?? 0);
     }
-    return Math.max(0, wanted - this.#table.freeClusters) * clusterSize;
+    return Math.max(0, wanted - this.#volume.table.freeClusters) * this.#volume.geometry.clusterSize;
   }
 
   /** Adds a name and its clusters, after making sure that there is room for both and for the folder to grow. */
   async #addEntry(
-    parent: OpenFolder,
+    parent: FolderBytes,
     name: string,
     wish: { readonly isFolder: boolean; readonly size: number; readonly length: number },
     fill: (chain: readonly number[]) => Promise<void>,
@@ -169,35 +153,34 @@ export class FatFileSystem {
     const draft = encodeEntry(name, { isFolder, size, firstCluster: 0, time: this.#time }, parent.bytes);
     const at = findFreeSlots(parent.bytes, draft.length / slotSize) * slotSize;
     const grown = this.#grow(parent, at + draft.length, length, name);
-    const chain = this.#table.resize([], length) ?? [];
+    const chain = this.#volume.table.resize([], length) ?? [];
     await fill(chain);
     const content = { isFolder, size, firstCluster: chain[0] ?? 0, time: this.#time };
     encodeEntry(name, content, parent.bytes).copy(grown.bytes, at);
-    await this.#writeFolder(grown);
+    await this.#volume.writeFolder(grown);
   }
 
   /** The folder with room for so many bytes of entries, provided that so many further clusters are free. */
-  #grow(folder: OpenFolder, needed: number, furtherClusters: number, name: string): OpenFolder {
-    const { clusterSize } = this.#geometry;
-    const clusters = folder.chain.length === 0 ? 0 : Math.ceil(needed / clusterSize);
+  #grow(folder: FolderBytes, needed: number, furtherClusters: number, name: string): FolderBytes {
+    const clusters = folder.chain.length === 0 ? 0 : this.#volume.clustersFor(needed);
     const added = Math.max(0, clusters - folder.chain.length);
-    if (added + furtherClusters > this.#table.freeClusters) throw this.#full(name, added + furtherClusters);
+    if (added + furtherClusters > this.#volume.table.freeClusters) throw this.#full(name, added + furtherClusters);
     if (needed <= folder.bytes.length) return folder;
     if (folder.chain.length === 0 || needed > largestFolder) {
       throw new Failure('refused', 'boot-partition-full', `there is no room for another name beside ${name}`, {
         hint: 'Remove files from that folder of the partition',
       });
     }
-    const chain = this.#table.resize(folder.chain, clusters);
+    const chain = this.#volume.table.resize(folder.chain, clusters);
     if (chain === undefined) throw this.#full(name, added);
-    return { chain, bytes: Buffer.concat([folder.bytes, Buffer.alloc(added * clusterSize)]) };
+    return { chain, bytes: Buffer.concat([folder.bytes, Buffer.alloc(added * this.#volume.geometry.clusterSize)]) };
   }
 
   #full(path: string, clusters: number): Failure {
-    return partitionFull(path, clusters * this.#geometry.clusterSize - this.freeBytes);
+    return partitionFull(path, clusters * this.#volume.geometry.clusterSize - this.freeBytes);
   }
 
-  async #place(path: string): Promise<{ parent: OpenFolder; name: string }> {
+  async #place(path: string): Promise<{ parent: FolderBytes; name: string }> {
     const names = namesIn(path);
     const name = names.at(-1) ?? '';
     requireFatName(name);
@@ -208,68 +191,25 @@ export class FatFileSystem {
     return { parent, name };
   }
 
-  async #findFolder(names: readonly string[]): Promise<OpenFolder | undefined> {
-    let folder = await this.#openRoot();
+  async #findFolder(names: readonly string[]): Promise<FolderBytes | undefined> {
+    let folder = await this.#volume.openRoot();
     for (const name of names) {
       const entry = find(folder, name);
       if (entry?.isFolder !== true) return undefined;
-      folder = await this.#openAt(entry.firstCluster);
+      folder = await this.#volume.openFolder(entry.firstCluster);
     }
     return folder;
   }
 
-  async #openRoot(): Promise<OpenFolder> {
-    const { root } = this.#geometry;
-    if ('cluster' in root) return this.#openAt(root.cluster);
-    return { chain: [], bytes: await this.#volume.read(root.at, root.size) };
-  }
-
-  async #openAt(firstCluster: number): Promise<OpenFolder> {
-    const chain = this.#table.chain(firstCluster);
-    if (chain.length * this.#geometry.clusterSize > 2 * largestFolder) throw damagedFat('a folder is too large');
-    return { chain, bytes: await this.#readClusters(chain) };
-  }
-
-  #isRoot(folder: OpenFolder): boolean {
-    const { root } = this.#geometry;
-    return 'cluster' in root ? folder.chain[0] === root.cluster : folder.chain.length === 0;
-  }
-
-  async #writeFolder(folder: OpenFolder): Promise<void> {
-    const { root } = this.#geometry;
-    if (folder.chain.length === 0 && 'at' in root) await this.#volume.write(root.at, folder.bytes);
-    else await this.#writeClusters(folder.chain, folder.bytes);
-  }
-
   #chainOf(entry: FolderEntry): number[] {
-    return entry.firstCluster === 0 ? [] : this.#table.chain(entry.firstCluster);
+    return entry.firstCluster === 0 ? [] : this.#volume.table.chain(entry.firstCluster);
   }
 
   async #readContent(entry: FolderEntry): Promise<Buffer> {
     const chain = this.#chainOf(entry);
-    if (entry.size > chain.length * this.#geometry.clusterSize) throw damagedFat(`${entry.name} has too few clusters`);
-    return (await this.#readClusters(chain)).subarray(0, entry.size);
-  }
-
-  async #readClusters(chain: readonly number[]): Promise<Buffer> {
-    const { clusterSize } = this.#geometry;
-    const parts: Buffer[] = [];
-    for (const cluster of chain) parts.push(await this.#volume.read(this.#offsetOf(cluster), clusterSize));
-    return Buffer.concat(parts);
-  }
-
-  /** Writes content into clusters; what is left of the last one is cleared, so that nothing of an older file shows through. */
-  async #writeClusters(chain: readonly number[], content: Uint8Array): Promise<void> {
-    const { clusterSize } = this.#geometry;
-    for (const [index, cluster] of chain.entries()) {
-      const piece = Buffer.alloc(clusterSize);
-      piece.set(content.subarray(index * clusterSize, (index + 1) * clusterSize));
-      await this.#volume.write(this.#offsetOf(cluster), piece);
-    }
-  }
-
-  #offsetOf(cluster: number): number {
-    return this.#geometry.dataAt + (cluster - 2) * this.#geometry.clusterSize;
+    if (entry.size > chain.length * this.#volume.geometry.clusterSize)
+      throw damagedFat(`${entry.name} has too few clusters`);
+    return (await this.#volume.readChain(chain)).subarray(0, entry.size);
   }
 }
 
@@ -283,14 +223,11 @@ export function partitionFull(path: string, missing: number): Failure {
   );
 }
 
-/** FAT allows 65536 slots in a folder. */
-const largestFolder = 65_536 * slotSize;
-
 function namesIn(path: string): string[] {
   return path.split('/').filter((name) => name !== '');
 }
 
-function find(folder: OpenFolder, name: string): FolderEntry | undefined {
+function find(folder: FolderBytes, name: string): FolderEntry | undefined {
   const wanted = name.toLowerCase();
   const entries = parseFolder(folder.bytes);
   return (

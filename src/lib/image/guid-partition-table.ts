@@ -43,11 +43,11 @@ export function parseGptHeader(sector: Buffer, sectorSize: number): GuidHeader |
   };
 }
 
-/** The partitions in a GPT's entries, or undefined when their checksum is not the header's. */
+/** The partitions in a GPT's entries, or undefined when their checksum is not the header's or one ends before it starts. */
 export function parseGptEntries(entries: Buffer, header: GuidHeader): readonly Partition[] | undefined {
   const all = entries.subarray(0, header.entryCount * header.entrySize);
   if (crc32(all) !== header.entriesChecksum) return undefined;
-  return Array.from({ length: header.entryCount }, (_, index) => {
+  const partitions = Array.from({ length: header.entryCount }, (_, index) => {
     const entry = all.subarray(index * header.entrySize, (index + 1) * header.entrySize);
     const first = Number(entry.readBigUInt64LE(32));
     const last = Number(entry.readBigUInt64LE(40));
@@ -60,6 +60,7 @@ export function parseGptEntries(entries: Buffer, header: GuidHeader): readonly P
       ...(name === '' ? {} : { name }),
     };
   }).filter((partition) => partition.type !== unusedType);
+  return partitions.every((partition) => partition.size > 0) ? partitions : undefined;
 }
 
 const unusedType = '00000000-0000-0000-0000-000000000000';

@@ -233,6 +233,8 @@ describe('planning a boot configuration', () => {
     ],
     ['development mode on an OS too old for it', { osVersion: '2.83.1+rev2' }, { developmentMode: true }, /2\.85/],
     ['a configuration that lets nobody in', {}, { hostname: 'kiosk' }, /--ssh-key or --dev/],
+    ['a mistyped key', {}, { config: { developementMode: true } }, /developementMode/],
+    ['Wi-Fi keys that have no effect', {}, { config: { wifiSsid: 'x', wifiKey: 'y' } }, /--wifi-ssid/],
     ['a flasher', { flasher: true }, { developmentMode: true }, /internal disk/],
     ['bad values that the image had before', { config: '{"hostname":"a.b"}' }, { developmentMode: true }, /hostname/],
   ];

@@ -114,6 +114,14 @@ describe('a FAT file system', () => {
           for (const [name, content] of expected) assert.deepEqual(await fat.read(name), content, name);
         });
         await assertClean(disk.path);
+        // mtools works on what we wrote, so that we also work on what it wrote.
+        const theirs = path.join(folder, `mtools wrote ${round}`);
+        await writeFile(theirs, random.bytes(3000));
+        await runChecked('copying in', 'mcopy', ['-i', disk.path, theirs, '::/']);
+        expected.set(path.basename(theirs), await readFile(theirs));
+        const doomed = random.pick([...expected.keys()]);
+        await runChecked('deleting', 'mdel', ['-i', disk.path, `::/${doomed.replaceAll(/[[\]]/g, '?')}`]);
+        expected.delete(doomed);
         const seen = await asMtoolsReads(disk.path, path.join(folder, String(round)));
         assert.deepEqual([...seen.keys()].sort(), [...expected.keys()].sort());
         for (const [name, content] of expected) assert.ok(seen.get(name)?.equals(content), name);

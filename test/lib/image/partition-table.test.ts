@@ -7,6 +7,7 @@ import { openBlockFile } from '../../../src/lib/image/block-file.js';
 import { readPartitionTable } from '../../../src/lib/image/partition-table.js';
 import { runChecked } from '../../../src/lib/platform/child-process.js';
 import { makeOsImage } from '../../support/os-image.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const withoutRoot = process.getuid?.() === 0 ? false : 'a loop device needs root';
@@ -168,6 +169,38 @@ describe('reading a partition table', () => {
     await truncate(image.path, 40 * 1024 * 1024);
     await assert.rejects(tableOf(t, image.path), isDamaged);
   });
+
+  for (const table of ['gpt', 'mbr'] as const) {
+    test(`fails, and does not hang or crash, however a damaged ${table} looks`, async (t) => {
+      const image = await makeOsImage(path.join(await temporaryFolder(t), 'disk.img'), { table });
+      const { regions } = await tableOf(t, image.path);
+      const file = await openBlockFile(image.path);
+      t.after(() => file.close());
+      const random = seededRandom(17);
+      for (let round = 0; round < 300; round += 1) {
+        const hits = new Map(
+          Array.from({ length: 3 }, () => {
+            const region = random.pick(regions);
+            return [
+              region.start + random.pick([446, 450, 454, 458, 462, 466, 510, random.below(512)]),
+              random.below(256),
+            ];
+          }),
+        );
+        const damaged = {
+          size: file.size,
+          read: async (offset: number, length: number) => {
+            const bytes = await file.read(offset, length);
+            for (const [at, value] of hits) if (at >= offset && at < offset + length) bytes[at - offset] = value;
+            return bytes;
+          },
+        };
+        await readPartitionTable(damaged).catch((error: unknown) => {
+          assert.ok(error instanceof Failure, String(error));
+        });
+      }
+    });
+  }
 
   test('tells from the end of the table that an image is truncated', async (t) => {
     const image = await makeOsImage(path.join(await temporaryFolder(t), 'gpt.img'));
