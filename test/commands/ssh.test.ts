@@ -78,6 +78,14 @@ describe('davit ssh', { skip }, () => {
       assert.equal((await buffer(output)).length, 20_000_000);
     });
 
+    it('ends when the command does, although its input goes on', async (t) => {
+      const child = startDavit(to(server, '--', 'head -c 3'), await freshHome(t));
+      child.stdin?.write('abcdef');
+      const [output] = await Promise.all([buffer(outputOf(child)), exitCodeOf(child)]);
+      assert.equal(output.toString(), 'abc');
+      child.stdin?.end();
+    });
+
     it('ends when whoever reads its output has gone', async (t) => {
       const child = startDavit(to(server, '--', 'cat /dev/zero'), await freshHome(t));
       const output = outputOf(child);
@@ -202,6 +210,19 @@ describe('davit ssh', { skip }, () => {
       await runChecked('adding a key', 'ssh-add', ['-q', server.identityFile], { environment });
       const result = await davit(without(), { environment: { ...home.environment, ...environment } });
       assert.equal(result.exitCode, 0, result.stderr);
+    });
+
+    it('ends with 7 when the device has had enough of wrong keys', async (t) => {
+      const strict = await startSshServer({ configuration: ['MaxAuthTries 2'] });
+      t.after(() => strict.close());
+      const home = await freshHome(t);
+      await mkdir(path.join(home.environment.HOME, '.ssh'));
+      for (const name of ['id_ed25519', 'id_ecdsa', 'id_rsa']) {
+        const file = path.join(home.environment.HOME, '.ssh', name);
+        await runChecked('making a key', 'ssh-keygen', ['-q', '-t', name.slice(3), '-N', '', '-f', file]);
+      }
+      const result = await davit(['ssh', '127.0.0.1', '--port', String(strict.port), '--', 'true'], home);
+      assert.equal(result.exitCode, 7, result.stderr);
     });
 
     it('goes on without an agent that is not there', async (t) => {

@@ -1,13 +1,13 @@
 import { Flags } from '@oclif/core';
 import { askSecret } from '../output/prompts.js';
 import type { Streams } from '../output/streams.js';
-import type { SshOptions } from '../ssh/open-ssh.js';
+import { deviceSshPort, type SshOptions } from '../ssh/open-ssh.js';
 
 /** Flags of every command that may log in to a device. */
 export const sshFlags = {
   user: Flags.string({ default: 'root', summary: 'User to log in as.', helpGroup: 'SSH' }),
   port: Flags.integer({
-    default: 22222,
+    default: deviceSshPort,
     min: 1,
     max: 65_535,
     summary: "Port of the device's SSH server.",

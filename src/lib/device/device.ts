@@ -17,7 +17,7 @@ export interface Device {
   readonly address: string;
   /** The way to its engine: straight over TCP where that is open (development mode), else through SSH to its socket. */
   engine(): Promise<EngineConnection>;
-  /** Its SSH connection, opened at the first call. */
+  /** Its SSH connection, opened at the first call and again after the link was lost. */
   ssh(): Promise<SshConnection>;
   /** Ends every connection. */
   close(): Promise<void>;
@@ -61,15 +61,27 @@ class NetworkDevice implements Device {
     return this.#engine;
   }
 
-  ssh(): Promise<SshConnection> {
+  async ssh(): Promise<SshConnection> {
     const { signal, progress = ignoreProgress, ssh } = this.#options;
     this.#ssh ??= openSsh({ name: this.name, address: this.address, signal, progress }, ssh);
-    return this.#ssh;
+    const opening = this.#ssh;
+    const connection = await opening.catch((error: unknown) => {
+      this.#forget(opening);
+      throw error;
+    });
+    if (connection.isOpen) return connection;
+    this.#forget(opening);
+    return this.ssh();
   }
 
   async close(): Promise<void> {
     const connection = await this.#ssh?.catch(() => undefined);
     await connection?.close();
+  }
+
+  /** Makes the next call open a connection anew, unless somebody else's already does. */
+  #forget(opening: Promise<SshConnection>): void {
+    if (this.#ssh === opening) this.#ssh = undefined;
   }
 
   async #findEngine(): Promise<EngineConnection> {
@@ -92,7 +104,10 @@ class NetworkDevice implements Device {
       } catch {
         continue;
       }
-      return { description: `${socketPath} of ${this.name} over SSH`, connect: () => ssh.openUnixSocket(socketPath) };
+      return {
+        description: `${socketPath} of ${this.name} over SSH`,
+        connect: async () => (await this.ssh()).openUnixSocket(socketPath),
+      };
     }
     const message = `${this.name} has no engine at ${engineSockets.join(' or ')}, and its port ${closedPort} is closed`;
     throw new Failure('unreachable', 'engine-not-found', message, {

@@ -1,3 +1,4 @@
+import { isHostName } from './host-name.js';
 import type { MulticastQuestion, MulticastRecord } from './multicast.js';
 import { compareAddresses, isLinkLocalIpv6 } from './network-links.js';
 
@@ -80,7 +81,7 @@ export class DeviceRecords {
       const instance = record.data.toLowerCase();
       if (isGone) this.#pointers.delete(instance);
       else this.#pointers.set(instance, { ...record, type: 'PTR' });
-    } else if (record.type === 'SRV' && !isGone) {
+    } else if (record.type === 'SRV' && !isGone && isHostName(record.data.target)) {
       this.#services.set(name, { host: record.data.target, port: record.data.port });
     } else if (record.type === 'A' || record.type === 'AAAA') {
       this.#addAddress(name, record.data, isGone, interfaceName);

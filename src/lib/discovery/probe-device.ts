@@ -1,5 +1,5 @@
 import { get } from 'node:http';
-import { text } from 'node:stream/consumers';
+import { text as textOf } from 'node:stream/consumers';
 import { isRecord } from '../platform/json.js';
 import { limit } from '../platform/limit.js';
 import { connectTcp } from '../platform/tcp.js';
@@ -59,7 +59,7 @@ async function engineDocument(address: string, path: string, signal: AbortSignal
       // Go's HTTP server refuses a Host header with a zone in it.
       const headers = { host: 'engine' };
       get({ host: address, port: enginePort, path, headers, agent: false, signal: patience.signal }, (response) => {
-        text(response).then((body) => {
+        textOf(response).then((body) => {
           resolve(response.statusCode === 200 ? JSON.parse(body) : undefined);
         }, reject);
       }).on('error', reject);
@@ -73,5 +73,7 @@ async function engineDocument(address: string, path: string, signal: AbortSignal
 
 function textField(document: unknown, name: string): string | null {
   const value = isRecord(document) ? document[name] : undefined;
-  return typeof value === 'string' && value !== '' ? value : null;
+  // Whoever answers there may be anyone; the text ends up on a terminal.
+  const text = typeof value === 'string' ? value.replaceAll(/\p{C}/gu, '').slice(0, 100) : '';
+  return text === '' ? null : text;
 }

@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { Failure, interrupted } from '../failure/failure.js';
 import { limit } from '../platform/limit.js';
 import { waitAtMost } from '../platform/wait.js';
+import { isHostName } from './host-name.js';
 import { multicastAddresses } from './multicast-addresses.js';
 import { systemAddresses } from './system-addresses.js';
 
@@ -31,7 +32,7 @@ const headStartMs = 700;
 export async function resolveDevice(target: string, options: ResolveOptions): Promise<ResolvedDevice> {
   const address = /^\[(.*)\]$/.exec(target)?.[1] ?? target;
   if (isIP(address) !== 0) return { name: address, addresses: [checkZone(address)] };
-  if (!/^[\p{L}\p{N}_]([\p{L}\p{N}_.-]*[\p{L}\p{N}_])?\.?$/u.test(target) || target.length > 253) {
+  if (!isHostName(target)) {
     throw new Failure('usage', 'bad-device-name', `"${target}" is neither an address nor a name of a device`, {
       hint: 'Pass an address (192.168.1.20, fe80::1%eth0), a name (63ec46c.local) or a host name (63ec46c)',
     });

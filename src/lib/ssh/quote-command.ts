@@ -8,6 +8,6 @@ export function remoteCommandLine(words: readonly string[]): string {
 }
 
 /** A word as POSIX shells read it back unchanged. */
-export function quoteWord(word: string): string {
+function quoteWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

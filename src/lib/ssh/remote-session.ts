@@ -5,14 +5,14 @@ import { environmentVariable } from '../platform/environment.js';
 import type { RemoteExit, RemoteProcess, SshConnection } from './ssh-connection.js';
 
 /** The user's end of a session. */
-export interface LocalEnd {
+interface LocalEnd {
   readonly stdin: NodeJS.ReadableStream;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
 }
 
 /** The terminal in front of the user, which a remote one is to look like. */
-export interface LocalTerminal {
+interface LocalTerminal {
   readonly windowSize: () => { readonly columns: number; readonly rows: number };
   readonly onResize: (listener: () => void) => () => void;
   /** Hands every key to the remote side, Ctrl-C included, or takes that back; undefined when input is not a terminal. */

@@ -36,8 +36,9 @@ export interface RemoteProcess {
 export class SshConnection {
   readonly #client: Client;
   readonly #name: string;
-  #lost: Error | undefined;
   readonly #closed: Promise<void>;
+  #isOpen = true;
+  #lost: Error | undefined;
 
   /** @param client an ssh2 client that is ready; `name` is what the user calls the device */
   constructor(client: Client, name: string) {
@@ -47,11 +48,20 @@ export class SshConnection {
     client.on('error', (error: Error) => {
       this.#lost = error;
     });
+    client.once('end', () => {
+      this.#isOpen = false;
+    });
     this.#closed = new Promise((resolve) => {
       client.once('close', () => {
+        this.#isOpen = false;
         resolve();
       });
     });
+  }
+
+  /** False once it has been closed or the link was lost. */
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   /** Starts a command line in the remote user's shell, on a terminal if one is given. */

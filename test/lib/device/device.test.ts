@@ -12,6 +12,7 @@ const signal = new AbortController().signal;
 
 /** Serves `/info` as an engine does, on a Unix socket of the mount namespace it is started in. */
 const engineOn = (socketPath: string) => `
+  require('node:fs').rmSync('${socketPath}', { force: true });
   require('node:http')
     .createServer((request, response) => response.end(JSON.stringify({ Name: 'engine at ${socketPath}' })))
     .listen('${socketPath}', () => console.log('ready'));
@@ -74,6 +75,15 @@ describe('openDevice', { skip: sshServerSkipReason() }, () => {
       assert.equal(await device.ssh(), await device.ssh());
     });
   }
+
+  it('connects again after the link was lost', async (t) => {
+    await startEngine(t, '/run/balena-engine.sock');
+    const device = await open(t, await freePort());
+    const engine = await device.engine();
+    await assert.rejects((await device.ssh()).run('kill $PPID'), { kind: 'unreachable' });
+    const [one, other] = await Promise.all([engineInfo(engine), engineInfo(engine)]);
+    assert.equal(one.hostname, other.hostname);
+  });
 
   it('opens no connection before one is asked for, and closes without', async (t) => {
     const device = await open(t, await freePort());

@@ -71,6 +71,13 @@ describe('DeviceRecords', () => {
     assert.deepEqual(records.devices(), []);
   });
 
+  it('does not believe in names that would play tricks on a terminal', () => {
+    const records = new DeviceRecords();
+    const target = 'x\u001B[2J.local';
+    records.add([pointer, { ...service, data: { target, port: 22222 } }, { ...ipv4, name: target }], 'eth0');
+    assert.deepEqual(records.devices(), []);
+  });
+
   it('has no use for a link-local address on an unknown interface', () => {
     const records = new DeviceRecords();
     records.add([pointer, service, ipv6], undefined);

@@ -26,7 +26,18 @@ describe('resolveDevice', () => {
   });
 
   it('refuses what can be no name', async () => {
-    for (const bad of ['', ' ', 'a b', '-x', 'a/b', 'dev:22222', 'x'.repeat(300)]) {
+    for (const bad of [
+      '',
+      ' ',
+      'a b',
+      '-x',
+      'a/b',
+      'dev:22222',
+      'x'.repeat(64),
+      'a..b',
+      'x.'.repeat(150),
+      'a\u001B[2Jb',
+    ]) {
       await assert.rejects(resolveDevice(bad, { signal }), { kind: 'usage', code: 'bad-device-name' }, bad);
     }
   });
