@@ -41,6 +41,12 @@ export default class Logs extends BaseCommand {
       summary: 'Only lines since then: 90s, 10m, 2h or 1d ago, or a time such as 2026-03-01T12:00:00Z.',
     }),
     timestamps: Flags.boolean({ summary: "Begin each line with its time by the device's clock." }),
+    timeout: Flags.integer({
+      default: 0,
+      min: 0,
+      helpValue: '<seconds>',
+      summary: 'How long to wait for a device that does not answer yet.',
+    }),
     'engine-port': Flags.integer({ min: 1, max: 65_535, summary: 'TCP port of the engine. [default: 2375]' }),
     ...sshFlags,
   };
@@ -56,7 +62,8 @@ export default class Logs extends BaseCommand {
     try {
       const since = flags.since === undefined ? undefined : parseSince(flags.since, Date.now());
       const lines: LogLine[] = [];
-      for await (const line of serviceLogs(link, { service, follow, tail, since, signal, progress })) {
+      const request = { service, follow, tail, since, timeoutMs: flags.timeout * 1000, signal, progress };
+      for await (const line of serviceLogs(link, request)) {
         this.print(flags.timestamps ? `${line.time} ${line.text}` : line.text);
         if (this.jsonEnabled()) lines.push(line);
       }

@@ -51,6 +51,12 @@ export default class Push extends BaseCommand {
       helpValue: '<slug>',
       summary: 'Device type for Dockerfile.<device type> and templates, where the device does not tell it.',
     }),
+    timeout: Flags.integer({
+      default: 0,
+      min: 0,
+      helpValue: '<seconds>',
+      summary: 'How long to wait for a device that does not answer yet.',
+    }),
     'engine-port': Flags.integer({ min: 1, max: 65_535, summary: 'TCP port of the engine. [default: 2375]' }),
     ...sshFlags,
   };
@@ -63,6 +69,7 @@ export default class Push extends BaseCommand {
       dockerfile: flags.file,
       deviceType: flags['device-type'],
       environment: parseEnvironment(flags.env ?? []),
+      timeoutMs: flags.timeout * 1000,
       noCache: flags.nocache,
       pull: flags.pull,
     };
@@ -71,16 +78,16 @@ export default class Push extends BaseCommand {
       openDevice(args.device, { signal, progress, ssh, enginePort: flags['engine-port'] }),
     );
     try {
-      const device = await link.device();
-      const plan = await planPush(device, request, { signal });
+      const plan = await planPush(link, request, { signal });
       const pushed = await runPush(plan, { signal, progress });
-      this.print(`${pushed.service} is ${pushed.state} on ${device.name} (${pushed.seconds} s)`);
+      this.print(`${pushed.service} is ${pushed.state} on ${plan.device.name} (${pushed.seconds} s)`);
       if (!flags.detached && !this.jsonEnabled()) {
         this.endProgress();
         const lines = serviceLogs(link, { service: pushed.service, follow: true, signal, progress });
         for await (const line of lines) this.print(line.text);
       }
-      return { version: 1, device: device.name, address: device.address, ...pushed };
+      const { name, address } = plan.device;
+      return { version: 1, device: name, address, ...pushed };
     } finally {
       await link.drop();
     }

@@ -16,6 +16,7 @@ export class BuildReport implements BuildListener {
   readonly #contextBytes: number;
   readonly #progress: ProgressListener;
   #sent = 0;
+  #reportedAt = -Infinity;
   #phase: 'send' | 'build' = 'send';
 
   constructor(service: string, contextBytes: number, progress: ProgressListener) {
@@ -28,6 +29,9 @@ export class BuildReport implements BuildListener {
   sent(bytes: number): void {
     // A tar is a little larger than the files in it.
     this.#sent = Math.min(bytes, this.#contextBytes);
+    // Ten times a second is enough for eyes and for logs.
+    if (performance.now() - this.#reportedAt < 100) return;
+    this.#reportedAt = performance.now();
     this.#step('send', 'active', { current: this.#sent, total: this.#contextBytes });
   }
 

@@ -1,5 +1,10 @@
 import type { Device } from '../device/device.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
+import { pingEngine } from '../engine/engine-info.js';
+import { Failure } from '../failure/failure.js';
+import { waitAtMost } from '../platform/wait.js';
+
+const retryMs = 1000;
 
 /**
  * A device's engine over a time in which the device may go away and come back, perhaps with another address: after
@@ -20,6 +25,27 @@ export class EngineLink {
 
   async engine(): Promise<EngineConnection> {
     return (await this.device()).engine();
+  }
+
+  /**
+   * The engine as soon as it answers, for a device that may still be starting. Gives up with the last reason after so long;
+   * what waiting cannot mend, such as a refused host key, fails at once.
+   */
+  async answeringEngine(timeoutMs: number, signal: AbortSignal): Promise<EngineConnection> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      try {
+        const engine = await this.engine();
+        await pingEngine(engine, signal);
+        return engine;
+      } catch (error) {
+        signal.throwIfAborted();
+        await this.drop();
+        const isAbsent = error instanceof Failure && (error.kind === 'unreachable' || error.kind === 'not-found');
+        if (!isAbsent || performance.now() >= deadline) throw error;
+      }
+      await waitAtMost(retryMs, signal);
+    }
   }
 
   /** Closes what is open. */

@@ -7,6 +7,7 @@ import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { supervisorAnswers } from '../supervisor/supervisor-answers.js';
 import { type BuildContext, listBuildContext } from './build-context.js';
 import { buildService } from './build-service.js';
+import type { EngineLink } from './engine-link.js';
 import { balenaArchitecture, localRelease } from './local-release.js';
 import { checkProject, type Project, readProject } from './project.js';
 import { replaceContainer } from './replace-container.js';
@@ -21,6 +22,8 @@ export interface PushRequest {
   readonly deviceType?: string | undefined;
   /** Variables set in the container. */
   readonly environment: Readonly<Record<string, string>>;
+  /** How long a device may take to answer. */
+  readonly timeoutMs: number;
   readonly noCache: boolean;
   readonly pull: boolean;
 }
@@ -28,6 +31,7 @@ export interface PushRequest {
 /** A push that has been thought through and has not touched the device. */
 export interface PushPlan {
   readonly service: string;
+  readonly device: Device;
   readonly engine: EngineConnection;
   readonly host: ContainerHost;
   readonly project: Project;
@@ -56,11 +60,12 @@ export interface PushOptions {
 const onlyService = 'main';
 
 /** Reads the project, asks the device what it is, and settles what would be sent. */
-export async function planPush(device: Device, request: PushRequest, { signal }: PushOptions): Promise<PushPlan> {
+export async function planPush(link: EngineLink, request: PushRequest, { signal }: PushOptions): Promise<PushPlan> {
   const folder = path.resolve(request.folder);
   await checkProject(folder, request.dockerfile);
+  const engine = await link.answeringEngine(request.timeoutMs, signal);
+  const device = await link.device();
   if (await supervisorAnswers(device.address, { signal })) throw supervisorRuns(device);
-  const engine = await device.engine();
   const info = await engineInfo(engine, signal);
   const architecture = balenaArchitecture(info.machine);
   const host = {
@@ -80,7 +85,7 @@ export async function planPush(device: Device, request: PushRequest, { signal }:
     replaced: dockerfile.isDerived ? { path: dockerfile.path, text: dockerfile.text } : undefined,
     signal,
   });
-  return { service: onlyService, engine, host, project, context, request };
+  return { service: onlyService, device, engine, host, project, context, request };
 }
 
 /** Builds the project on the device and puts its container in the place of the one before. */

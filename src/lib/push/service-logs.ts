@@ -17,6 +17,8 @@ export interface ServiceLogRequest {
   readonly tail?: number | undefined;
   /** Only lines from then on, by the device's clock, in the form of `engineTime`. */
   readonly since?: string | undefined;
+  /** How long a device may take to answer the first time. */
+  readonly timeoutMs?: number;
   readonly signal: AbortSignal;
   readonly progress?: ProgressListener;
 }
@@ -29,7 +31,7 @@ const longestPauseMs = 10_000;
  * the log goes on where it stopped.
  */
 export async function* serviceLogs(link: EngineLink, request: ServiceLogRequest): AsyncGenerator<LogLine> {
-  const { service, follow, tail, since, signal, progress = ignoreProgress } = request;
+  const { service, follow, tail, since, timeoutMs = 0, signal, progress = ignoreProgress } = request;
   const notice = (level: 'info' | 'warning', text: string) => {
     progress({ type: 'notice', level, text });
   };
@@ -39,7 +41,7 @@ export async function* serviceLogs(link: EngineLink, request: ServiceLogRequest)
   for (;;) {
     signal.throwIfAborted();
     try {
-      const engine = await link.engine();
+      const engine = attached === undefined ? await link.answeringEngine(timeoutMs, signal) : await link.engine();
       const container = await serviceContainer(engine, service, signal);
       if (losses > 0) notice('info', `connected to ${engine.description} again`);
       losses = 0;
