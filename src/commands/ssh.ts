@@ -7,6 +7,13 @@ import { remoteCommandLine } from '../lib/ssh/quote-command.js';
 import { runSession } from '../lib/ssh/remote-session.js';
 import type { RemoteExit } from '../lib/ssh/ssh-connection.js';
 
+/** What `davit ssh --json` prints. */
+export interface SshResult extends RemoteExit {
+  readonly version: 1;
+  readonly device: string;
+  readonly address: string;
+}
+
 export default class Ssh extends BaseCommand {
   static override summary = 'Open a shell on a device, or run a command on it.';
   static override description =
@@ -36,7 +43,7 @@ export default class Ssh extends BaseCommand {
     tty: Flags.boolean({ summary: 'Run the command on a terminal, as full-screen programs need.' }),
   };
 
-  async run(): Promise<RemoteExit> {
+  async run(): Promise<SshResult> {
     const { args, argv, flags } = await this.parse(Ssh);
     const words = argv.slice(1).map(String);
     if (this.jsonEnabled() && words.length === 0) {
@@ -56,7 +63,7 @@ export default class Ssh extends BaseCommand {
         signal,
       });
       this.passExitCode(exit.exitCode);
-      return exit;
+      return { version: 1, device: device.name, address: device.address, ...exit };
     } finally {
       await device.close();
     }

@@ -107,7 +107,8 @@ describe('davit ssh', { skip }, () => {
     it('prints the exit code as the result of --json and the output on standard error', async (t) => {
       const home = await freshHome(t);
       const result = await davit(to(server, '--json', '--', 'echo said; exit 3'), home);
-      assert.deepEqual(JSON.parse(result.stdout), { exitCode: 3 });
+      const device = { device: '127.0.0.1', address: '127.0.0.1' };
+      assert.deepEqual(JSON.parse(result.stdout), { version: 1, ...device, exitCode: 3 });
       assert.equal(result.exitCode, 3);
       assert.match(result.stderr, /^said$/m);
       assert.equal((await davit(to(server, '--json'), home)).exitCode, 2);
