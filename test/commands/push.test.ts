@@ -10,6 +10,7 @@ import { valueAt } from '../../src/lib/engine/engine-answer.js';
 import { importBaseImage } from '../support/base-image.js';
 import { davit, davitJson, projectRoot } from '../support/davit.js';
 import { engineSkipReason, freePort, startEngine, type TestEngine } from '../support/engine.js';
+import { sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
 import { writeTree } from '../support/file-tree.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -179,6 +180,42 @@ describe('push', { skip: engineSkipReason() }, () => {
       (await containers()).map((one) => one.state),
       ['running'],
     );
+  });
+
+  it('goes through SSH where the port of the engine is closed', { skip: sshServerSkipReason() }, async (t) => {
+    const folder = await project(t, { Dockerfile: `FROM base\n${idle}` });
+    // In the server's view of the file system, our engine is the device's.
+    const enter = `mount -t tmpfs none /run && mkdir /run/sshd && ln -s ${engine.socket} /run/balena-engine.sock && exec "$@"`;
+    const server = await startSshServer({ wrapper: ['unshare', '--mount', 'sh', '-c', enter, 'sh'] });
+    t.after(() => server.close());
+    const ssh = [
+      '--port',
+      String(server.port),
+      '--identity',
+      server.identityFile,
+      '--engine-port',
+      String(await freePort()),
+    ];
+    const environment = { DAVIT_DATA_DIR: await temporaryFolder(t) };
+    const pushed = await davit(['push', '127.0.0.1', '--source', folder, '--detached', ...ssh], { environment });
+    assert.equal(pushed.exitCode, 0, pushed.stderr);
+    assert.deepEqual(
+      (await containers()).map((one) => one.state),
+      ['running'],
+    );
+    const shown = await davit(['logs', '127.0.0.1', ...ssh], { environment });
+    assert.equal(shown.stdout, 'ready\n', shown.stderr);
+    await writeTree(folder, { Dockerfile: 'FROM base\nRUN echo begun; sleep 600\n' });
+    const { exitCode } = await davit(['push', '127.0.0.1', '--source', folder, ...ssh], {
+      environment,
+      kill: { signal: 'SIGINT', when: (output) => /^main \| begun$/m.test(output) },
+    });
+    assert.equal(exitCode, 130);
+    const endedAt = performance.now();
+    while ((await containers()).length > 1) {
+      assert.ok(performance.now() - endedAt < 2000, 'the build has ended on the device too');
+      await sleep(50);
+    }
   });
 
   it('sends only what is not ignored', async (t) => {

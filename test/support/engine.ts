@@ -26,6 +26,8 @@ export function engineSkipReason(): string | false {
 export interface TestEngine {
   readonly port: number;
   readonly connection: EngineConnection;
+  /** Its Unix socket, as the engine of a device in production mode has it alone. */
+  readonly socket: string;
   /** Runs the docker client against it. */
   readonly docker: (commandArguments: readonly string[], options?: RunOptions) => Promise<ProcessResult>;
   /** Stops the daemon and its containers; what it stores stays. */
@@ -41,11 +43,20 @@ export async function startEngine(): Promise<TestEngine> {
   const folder = await mkdtemp(path.join(tmpdir(), 'davit-engine-'));
   const port = await freePort();
   const connection = tcpEngineConnection('127.0.0.1', port);
+  const socket = path.join(folder, 'engine.sock');
   const runtime = await boundedRuntime(folder);
   let daemon: ChildProcess | undefined;
   const start = async () => {
     const words = ['--data-root', path.join(folder, 'data'), '--exec-root', path.join(folder, 'exec')];
-    words.push('--pidfile', path.join(folder, 'pid'), '-H', `tcp://127.0.0.1:${port}`, '--tls=false');
+    words.push(
+      '--pidfile',
+      path.join(folder, 'pid'),
+      '-H',
+      `tcp://127.0.0.1:${port}`,
+      '--tls=false',
+      '-H',
+      `unix://${socket}`,
+    );
     words.push('--bridge=none', '--iptables=false', ...runtime);
     daemon = spawn('dockerd', words, { stdio: ['ignore', 'ignore', 'pipe'] });
     daemon.stderr?.pipe(createWriteStream(path.join(folder, 'log'), { flags: 'a' }));
@@ -77,6 +88,7 @@ export async function startEngine(): Promise<TestEngine> {
   return {
     port,
     connection,
+    socket,
     docker: (commandArguments, options = {}) =>
       run('docker', commandArguments, {
         ...options,
