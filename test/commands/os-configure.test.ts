@@ -256,6 +256,8 @@ describe('os configure', () => {
       const empty = await file('empty.img', '');
       await assertRefused(image, [empty, '--dev'], { exitCode: 4, code: 'not-an-image' });
       await assertRefused(image, [folder, '--dev'], { exitCode: 2, code: 'not-a-file-or-drive' });
+      await runChecked('making a named pipe', 'mkfifo', [`${image.path}.pipe`]);
+      await assertRefused(image, [`${image.path}.pipe`, '--dev'], { exitCode: 2, code: 'not-a-file-or-drive' });
     });
 
     it('a compressed image', async (t) => {
@@ -303,9 +305,9 @@ describe('os configure', () => {
     it('a --config file that is not valid JSON, or says nonsense', async (t) => {
       const { image, file } = await scratch(t);
       const bad = await file('bad.json', '{"a": 1,}');
-      await assertRefused(image, [image.path, '--config', bad], { exitCode: 5, code: 'invalid-json' });
+      await assertRefused(image, [image.path, '--config', bad], { exitCode: 2, code: 'invalid-json' });
       const list = await file('list.json', '[]');
-      await assertRefused(image, [image.path, '--config', list], { exitCode: 5, code: 'invalid-json' });
+      await assertRefused(image, [image.path, '--config', list], { exitCode: 2, code: 'invalid-json' });
       const wrong = await file('wrong.json', '{"os": {"sshKeys": "s3cret"}}');
       const error = await assertRefused(image, [image.path, '--config', wrong], { exitCode: 2, code: 'bad-config' });
       assert.doesNotMatch(JSON.stringify(error), /s3cret/);

@@ -32,7 +32,7 @@ export interface BootConfigurationRequest {
 }
 
 /** What a plan does to one file of the boot partition. */
-export interface PlannedFile {
+interface PlannedFile {
   readonly path: string;
   readonly action: 'create' | 'replace' | 'keep';
   /** Bytes it will have. */
@@ -40,7 +40,7 @@ export interface PlannedFile {
 }
 
 /** One key of config.json that a plan changes; secrets are hidden, and null is a key that is not there. */
-export interface PlannedConfigChange {
+interface PlannedConfigChange {
   readonly key: string;
   readonly before: Json;
   readonly after: Json;
@@ -77,7 +77,7 @@ export async function planBootConfiguration(
 ): Promise<BootConfigurationPlan> {
   const table = options.table ?? (await readPartitionTable(reader));
   const boot = await findBootPartition(reader, table, { time: sourceDate() });
-  const os = await readOsFacts(reader, table, boot);
+  const { os, warnings } = await readOsFacts(reader, table, boot);
   const before = await readConfig(boot, os);
   const after = changedConfig(before.config, request);
   const changes = configChanges(before.config, after);
@@ -101,7 +101,7 @@ export async function planBootConfiguration(
       })),
       warnings: [
         ...(table.damage === undefined ? [] : [table.damage]),
-        ...os.warnings,
+        ...warnings,
         ...warningsAbout(after, os, boot, before.exists),
         ...warningsAboutRequest(request),
       ],
@@ -127,7 +127,11 @@ async function readConfig(boot: BootPartition, os: OsFacts): Promise<ExistingCon
     return { config, text: '', exists: false };
   }
   const hint = 'Nothing was changed. Repair that file in the image, for example with mtools, or get the image again';
-  return { config: parseJsonObject(bytes, 'config.json in the image', hint), text: String(bytes), exists: true };
+  return {
+    config: parseJsonObject(bytes, { what: 'config.json in the image', kind: 'failed', hint }),
+    text: String(bytes),
+    exists: true,
+  };
 }
 
 function changedConfig(config: JsonObject, request: BootConfigurationRequest): JsonObject {

@@ -11,5 +11,5 @@ export async function readConfigFile(file: string): Promise<JsonObject> {
   } catch (error) {
     throw whileDoing(`reading the configuration ${file}`, error);
   }
-  return parseJsonObject(bytes, file, 'Correct the file; davit os configure --help shows what it may hold');
+  return parseJsonObject(bytes, { what: file, kind: 'usage', hint: 'Correct the file at that place' });
 }

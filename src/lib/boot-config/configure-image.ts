@@ -16,7 +16,7 @@ import {
 } from './boot-configuration-plan.js';
 
 /** Where the configured image goes. */
-export type ConfigureTarget =
+type ConfigureTarget =
   | { readonly kind: 'in-place' }
   | {
       readonly kind: 'new-file';
@@ -62,7 +62,7 @@ export async function configureImage(options: ConfigureImageOptions): Promise<Co
 }
 
 /** The name of the configured image beside an image. */
-export function configuredName(image: string): string {
+function configuredName(image: string): string {
   const { dir, name, ext } = path.parse(image);
   return path.join(dir, `${name}.configured${ext}`);
 }

@@ -15,7 +15,7 @@ import { connectionWithoutSecrets, withoutSecrets } from './secrets.js';
 import { readSsidValue } from './wifi-connection.js';
 
 /** One partition and what it holds; `start` and `size` are bytes. */
-export interface InspectedPartition extends Partition {
+interface InspectedPartition extends Partition {
   readonly fileSystem: Volume['fileSystem'] | null;
   readonly label: string | null;
 }
@@ -92,14 +92,14 @@ async function inspect(reader: BlockReader): Promise<Omit<InspectedImage, 'path'
     partitions.push({ ...partition, fileSystem: volume?.fileSystem ?? null, label: volume?.label ?? null });
   }
   const found = await orWarn(findBootPartition(reader, table));
-  const os = found && (await readOsFacts(reader, table, found));
+  const facts = found && (await readOsFacts(reader, table, found));
   const boot = found && (await inspectBoot(found, warnings, orWarn));
   return {
     table: { kind: table.kind, sectorSize: table.sectorSize },
     partitions,
     boot: boot ?? null,
-    os: os ?? null,
-    warnings: [...warnings, ...(os?.warnings ?? [])],
+    os: facts?.os ?? null,
+    warnings: [...warnings, ...(facts?.warnings ?? [])],
   };
 }
 
@@ -122,7 +122,9 @@ async function inspectBoot(
 
 async function readConfig(boot: BootPartition): Promise<JsonObject | null> {
   const bytes = await boot.files.read('config.json');
-  return bytes === undefined ? null : parseJsonObject(bytes, 'config.json', 'Repair it, for example with mtools');
+  return bytes === undefined
+    ? null
+    : parseJsonObject(bytes, { what: 'config.json', kind: 'failed', hint: 'Repair it, for example with mtools' });
 }
 
 async function readConnections(boot: BootPartition): Promise<InspectedConnection[]> {

@@ -8,24 +8,27 @@ export interface JsonProblem {
   readonly problem: string;
 }
 
-/**
- * Parses a JSON object. The failure names line and column, and never quotes the text, which may hold secrets.
- *
- * @param what the file, as the user knows it
- * @param hint what to do when it is not valid
- */
-export function parseJsonObject(bytes: Uint8Array, what: string, hint: string): JsonObject {
+/** Whose file a JSON text is, for the failure when it is not valid. */
+export interface JsonOrigin {
+  /** The file, as the user knows it. */
+  readonly what: string;
+  /** `usage` for a file the user gave, `failed` for one in an image. */
+  readonly kind: 'usage' | 'failed';
+  readonly hint: string;
+}
+
+/** Parses a JSON object. The failure names line and column, and never quotes the text, which may hold secrets. */
+export function parseJsonObject(bytes: Uint8Array, { what, kind, hint }: JsonOrigin): JsonObject {
+  const invalid = (why: string) => new Failure(kind, 'invalid-json', `${what} ${why}`, { hint });
   const text = decode(bytes);
-  if (text === undefined) throw new Failure('failed', 'invalid-json', `${what} is not UTF-8 text`, { hint });
-  const problem = findJsonProblem(text);
-  if (problem !== undefined) {
-    const { line, column } = problem;
-    const message = `${what} is not valid JSON: ${problem.problem} at line ${line}, column ${column}`;
-    throw new Failure('failed', 'invalid-json', message, { hint });
+  if (text === undefined) throw invalid('is not UTF-8 text');
+  const found = findJsonProblem(text);
+  if (found !== undefined) {
+    throw invalid(`is not valid JSON: ${found.problem} at line ${found.line}, column ${found.column}`);
   }
   const value: unknown = JSON.parse(text);
   if (isJsonObject(value)) return value;
-  throw new Failure('failed', 'invalid-json', `${what} holds no JSON object`, { hint });
+  throw invalid('holds no JSON object');
 }
 
 /** The first place where a text is not JSON (RFC 8259), or undefined when it is. */

@@ -7,7 +7,7 @@ import type { BootPartition } from './boot-partition.js';
 import { parseJsonObject } from './json-text.js';
 
 /** The board an image is for. */
-export interface DeviceType {
+interface DeviceType {
   readonly slug: string;
   readonly name: string;
   readonly arch: string;
@@ -20,14 +20,16 @@ export interface OsFacts {
   readonly deviceType?: DeviceType;
   readonly osName?: string;
   readonly osVersion?: string;
-  /** What could not be read, in words for the user. */
-  readonly warnings: readonly string[];
 }
 
 const rootNames: readonly string[] = ['flash-rootA', 'resin-rootA', 'balena-rootA'];
 
 /** Reads what an image says about itself; what is missing or damaged becomes a warning, as none of it is needed. */
-export async function readOsFacts(reader: BlockReader, table: PartitionTable, boot: BootPartition): Promise<OsFacts> {
+export async function readOsFacts(
+  reader: BlockReader,
+  table: PartitionTable,
+  boot: BootPartition,
+): Promise<{ readonly os: OsFacts; readonly warnings: readonly string[] }> {
   const names = new Set((await boot.files.list('/'))?.map((file) => file.name));
   const isFlasher =
     names.has('balena-image-flasher') || names.has('resin-image-flasher') || boot.label === 'flash-boot';
@@ -44,13 +46,13 @@ export async function readOsFacts(reader: BlockReader, table: PartitionTable, bo
   const deviceType = await orWarn(readDeviceType(boot));
   const release = await orWarn(readRelease(reader, table, boot, isFlasher));
   const { NAME: osName, VERSION: osVersion } = release ?? {};
-  return {
+  const os: OsFacts = {
     kind: isFlasher ? 'flasher' : 'direct',
     ...(deviceType === undefined ? {} : { deviceType }),
     ...(osName === undefined ? {} : { osName }),
     ...(osVersion === undefined ? {} : { osVersion }),
-    warnings,
   };
+  return { os, warnings };
 }
 
 /** Whether an OS version is older than a release, by its first two numbers; a version that cannot be read is not. */
@@ -64,7 +66,11 @@ export function isOlderThan(version: string | undefined, major: number, minor: n
 async function readDeviceType(boot: BootPartition): Promise<DeviceType | undefined> {
   const bytes = await boot.files.read('device-type.json');
   if (bytes === undefined) return undefined;
-  const document = parseJsonObject(bytes, 'device-type.json on the boot partition', 'Get the image again');
+  const document = parseJsonObject(bytes, {
+    what: 'device-type.json on the boot partition',
+    kind: 'failed',
+    hint: 'Get the image again',
+  });
   const slug = textIn(document, 'slug');
   return slug === undefined
     ? undefined

@@ -1,4 +1,4 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { constants, type FileHandle, open, readFile } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 
@@ -83,7 +83,7 @@ export class BlockFile implements BlockReader, BlockWriter {
 
 /** Opens an image file or a drive; fails with `not-found`, `permission` or `usage` (a folder). The caller closes it. */
 export async function openBlockFile(path: string, options: { readonly writable?: boolean } = {}): Promise<BlockFile> {
-  const handle = await openOrFail(path, options.writable === true ? 'r+' : 'r');
+  const handle = await openOrFail(path, options.writable === true ? constants.O_RDWR : constants.O_RDONLY);
   try {
     const stats = await handle.stat();
     if (stats.isFile()) return new BlockFile(path, handle, stats.size, false);
@@ -118,14 +118,18 @@ function shortRead(what: string, offset: number, length: number, end: number): F
   );
 }
 
+/** Windows has no such flag. */
+const nonBlocking: number = 'O_NONBLOCK' in constants ? constants.O_NONBLOCK : 0;
+
 const openHints: Readonly<Record<string, string>> = {
   ENOENT: 'Check the path',
   EACCES: 'Check who may read it; drives can be opened by root only, so put sudo in front',
 };
 
-async function openOrFail(path: string, flags: string): Promise<FileHandle> {
+async function openOrFail(path: string, flags: number): Promise<FileHandle> {
   try {
-    return await open(path, flags);
+    // A named pipe without a writer would never open; files and drives do not care.
+    return await open(path, flags | nonBlocking);
   } catch (error) {
     const hint = openHints[systemErrorCode(error) ?? ''];
     throw whileDoing(`opening ${path}`, error, hint === undefined ? {} : { hint });

@@ -1,5 +1,6 @@
 import type { RangeParser } from './block-map.js';
 import { type FatGeometry, parseFatGeometry } from './fat-geometry.js';
+import { tableEntry } from './fat-table.js';
 import type { ByteRange } from './partition-table.js';
 
 /** A table larger than this (FAT32 of a terabyte) is not held in memory; its partition then matters in full. */
@@ -17,7 +18,7 @@ export function* fatFreeSpace(partition: ByteRange, found: (range: ByteRange) =>
   if (table === undefined || !isTableOf(geometry, table, bootSector)) return true;
   const dataStart = partition.start + geometry.dataAt;
   for (let cluster = 2; cluster < geometry.clusterCount + 2; cluster += 1) {
-    if (entryAt(table, geometry.bits, cluster) !== 0) continue;
+    if (tableEntry(table, geometry.bits, cluster) !== 0) continue;
     found({ start: dataStart + (cluster - 2) * geometry.clusterSize, size: geometry.clusterSize });
   }
   return true;
@@ -26,18 +27,4 @@ export function* fatFreeSpace(partition: ByteRange, found: (range: ByteRange) =>
 /** The first entry of a table repeats the media byte of the boot sector. */
 function isTableOf(geometry: FatGeometry, table: Buffer, bootSector: Buffer): boolean {
   return geometry.tableSize >= 3 && table.readUInt8(0) === bootSector.readUInt8(21);
-}
-
-function entryAt(table: Buffer, bits: FatGeometry['bits'], cluster: number): number {
-  switch (bits) {
-    case 12: {
-      const pair = table.readUInt16LE(Math.floor((cluster * 3) / 2));
-      return cluster % 2 === 0 ? pair & 0xfff : pair >> 4;
-    }
-    case 16:
-      return table.readUInt16LE(cluster * 2);
-    case 32:
-      // The top four bits are reserved.
-      return table.readUInt32LE(cluster * 4) & 0x0fffffff;
-  }
 }

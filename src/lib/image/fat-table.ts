@@ -15,6 +15,21 @@ const infoSignatures = [
   [508, 0xaa550000],
 ] as const;
 
+/** What a table says about a cluster: 0 when it is free, else the next one or a mark for the end or for bad sectors. */
+export function tableEntry(table: Buffer, bits: FatGeometry['bits'], cluster: number): number {
+  switch (bits) {
+    case 12: {
+      const pair = table.readUInt16LE(cluster + (cluster >> 1));
+      return (cluster & 1) === 1 ? pair >> 4 : pair & 0xfff;
+    }
+    case 16:
+      return table.readUInt16LE(cluster * 2);
+    case 32:
+      // The four highest bits are reserved.
+      return table.readUInt32LE(cluster * 4) & 0x0fffffff;
+  }
+}
+
 /** The allocation table, held in memory: which cluster follows which, and which are free. */
 export class FatTable {
   readonly #volume: BlockReader & BlockWriter;
@@ -117,16 +132,7 @@ export class FatTable {
   }
 
   #get(cluster: number): number {
-    switch (this.#geometry.bits) {
-      case 12: {
-        const pair = this.#bytes.readUInt16LE(cluster + (cluster >> 1));
-        return (cluster & 1) === 1 ? pair >> 4 : pair & 0xfff;
-      }
-      case 16:
-        return this.#bytes.readUInt16LE(cluster * 2);
-      case 32:
-        return this.#bytes.readUInt32LE(cluster * 4) & 0x0fffffff;
-    }
+    return tableEntry(this.#bytes, this.#geometry.bits, cluster);
   }
 
   #set(cluster: number, value: number): void {
@@ -145,7 +151,7 @@ export class FatTable {
         this.#bytes.writeUInt16LE(value & 0xffff, cluster * 2);
         return;
       case 32: {
-        // The four highest bits of an entry are reserved and stay as they are.
+        // The reserved bits stay as they are.
         const reserved = this.#bytes.readUInt32LE(cluster * 4) & 0xf0000000;
         this.#bytes.writeUInt32LE((reserved | (value & 0x0fffffff)) >>> 0, cluster * 4);
       }

@@ -1,7 +1,7 @@
 import type { BlockReader, BlockWriter } from './block-file.js';
 
 /** Bytes that are to replace those at `offset`. */
-export interface ChangedRange {
+interface ChangedRange {
   readonly offset: number;
   readonly data: Buffer;
 }

@@ -8,7 +8,7 @@ import {
   parseExtendedBootRecord,
   parseMasterBootRecord,
 } from './master-boot-record.js';
-import type { Partition } from './partition-table.js';
+import { type Partition, partitionOf } from './partition-table.js';
 
 const sectorSize = 512;
 
@@ -24,7 +24,7 @@ export function* partitionLayout(found: (partition: Partition) => void): RangePa
   const entries = first && parseMasterBootRecord(first);
   if (entries === undefined || entries.length === 0) return 'none';
   if (entries.some(isProtective)) return yield* guidLayout(found);
-  for (const entry of entries) if (!isExtended(entry)) found(toPartition(entry));
+  for (const entry of entries) if (!isExtended(entry)) found(partitionOf(entry));
   const container = entries.find(isExtended);
   if (container !== undefined) yield* logicalLayout(container, found);
   return 'mbr';
@@ -51,19 +51,10 @@ function* logicalLayout(container: BootRecordEntry, found: (partition: Partition
     if (bytes === undefined) return;
     const record: ExtendedBootRecord | undefined = parseExtendedBootRecord(bytes, sector, container.firstSector);
     if (record?.logical !== undefined) {
-      found(toPartition({ ...record.logical, number }));
+      found(partitionOf({ ...record.logical, number }));
       number += 1;
     }
     // A chain that leads backwards is damaged.
     sector = record?.next !== undefined && record.next > sector ? record.next : undefined;
   }
-}
-
-function toPartition(entry: BootRecordEntry): Partition {
-  return {
-    number: entry.number,
-    start: entry.firstSector * sectorSize,
-    size: entry.sectors * sectorSize,
-    type: `0x${entry.type.toString(16).padStart(2, '0')}`,
-  };
 }

@@ -57,13 +57,7 @@ export async function readPartitionTable(reader: BlockReader): Promise<Partition
 }
 
 async function readBootRecords(reader: BlockReader, primaries: readonly BootRecordEntry[]): Promise<PartitionTable> {
-  const toPartition = (entry: BootRecordEntry): Partition => ({
-    number: entry.number,
-    start: entry.firstSector * bootRecordSize,
-    size: entry.sectors * bootRecordSize,
-    type: `0x${entry.type.toString(16).padStart(2, '0')}`,
-  });
-  const partitions = primaries.filter((entry) => !isExtended(entry)).map(toPartition);
+  const partitions = primaries.filter((entry) => !isExtended(entry)).map(partitionOf);
   const regions: ByteRange[] = [{ start: 0, size: bootRecordSize }];
   let logicals = 0;
   const container = primaries.find(isExtended);
@@ -72,12 +66,22 @@ async function readBootRecords(reader: BlockReader, primaries: readonly BootReco
       regions.push({ start: sector * bootRecordSize, size: bootRecordSize });
       if (logical !== undefined) {
         logicals += 1;
-        partitions.push(toPartition({ ...logical, number: 4 + logicals }));
+        partitions.push(partitionOf({ ...logical, number: 4 + logicals }));
       }
     }
   }
   const ends = [...partitions, ...regions].map((one) => one.start + one.size);
   return { kind: 'mbr', sectorSize: bootRecordSize, partitions, regions, end: Math.max(...ends) };
+}
+
+/** The partition that an entry of a boot record describes. */
+export function partitionOf(entry: BootRecordEntry): Partition {
+  return {
+    number: entry.number,
+    start: entry.firstSector * bootRecordSize,
+    size: entry.sectors * bootRecordSize,
+    type: `0x${entry.type.toString(16).padStart(2, '0')}`,
+  };
 }
 
 interface ExtendedStep {

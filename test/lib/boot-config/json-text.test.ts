@@ -4,6 +4,8 @@ import { Failure } from '../../../src/lib/failure/failure.js';
 import { findJsonProblem, parseJsonObject } from '../../../src/lib/boot-config/json-text.js';
 import { seededRandom } from '../../support/seeded-random.js';
 
+const origin = { what: 'config.json', kind: 'failed', hint: 'Get it again' } as const;
+
 describe('parsing a JSON file', () => {
   const cases: readonly (readonly [string, number, number])[] = [
     ['{"a": 1,}', 1, 9],
@@ -44,13 +46,13 @@ describe('parsing a JSON file', () => {
   });
 
   test('takes a byte-order mark', () => {
-    assert.deepEqual(parseJsonObject(Buffer.from('\uFEFF{"a":1}'), 'x', ''), { a: 1 });
+    assert.deepEqual(parseJsonObject(Buffer.from('\uFEFF{"a":1}'), origin), { a: 1 });
   });
 
   for (const bytes of [Buffer.from('[1]'), Buffer.from('null'), Buffer.from([0x7b, 0xff, 0x7d]), Buffer.alloc(0)]) {
     test(`refuses ${bytes.toString('hex') || 'an empty file'}, and does not quote it`, () => {
       assert.throws(
-        () => parseJsonObject(bytes, 'config.json', 'hint'),
+        () => parseJsonObject(bytes, origin),
         (error: unknown) => error instanceof Failure && error.code === 'invalid-json' && error.kind === 'failed',
       );
     });
@@ -62,7 +64,7 @@ describe('parsing a JSON file', () => {
 
   test('does not show what stands in the text', () => {
     assert.throws(
-      () => parseJsonObject(Buffer.from('{"apiKey": "s3cret" "x"}'), 'config.json', 'hint'),
+      () => parseJsonObject(Buffer.from('{"apiKey": "s3cret" "x"}'), origin),
       (error: unknown) => error instanceof Failure && !error.message.includes('s3cret'),
     );
   });
