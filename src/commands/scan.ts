@@ -21,8 +21,12 @@ export default class Scan extends BaseCommand {
     '<%= config.bin %> scan --json',
   ];
   static override flags = {
-    timeout: Flags.integer({ default: 4, min: 1, max: 60, summary: 'Seconds to listen.' }),
-    interface: Flags.string({ multiple: true, summary: 'Listen on this network interface only; may be repeated.' }),
+    timeout: Flags.integer({ default: 4, min: 1, max: 60, helpValue: '<seconds>', summary: 'How long to listen.' }),
+    interface: Flags.string({
+      multiple: true,
+      helpValue: '<name>',
+      summary: 'Listen on this network interface only; may be repeated.',
+    }),
   };
 
   async run(): Promise<ScanResult> {

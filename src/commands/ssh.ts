@@ -29,14 +29,13 @@ export default class Ssh extends BaseCommand {
     "<%= config.bin %> ssh 63ec46c -- 'dmesg | tail'",
     'tar -c files | <%= config.bin %> ssh 63ec46c -- tar -x -C /mnt/data',
   ];
-  static override strict = false;
   static override args = {
     device: Args.string({
       required: true,
       ignoreStdin: true,
       description: 'Address, name.local or host name of the device.',
     }),
-    command: Args.string({ ignoreStdin: true, description: 'Command to run, after --.' }),
+    command: Args.string({ multiple: true, ignoreStdin: true, description: 'Command to run, after --.' }),
   };
   static override flags = {
     ...sshFlags,
@@ -44,8 +43,8 @@ export default class Ssh extends BaseCommand {
   };
 
   async run(): Promise<SshResult> {
-    const { args, argv, flags } = await this.parse(Ssh);
-    const words = argv.slice(1).map(String);
+    const { args, flags } = await this.parse(Ssh);
+    const words = args.command ?? [];
     if (this.jsonEnabled() && words.length === 0) {
       throw new Failure('usage', 'command-needed', 'an interactive shell has no JSON result', {
         hint: `Add a command: davit ssh ${args.device} --json -- uptime`,

@@ -5,11 +5,12 @@ import { deviceSshPort, type SshOptions } from '../ssh/open-ssh.js';
 
 /** Flags of every command that may log in to a device. */
 export const sshFlags = {
-  user: Flags.string({ default: 'root', summary: 'User to log in as.', helpGroup: 'SSH' }),
+  user: Flags.string({ default: 'root', helpValue: '<name>', summary: 'User to log in as.', helpGroup: 'SSH' }),
   port: Flags.integer({
     default: deviceSshPort,
     min: 1,
     max: 65_535,
+    helpValue: '<number>',
     summary: "Port of the device's SSH server.",
     helpGroup: 'SSH',
   }),
