@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
-import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
-import { run, runChecked } from '../../src/lib/platform/child-process.js';
 import { davit, davitJson, startDavit } from '../support/davit.js';
+import { startHostAvahi } from '../support/host-avahi.js';
 import {
   createNetwork,
   type NetworkedDevice,
@@ -48,7 +45,7 @@ describe('davit scan', { skip }, () => {
   });
 
   it('shares port 5353 with an Avahi of this computer and finds what that finds', async (t) => {
-    const avahi = await startAvahi(network, await temporaryFolder(t));
+    const avahi = await startHostAvahi(network, await temporaryFolder(t));
     try {
       const browsed = await avahi.run('avahi-browse', '-ptr', '_resin-device._sub._ssh._tcp');
       const fields = browsed.split('\n').map((line) => line.split(';'));
@@ -208,34 +205,4 @@ async function startServices(device: NetworkedDevice): Promise<void> {
   `;
   const child = device.start(process.execPath, ['--eval', script]);
   if (child.stdout !== null) await once(child.stdout, 'data');
-}
-
-/** An Avahi of the user's computer with a bus of its own, so that davit has to share port 5353. */
-async function startAvahi(network: TestNetwork, folder: string) {
-  const configuration = path.join(folder, 'avahi-daemon.conf');
-  await writeFile(configuration, '[server]\nhost-name=desk\nuse-ipv4=yes\nuse-ipv6=yes\n');
-  const script = `
-    set -e
-    mount -t tmpfs tmpfs /run
-    mkdir /run/dbus
-    dbus-daemon --system --fork
-    exec avahi-daemon --no-drop-root --no-rlimits --no-chroot --file=${configuration}
-  `;
-  const [command, ...words] = [...network.wrapper, 'unshare', '-m', 'sh', '-c', script];
-  const daemon = spawn(command, words, { stdio: ['ignore', 'ignore', 'pipe'] });
-  for await (const line of createInterface({ input: daemon.stderr })) {
-    if (line.includes('Server startup complete')) break;
-  }
-  daemon.stderr.resume();
-  return {
-    run: (program: string, ...words: string[]) =>
-      runChecked('asking Avahi', 'nsenter', ['-t', String(daemon.pid), '-m', '-n', program, ...words]),
-    close: async () => {
-      const ended = once(daemon, 'exit');
-      // The bus is a child of its own, found by the socket's folder it lives in: this mount namespace.
-      await run('nsenter', ['-t', String(daemon.pid), '-m', 'sh', '-c', 'kill $(cat /run/dbus/pid)']);
-      daemon.kill();
-      await ended;
-    },
-  };
 }

@@ -256,6 +256,26 @@ describe('davit ssh', { skip }, () => {
     });
   });
 
+  it(
+    'reaches a device that has nothing but a link-local IPv6 address, by name and by address',
+    skipNetwork,
+    async (t) => {
+      const network = await createNetwork([{ hostname: 'aaaaaa1' }, { hostname: 'bbbbbb2', versions: 'ipv6' }]);
+      t.after(() => network.close());
+      const device = network.devices[1];
+      if (device === undefined) throw new Error('no device');
+      const remote = await startSshServer({ port: 22222, wrapper: ['ip', 'netns', 'exec', device.namespace] });
+      t.after(() => remote.close());
+      const options = { ...(await freshHome(t)), wrapper: network.wrapper };
+      const line = "ip -6 -o address show dev eth0 scope link | awk '{print $4}' | cut -d/ -f1";
+      const words = (name: string) => ['ssh', name, '--identity', remote.identityFile, '--', line];
+      const byName = await davit(words('bbbbbb2'), options);
+      assert.equal(byName.exitCode, 0, byName.stderr);
+      const byAddress = await davit(words(`[${byName.stdout.trim()}%${device.hostInterface}]`), options);
+      assert.deepEqual([byAddress.exitCode, byAddress.stdout], [0, byName.stdout], byAddress.stderr);
+    },
+  );
+
   describe('devices that cannot be reached', () => {
     const timed = async (words: readonly string[], options: DavitOptions) => {
       const started = performance.now();

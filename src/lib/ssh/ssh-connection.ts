@@ -3,6 +3,7 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Client, ClientChannel, PseudoTtyOptions } from 'ssh2';
 import { Failure } from '../failure/failure.js';
+import { remoteCommandLine } from './quote-command.js';
 
 /** A terminal as the remote side should see it. */
 export interface RemoteTerminal {
@@ -93,10 +94,11 @@ export class SshConnection {
    * second command finds the first ones: each leads a process group and has the same parent, the server of this connection.
    */
   async signalPrograms(signal: 'INT' | 'TERM'): Promise<void> {
-    await this.run(
+    const script =
       'for stat in /proc/[0-9]*/stat; do read -r pid name state parent rest < "$stat" || continue; ' +
-        `[ "$parent" = "$PPID" ] && [ "$pid" != "$$" ] && kill -${signal} -- "-$pid"; done 2>/dev/null; true`,
-    );
+      `[ "$parent" = "$PPID" ] && [ "$pid" != "$$" ] && kill -${signal} "-$pid"; done 2>/dev/null`;
+    // The login shell may be of another kind; replaced, it leaves its parent to the script.
+    await this.run(remoteCommandLine(['exec', 'sh', '-c', script]));
   }
 
   /** Opens a byte stream to a Unix socket on the device. */

@@ -4,7 +4,9 @@ import { after, before, describe, it } from 'node:test';
 import { json } from 'node:stream/consumers';
 import { resolveDevice } from '../../../src/lib/discovery/resolve.js';
 import { projectRoot } from '../../support/davit.js';
+import { startHostAvahi } from '../../support/host-avahi.js';
 import { createNetwork, networkSkipReason, type TestNetwork } from '../../support/network-namespace.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const signal = new AbortController().signal;
 
@@ -100,6 +102,23 @@ describe('resolveDevice in a network', { skip: networkSkipReason() }, () => {
   it('gives the link-local IPv6 address with its interface when there is no other', async () => {
     const { addresses } = await resolve('bbbbbb2.local');
     assert.match(String(addresses), /^fe80::[0-9a-f:]+%lan1$/);
+  });
+
+  it('finds the same as Avahi, beside it', async (t) => {
+    const avahi = await startHostAvahi(network, await temporaryFolder(t));
+    try {
+      for (const [name, option] of [
+        ['aaaaaa1.local', '-4n'],
+        ['bbbbbb2.local', '-6n'],
+        ['laptop.local', '-4n'],
+      ] as const) {
+        const [, address] = (await avahi.run('avahi-resolve', option, name)).trim().split('\t');
+        const { addresses } = await resolve(name);
+        assert.equal((addresses as string[])[0]?.replace(/%.*/, ''), address);
+      }
+    } finally {
+      await avahi.close();
+    }
   });
 
   it('fails as not found within 5 s when nobody answers', async () => {
