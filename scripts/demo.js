@@ -1,14 +1,16 @@
 // npm run demo: the whole job, for real, on a virtual device. Sets up what it needs and leaves nothing running behind.
 import { spawn, spawnSync } from 'node:child_process';
 import {
+  closeSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
+  readFileSync,
   rmSync,
   truncateSync,
   writeFileSync,
-  openSync,
-  closeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -63,23 +65,23 @@ try {
   copyFileSync('/bin/busybox', path.join(at('hello'), 'busybox'));
 
   say('Build an operating-system image, and make it ours.');
-  davit('os', 'build', 'virtual-amd64', '--output', at('device.img'));
+  davit('os', 'build', 'virtual-amd64', '--output', 'device.img');
   davit(
     'os',
     'configure',
-    at('device.img'),
+    'device.img',
     '--output',
-    at('crane.img'),
+    'crane.img',
     '--dev',
     '--hostname',
     'crane',
     '--network',
-    at('workshop.nmconnection'),
+    'workshop.nmconnection',
   );
-  davit('os', 'inspect', at('crane.img'));
+  davit('os', 'inspect', 'crane.img');
 
   say('Write it to the card.');
-  davit('flash', at('crane.img'), '--drive', card, '--yes');
+  davit('flash', 'crane.img', '--drive', card, '--yes');
 
   say('Boot the card.');
   device = startDevice();
@@ -87,10 +89,10 @@ try {
 
   say('Find the device, run a project on it, look inside.');
   davit('scan');
-  davit('push', 'crane.local', '--source', at('hello'), '--detached');
+  davit('push', 'crane.local', '--source', 'hello', '--detached');
+  show('curl', '--silent', `http://${JSON.parse(readFileSync(at('ready.json'), 'utf8')).ssh.address}:8080/`);
   davit('logs', 'crane.local', '--tail', '5');
-  davit('ssh', 'crane.local', '--', 'wget', '-qO-', 'http://localhost:8080/');
-  davit('ssh', 'crane.local', '--', 'nmcli', '-f', 'NAME,TYPE,STATE', 'connection', 'show');
+  davit('ssh', 'crane.local', '--', 'nmcli', '--fields', 'NAME,TYPE,STATE', 'connection', 'show');
   finish(0);
 } catch (error) {
   console.error(error instanceof DemoFailed ? error.message : error);
@@ -103,41 +105,41 @@ function say(text) {
 
 /** Shows a davit command and runs it inside the demo's network. */
 function davit(...words) {
-  console.log(`\n$ davit ${words.map((word) => (/[\s"']/.test(word) ? `'${word}'` : word)).join(' ')}`);
-  const result = spawnSync('ip', ['netns', 'exec', namespace, ...davitProgram, ...words], { stdio: 'inherit' });
-  if (result.status !== 0) throw new DemoFailed(`davit ${words[0]} ended with exit code ${result.status}`);
+  runShown(['davit', ...words], [...davitProgram, ...words]);
+}
+
+/** Shows any other command and runs it inside the demo's network. */
+function show(...words) {
+  runShown(words, words);
+}
+
+function runShown(shown, words) {
+  console.log(`\n$ ${shown.join(' ')}`);
+  const result = spawnSync('ip', ['netns', 'exec', namespace, ...words], { cwd: folder, stdio: 'inherit' });
+  if (result.status !== 0) throw new DemoFailed(`${shown.join(' ')} ended with exit code ${result.status}`);
 }
 
 /** Boots the card in the background; `ready` resolves when davit says that the device answers. */
 function startDevice() {
-  console.log(`\n$ davit os run ${card} --network bridge &`);
-  const words = [
-    'os',
-    'run',
-    card,
-    '--network',
-    'bridge',
-    '--keep',
-    '--progress',
-    'plain',
-    '--serial-log',
-    at('serial.log'),
-  ];
-  const child = spawn('ip', ['netns', 'exec', namespace, ...davitProgram, ...words], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const words = ['os', 'run', card, '--network', 'bridge', '--keep'];
+  console.log(`\n$ davit ${words.join(' ')} &`);
+  const files = ['--serial-log', 'serial.log', '--ready-file', 'ready.json'];
+  const child = spawn('ip', ['netns', 'exec', namespace, ...davitProgram, ...words, ...files], {
+    cwd: folder,
+    stdio: ['ignore', 'inherit', 'inherit'],
   });
   const ready = new Promise((resolve, reject) => {
-    let text = '';
-    const look = (chunk) => {
-      process.stderr.write(chunk);
-      text += chunk;
-      if (/ready/.test(text)) resolve();
-    };
-    child.stdout.on('data', look);
-    child.stderr.on('data', look);
-    child.on('exit', (code) =>
-      reject(new DemoFailed(`the virtual device stopped with exit code ${code}; see ${at('serial.log')}`)),
-    );
+    const watcher = setInterval(() => {
+      if (!existsSync(at('ready.json'))) return;
+      clearInterval(watcher);
+      resolve();
+    }, 200);
+    child.on('exit', (code) => {
+      clearInterval(watcher);
+      reject(
+        new DemoFailed(`the virtual device stopped with exit code ${code}; its console is in ${at('serial.log')}`),
+      );
+    });
   });
   return { child, ready };
 }

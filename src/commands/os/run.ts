@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../lib/cli/base-command.js';
 import { networkKinds } from '../../lib/os/device-network.js';
+import { deviceSshPort } from '../../lib/ssh/open-ssh.js';
 import { type FinishedRun, planRun, runImage, type RunningDevice } from '../../lib/os/run-image.js';
 
 /** `davit os run`. */
@@ -52,7 +53,8 @@ which is made in the current network namespace, so that mDNS and davit scan work
   }
 
   #printReady({ ssh, engine, isDevelopment }: RunningDevice): void {
-    this.print(`SSH     ssh -p ${ssh.port} root@${ssh.address}`);
+    const port = ssh.port === deviceSshPort ? '' : ` --port ${ssh.port}`;
+    this.print(`Shell   davit ssh ${ssh.address}${port}`);
     if (isDevelopment) this.print(`Engine  tcp://${engine.address}:${engine.port}`);
     this.print('Ctrl-C switches it off.');
   }

@@ -91,6 +91,8 @@ async function install(recipe: Recipe, partition: PlannedPartition, options: Ins
   const command = [
     '--variant=minbase',
     '--format=null',
+    // Mirrors fail now and then; a build of minutes should not.
+    '--aptopt=Acquire::Retries "5"',
     `--include=${recipe.packages.join(',')}`,
     `--dpkgopt=${path.join(copy, 'dpkg.conf')}`,
     '--customize-hook=cp -rT "$DAVIT_RECIPE/rootfs" "$1"',
