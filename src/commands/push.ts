@@ -58,6 +58,7 @@ export default class Push extends BaseCommand {
       summary: 'How long to wait for a device that does not answer yet.',
     }),
     'engine-port': Flags.integer({ min: 1, max: 65_535, summary: 'TCP port of the engine. [default: 2375]' }),
+    'supervisor-port': Flags.integer({ min: 1, max: 65_535, summary: 'TCP port of the Supervisor. [default: 48484]' }),
     ...sshFlags,
   };
 
@@ -69,6 +70,7 @@ export default class Push extends BaseCommand {
       dockerfile: flags.file,
       deviceType: flags['device-type'],
       environment: parseEnvironment(flags.env ?? []),
+      supervisorPort: flags['supervisor-port'],
       timeoutMs: flags.timeout * 1000,
       noCache: flags.nocache,
       pull: flags.pull,

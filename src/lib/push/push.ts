@@ -1,12 +1,16 @@
 import path from 'node:path';
 import type { Device } from '../device/device.js';
+import { listContainers } from '../engine/containers.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
 import { engineInfo } from '../engine/engine-info.js';
 import { Failure } from '../failure/failure.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
+import { supervisedDevice } from '../supervisor/local-state.js';
 import { supervisorAnswers } from '../supervisor/supervisor-answers.js';
+import { type SupervisorAddress, supervisorPort } from '../supervisor/supervisor-request.js';
 import { type BuildContext, listBuildContext } from './build-context.js';
 import { buildService } from './build-service.js';
+import { deployThroughSupervisor } from './deploy-through-supervisor.js';
 import type { EngineLink } from './engine-link.js';
 import { balenaArchitecture, localRelease } from './local-release.js';
 import { checkProject, type Project, readProject } from './project.js';
@@ -22,6 +26,8 @@ export interface PushRequest {
   readonly deviceType?: string | undefined;
   /** Variables set in the container. */
   readonly environment: Readonly<Record<string, string>>;
+  /** TCP port of the Supervisor; 48484 without it. */
+  readonly supervisorPort?: number | undefined;
   /** How long a device may take to answer. */
   readonly timeoutMs: number;
   readonly noCache: boolean;
@@ -33,6 +39,8 @@ export interface PushPlan {
   readonly service: string;
   readonly device: Device;
   readonly engine: EngineConnection;
+  /** Who starts the container; undefined where that is ourselves, straight on the engine. */
+  readonly supervisor: SupervisorAddress | undefined;
   readonly host: ContainerHost;
   readonly project: Project;
   readonly context: BuildContext;
@@ -65,17 +73,19 @@ export async function planPush(link: EngineLink, request: PushRequest, { signal 
   await checkProject(folder, request.dockerfile);
   const engine = await link.answeringEngine(request.timeoutMs, signal);
   const device = await link.device();
-  if (await supervisorAnswers(device.address, { signal })) throw supervisorRuns(device);
+  const supervisor = await findSupervisor(device, engine, request.supervisorPort ?? supervisorPort, signal);
   const info = await engineInfo(engine, signal);
-  const architecture = balenaArchitecture(info.machine);
+  const said = supervisor === undefined ? undefined : await supervisedDevice(supervisor, signal);
+  const deviceType = request.deviceType ?? said?.deviceType;
+  const architecture = said?.architecture ?? balenaArchitecture(info.machine);
   const host = {
     name: info.hostname,
-    deviceType: request.deviceType,
+    deviceType,
     architecture,
     operatingSystem: info.operatingSystem,
   };
   const { commit, appName } = localRelease;
-  const values = { service: onlyService, commit, appName, deviceType: request.deviceType, architecture };
+  const values = { service: onlyService, commit, appName, deviceType, architecture };
   const project = await readProject(folder, request.dockerfile, values);
   const { dockerfile, rules, hasDockerignore } = project;
   const context = await listBuildContext({
@@ -85,7 +95,7 @@ export async function planPush(link: EngineLink, request: PushRequest, { signal 
     replaced: dockerfile.isDerived ? { path: dockerfile.path, text: dockerfile.text } : undefined,
     signal,
   });
-  return { service: onlyService, device, engine, host, project, context, request };
+  return { service: onlyService, device, engine, supervisor, host, project, context, request };
 }
 
 /** Builds the project on the device and puts its container in the place of the one before. */
@@ -94,16 +104,30 @@ export async function runPush(plan: PushPlan, { signal, progress = ignoreProgres
   const { noCache, pull, environment } = request;
   const startedAt = performance.now();
   const imageId = await buildService(engine, { service, project, context, noCache, pull }, { signal, progress });
-  const container = planContainer(service, imageId, environment, host);
-  const { id, name, state } = await replaceContainer(engine, container, { signal, progress });
+  const { id, name, state } =
+    plan.supervisor === undefined
+      ? await replaceContainer(engine, planContainer(service, imageId, environment, host), { signal, progress })
+      : await deployThroughSupervisor(plan.supervisor, engine, { service, imageId, environment }, { signal, progress });
   const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
   return { service, imageId, containerId: id, containerName: name, state, seconds };
 }
 
-/** The Supervisor removes containers that it did not start itself, so going past it would not last. */
-function supervisorRuns(device: Device): Failure {
-  const message = `${device.name} has a balena Supervisor, and this version can only push to devices without one`;
-  return new Failure('refused', 'supervisor-unsupported', message, {
-    hint: 'Push to this device with balena-cli for now',
+/**
+ * The Supervisor that is to start the container, where the device has one. One that does not answer is no reason to go past
+ * it: it would remove a container that it did not start itself.
+ */
+async function findSupervisor(
+  device: Device,
+  engine: EngineConnection,
+  port: number,
+  signal: AbortSignal,
+): Promise<SupervisorAddress | undefined> {
+  const supervisor = { address: device.address, port };
+  if (await supervisorAnswers(supervisor, signal)) return supervisor;
+  const containers = await listContainers(engine, signal);
+  if (!containers.some(({ name }) => /^(balena|resin)_supervisor$/.test(name))) return undefined;
+  const message = `${device.name} has a balena Supervisor, which does not answer on port ${port}`;
+  throw new Failure('refused', 'supervisor-closed', message, {
+    hint: 'It opens that port to the network in local mode only: switch local mode on for this device',
   });
 }

@@ -21,20 +21,33 @@ export interface ContainerPlan {
 
 const supervised = { 'io.balena.supervised': 'true', 'io.balena.app-uuid': localRelease.appId } as const;
 
-/** What balena gives a project that has only a Dockerfile; the Supervisor, where there is one, acts on these labels. */
-const features = ['kernel-modules', 'firmware', 'dbus', 'supervisor-api', 'balena-api'] as const;
-
 /**
- * The container of a project with a single Dockerfile: privileged, on the host's network, with a terminal, always restarted,
- * and with the volume `resin-data` at /data, as balena has it everywhere.
+ * What balena makes of a project that has only a Dockerfile; the Supervisor, where there is one, acts on the feature labels.
  */
+export const singleServiceComposition = {
+  privileged: true,
+  hasTerminal: true,
+  restart: 'always',
+  networkMode: 'host',
+  volume: 'resin-data',
+  mountPoint: '/data',
+  labels: Object.fromEntries(
+    ['kernel-modules', 'firmware', 'dbus', 'supervisor-api', 'balena-api'].map((feature) => [
+      `io.balena.features.${feature}`,
+      '1',
+    ]),
+  ),
+} as const;
+
+/** The container that the Supervisor would make of the single-service composition, for an engine without a Supervisor. */
 export function planContainer(
   service: string,
   imageId: string,
   environment: Readonly<Record<string, string>>,
   host: ContainerHost,
 ): ContainerPlan {
-  const volume = { name: `${localRelease.appId}_resin-data`, labels: supervised };
+  const composition = singleServiceComposition;
+  const volume = { name: `${localRelease.appId}_${composition.volume}`, labels: supervised };
   const variables = { ...standardEnvironment(service, host), ...environment };
   return {
     service,
@@ -43,19 +56,19 @@ export function planContainer(
     spec: {
       Image: imageId,
       Env: Object.entries(variables).map(([name, value]) => `${name}=${value}`),
-      Tty: true,
+      Tty: composition.hasTerminal,
       Labels: {
         ...supervised,
         'io.balena.app-id': localRelease.appId,
         'io.balena.service-id': '1',
         'io.balena.service-name': service,
-        ...Object.fromEntries(features.map((feature) => [`io.balena.features.${feature}`, '1'])),
+        ...composition.labels,
       },
       HostConfig: {
-        Privileged: true,
-        NetworkMode: 'host',
-        RestartPolicy: { Name: 'always' },
-        Binds: [`${volume.name}:/data`],
+        Privileged: composition.privileged,
+        NetworkMode: composition.networkMode,
+        RestartPolicy: { Name: composition.restart },
+        Binds: [`${volume.name}:${composition.mountPoint}`],
       },
     },
   };
