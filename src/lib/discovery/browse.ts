@@ -44,7 +44,7 @@ export async function browseDevices({ signal, interfaces, onDevice }: BrowseOpti
     if (multicast.links === 0) throw noNetwork(interfaces);
     for (const pauseMs of pausesMs) {
       if (signal.aborted) break;
-      multicast.ask([{ name: deviceService, type: 'PTR' }, ...records.missing()], records.announcements());
+      multicast.ask([{ name: deviceService, type: 'PTR' }, ...records.missing()]);
       await waitAtMost(pauseMs, signal);
     }
     return records.devices();

@@ -21,8 +21,8 @@ export interface AnnouncedDevice {
  * SRV record and the addresses separately, or leave some out until asked.
  */
 export class DeviceRecords {
-  /** Instance name to the record that announced it, which still has its upper-case letters. */
-  readonly #pointers = new Map<string, MulticastRecord & { readonly type: 'PTR' }>();
+  /** Names of announced instances, in lower case to find them and as they were announced. */
+  readonly #instances = new Map<string, string>();
   readonly #services = new Map<string, { readonly host: string; readonly port: number }>();
   /** Host name to address to the interfaces it was heard on. */
   readonly #hosts = new Map<string, Map<string, Set<string>>>();
@@ -34,7 +34,7 @@ export class DeviceRecords {
   /** The devices of which at least one address is known. */
   devices(): AnnouncedDevice[] {
     const found = new Map<string, AnnouncedDevice>();
-    for (const instance of this.#pointers.keys()) {
+    for (const instance of this.#instances.keys()) {
       const service = this.#services.get(instance);
       if (service === undefined) continue;
       const key = service.host.toLowerCase();
@@ -58,9 +58,9 @@ export class DeviceRecords {
 
   /** What must be asked to complete the devices heard of. */
   missing(): MulticastQuestion[] {
-    return [...this.#pointers].flatMap(([instance, pointer]): MulticastQuestion[] => {
+    return [...this.#instances].flatMap(([instance, name]): MulticastQuestion[] => {
       const service = this.#services.get(instance);
-      if (service === undefined) return [{ name: pointer.data, type: 'SRV' }];
+      if (service === undefined) return [{ name, type: 'SRV' }];
       const addresses = this.addressesOf(service.host);
       if (addresses.some((address) => !address.includes(':'))) return [];
       const four: MulticastQuestion = { name: service.host, type: 'A' };
@@ -68,19 +68,13 @@ export class DeviceRecords {
     });
   }
 
-  /** The announcements heard so far, for responders to know what they need not repeat. */
-  announcements(): MulticastRecord[] {
-    return [...this.#pointers.values()];
-  }
-
   #add(record: MulticastRecord, interfaceName: string | undefined): void {
     const name = record.name.toLowerCase();
     // A time to live of zero takes a record back (RFC 6762 10.1).
     const isGone = 'ttl' in record && record.ttl === 0;
-    if (record.type === 'PTR' && name === deviceService) {
-      const instance = record.data.toLowerCase();
-      if (isGone) this.#pointers.delete(instance);
-      else this.#pointers.set(instance, { ...record, type: 'PTR' });
+    if (record.type === 'PTR' && name === deviceService && isInstanceName(record.data)) {
+      if (isGone) this.#instances.delete(record.data.toLowerCase());
+      else this.#instances.set(record.data.toLowerCase(), record.data);
     } else if (record.type === 'SRV' && !isGone && isHostName(record.data.target)) {
       this.#services.set(name, { host: record.data.target, port: record.data.port });
     } else if (record.type === 'A' || record.type === 'AAAA') {
@@ -102,4 +96,9 @@ export class DeviceRecords {
     addresses.set(reachable, interfaces);
     if (interfaceName !== undefined) interfaces.add(interfaceName);
   }
+}
+
+/** Whether a text can be asked for in a question; what stands before the service is free text (RFC 6763 4.1.1). */
+function isInstanceName(text: string): boolean {
+  return text.length < 254 && text.split('.').every((label) => label !== '' && Buffer.byteLength(label) < 64);
 }

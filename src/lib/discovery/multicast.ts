@@ -1,5 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
-import type { MulticastDNS, QueryOutgoingPacket, ResponsePacket } from 'multicast-dns';
+import type { MulticastDNS, ResponsePacket } from 'multicast-dns';
 import { interfaceOf, type NetworkLink } from './network-links.js';
 
 /** A DNS record as it arrives. */
@@ -18,8 +18,8 @@ export type MulticastListener = (records: readonly MulticastRecord[], interfaceN
 export interface Multicast {
   /** How many links can be asked. */
   readonly links: number;
-  /** Asks on every link; `known` are answers nobody needs to repeat (RFC 6762 7.1). */
-  ask(questions: readonly MulticastQuestion[], known?: readonly MulticastRecord[]): void;
+  /** Asks on every link. */
+  ask(questions: readonly MulticastQuestion[]): void;
   close(): void;
 }
 
@@ -38,10 +38,9 @@ export async function openMulticast(links: readonly NetworkLink[], listener: Mul
   const members = opened.flatMap((one) => one ?? []);
   return {
     links: new Set(members.map(({ link }) => link)).size,
-    ask: (questions, known = []) => {
-      const packet: QueryOutgoingPacket = { questions: [...questions], answers: [...known] };
+    ask: (questions) => {
       // What one link does not carry (no route, interface gone) is no reason not to ask the others.
-      for (const { dns } of members) dns.query(packet, () => undefined);
+      for (const { dns } of members) dns.query([...questions], () => undefined);
     },
     close: () => {
       for (const { dns } of members) dns.destroy();
@@ -59,6 +58,7 @@ async function openSocket(
   isShared: boolean,
   listener: MulticastListener,
 ): Promise<Member | undefined> {
+  const { default: multicastDns } = await import('multicast-dns');
   const socket = createSocket({ type: `udp${link.version}`, reuseAddr: isShared, ipv6Only: link.version === 6 });
   try {
     await bind(socket, isShared ? port : 0);
@@ -70,7 +70,6 @@ async function openSocket(
     return undefined;
   }
   const group = link.version === 4 ? groups[4] : `${groups[6]}%${link.zone}`;
-  const { default: multicastDns } = await import('multicast-dns');
   const dns = multicastDns({
     socket,
     bind: false,

@@ -1,10 +1,10 @@
 import { isIP } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { Failure, interrupted } from '../failure/failure.js';
 import { limit } from '../platform/limit.js';
 import { waitAtMost } from '../platform/wait.js';
 import { isHostName } from './host-name.js';
 import { multicastAddresses } from './multicast-addresses.js';
+import { isLinkLocalIpv6, networkLinks } from './network-links.js';
 import { systemAddresses } from './system-addresses.js';
 
 /** A device's name and where it is. */
@@ -74,9 +74,9 @@ async function lookUp(name: string, signal: AbortSignal): Promise<readonly strin
 
 /** A link-local address means nothing without the interface it is on. */
 function checkZone(address: string): string {
-  if (!/^fe[89ab][0-9a-f]:/i.test(address) || address.includes('%')) return address;
-  const example = Object.entries(networkInterfaces()).find(([, list]) => list?.some((one) => !one.internal))?.[0];
+  if (!isLinkLocalIpv6(address) || address.includes('%')) return address;
+  const [link] = networkLinks();
   throw new Failure('usage', 'zone-missing', `${address} is a link-local address, which needs its network interface`, {
-    hint: `Add the interface the device is on: ${address}%${example ?? 'eth0'}`,
+    hint: `Add the interface the device is on: ${address}%${link?.zone ?? 'eth0'}`,
   });
 }
