@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { openBlockFile } from '../../../src/lib/image/block-file.js';
+import { extFreeSpace } from '../../../src/lib/image/ext-allocation.js';
+import type { ByteRange } from '../../../src/lib/image/partition-table.js';
+import { checked } from '../../support/loop-device.js';
+import { seededRandom } from '../../support/seeded-random.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+
+/** Makes a file system with a few files in it. */
+async function makeExt(t: TestContext, words: readonly string[], size: string): Promise<string> {
+  const folder = await temporaryFolder(t);
+  const tree = path.join(folder, 'tree');
+  await mkdir(tree);
+  const random = seededRandom(7);
+  for (let index = 0; index < 40; index += 1) {
+    await writeFile(path.join(tree, `file-${index}`), random.bytes(random.below(400_000)));
+  }
+  const file = path.join(folder, 'partition');
+  await checked(['mke2fs', '-q', '-F', ...words, '-d', tree, file, size]);
+  return file;
+}
+
+/** What the parser says is free, as pairs of first and last block. */
+async function freeAsParsed(file: string, blockSize: number): Promise<string[]> {
+  const reader = await openBlockFile(file);
+  try {
+    const free: ByteRange[] = [];
+    const parser = extFreeSpace({ start: 0, size: reader.size }, (range) => free.push(range));
+    for (let step = parser.next(); step.done !== true;) {
+      step = parser.next(await reader.read(step.value.start, step.value.size));
+    }
+    return free.map(({ start, size }) => blocksText(start / blockSize, (start + size) / blockSize - 1));
+  } finally {
+    await reader.close();
+  }
+}
+
+/** What dumpe2fs says is free. */
+async function freeAsDumped(file: string): Promise<string[]> {
+  const dump = await checked(['dumpe2fs', file]);
+  return [...dump.matchAll(/^ {2}Free blocks: (.+)$/gm)].flatMap(([, list = '']) => list.split(', '));
+}
+
+function blocksText(first: number, last: number): string {
+  return first === last ? String(first) : `${first}-${last}`;
+}
+
+const kinds: readonly (readonly [name: string, words: readonly string[], size: string, blockSize: number])[] = [
+  ['ext2 with blocks of 1 kB', ['-t', 'ext2', '-b', '1024'], '100m', 1024],
+  ['ext2 without sparse_super', ['-t', 'ext2', '-b', '1024', '-O', '^sparse_super,^resize_inode'], '60m', 1024],
+  ['ext3', ['-t', 'ext3', '-b', '4096'], '300m', 4096],
+  ['ext4 as made today', ['-t', 'ext4', '-b', '4096'], '600m', 4096],
+  ['ext4 with blocks of 1 kB', ['-t', 'ext4', '-b', '1024'], '200m', 1024],
+  ['ext4 with blocks of 2 kB', ['-t', 'ext4', '-b', '2048'], '200m', 2048],
+  ['ext4 without flex_bg', ['-t', 'ext4', '-b', '1024', '-O', '^flex_bg'], '200m', 1024],
+  ['ext4 with uninit_bg', ['-t', 'ext4', '-b', '1024', '-O', '^metadata_csum,uninit_bg,^64bit'], '200m', 1024],
+  ['ext4 with meta_bg', ['-t', 'ext4', '-b', '1024', '-O', 'meta_bg,^resize_inode'], '500m', 1024],
+  ['ext4 with sparse_super2', ['-t', 'ext4', '-b', '1024', '-O', 'sparse_super2,^resize_inode'], '200m', 1024],
+];
+
+for (const [name, words, size, blockSize] of kinds) {
+  test(`finds what dumpe2fs finds free in ${name}`, async (t) => {
+    const file = await makeExt(t, words, size);
+    const dumped = await freeAsDumped(file);
+    assert.ok(dumped.length > 0);
+    assert.deepEqual(await freeAsParsed(file, blockSize), dumped);
+  });
+}
+
+test('calls nothing free where a bit of a bitmap is not a block', async (t) => {
+  const file = await makeExt(t, ['-t', 'ext4', '-O', 'bigalloc', '-C', '65536'], '200m');
+  assert.deepEqual(await freeAsParsed(file, 4096), []);
+});
+
+for (const [name, request] of [
+  ['was not cleanly unmounted', 'ssv state 0'],
+  ['has errors', 'ssv state 3'],
+  ['has a journal to be replayed', 'feature needs_recovery'],
+  ['has a feature nobody knows', 'ssv feature_incompat 0x80000040'],
+] as const) {
+  test(`calls nothing free in a file system that ${name}`, async (t) => {
+    const file = await makeExt(t, ['-t', 'ext4', '-b', '4096'], '100m');
+    await checked(['debugfs', '-w', '-R', request, file]);
+    assert.deepEqual(await freeAsParsed(file, 4096), []);
+  });
+}
+
+test('calls nothing free in a group whose bitmap and descriptor disagree', async (t) => {
+  const file = await makeExt(t, ['-t', 'ext4', '-b', '1024', '-O', '^flex_bg,^metadata_csum,^uninit_bg'], '60m');
+  const before = await freeAsDumped(file);
+  await checked(['debugfs', '-w', '-R', 'set_bg 1 free_blocks_count 17', file]);
+  const after = await freeAsParsed(file, 1024);
+  const ofGroup = (list: readonly string[], group: number) =>
+    list.filter((range) => Math.floor((Number(range.split('-')[0]) - 1) / 8192) === group);
+  assert.deepEqual(ofGroup(after, 1), []);
+  assert.deepEqual(ofGroup(after, 2), ofGroup(before, 2));
+});
