@@ -35,12 +35,16 @@ export async function describeBlockDevices(path?: string): Promise<DescribedDevi
     throw new Failure('not-found', 'no-drive', `looking at ${path ?? 'the drives'}: ${stderr.trim()}`);
   const document: unknown = JSON.parse(stdout);
   const devices = isRecord(document) && Array.isArray(document.blockdevices) ? document.blockdevices : [];
-  return devices.filter(isRecord).map(toDevice);
+  return Promise.all(devices.filter(isRecord).map(toDevice));
 }
 
-function toDevice(device: Record<string, unknown>): DescribedDevice {
+async function toDevice(device: Record<string, unknown>): Promise<DescribedDevice> {
   const name = text(device.name) ?? '';
   const children = Array.isArray(device.children) ? device.children.filter(isRecord) : [];
+  const contents = [device, ...children].flatMap(
+    (one) => text(one.label) ?? text(one.partlabel) ?? text(one.fstype) ?? [],
+  );
+  const partitions = children.flatMap((one) => text(one.path) ?? []);
   return {
     path: text(device.path) ?? '',
     name,
@@ -49,11 +53,20 @@ function toDevice(device: Record<string, unknown>): DescribedDevice {
       serial: text(device.serial),
       bus: text(device.tran) ?? busByName(name),
       isHotplug: isTrue(device.rm) || isTrue(device.hotplug),
-      contents: [device, ...children].flatMap(
-        (one) => text(one.label) ?? text(one.partlabel) ?? text(one.fstype) ?? [],
-      ),
+      contents: contents.length === 0 && partitions.length > 0 ? await probeContents(partitions) : contents,
     },
   };
+}
+
+/** Where no udev has looked at a drive, lsblk knows nothing about its partitions, but blkid looks itself, if it may. */
+async function probeContents(partitions: readonly string[]): Promise<string[]> {
+  const blkid = await findProgram('blkid');
+  if (blkid === undefined) return [];
+  const { stdout } = await run(blkid, ['--cache-file', '/dev/null', '--output', 'export', ...partitions]);
+  return stdout.split('\n\n').flatMap((block) => {
+    const values = new Map(block.split('\n').map((line) => [line.split('=')[0], line.slice(line.indexOf('=') + 1)]));
+    return values.get('LABEL') ?? values.get('PARTLABEL') ?? values.get('TYPE') ?? [];
+  });
 }
 
 function busByName(name: string): string | undefined {
