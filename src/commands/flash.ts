@@ -1,5 +1,9 @@
 import { Args, Flags } from '@oclif/core';
+import type { BootConfigurationSummary } from '../lib/boot-config/boot-configuration-plan.js';
+import { planSourceConfiguration } from '../lib/boot-config/plan-source-configuration.js';
 import { BaseCommand } from '../lib/cli/base-command.js';
+import { bootConfigurationFlags, readBootConfigurationRequest } from '../lib/cli/boot-configuration-flags.js';
+import { bootConfigurationLines } from '../lib/cli/boot-configuration-text.js';
 import { Failure } from '../lib/failure/failure.js';
 import { flash, type FlashResult } from '../lib/flash/flash.js';
 import { type FlashPlan, planFlash } from '../lib/flash/plan-flash.js';
@@ -7,18 +11,23 @@ import { openImageSource } from '../lib/image/source.js';
 import { flashedLine, planLines } from '../lib/output/flash-text.js';
 import { askYesNo } from '../lib/output/prompts.js';
 
+/** A result with what was put into the boot partition, if anything was. */
+type Configured<T> = T & { readonly configuration?: BootConfigurationSummary };
+
 export default class Flash extends BaseCommand {
   static override summary = 'Write an image to a card, check it, and only then make it bootable.';
 
   static override description = `Raw, gzip, xz, zstd and zip images are told by their content and unpacked on the way. Only what matters is written: free
 space of FAT and ext file systems is left alone. What was written is read back from the card and compared. The partition table is wiped first
-and written last, so a card whose flashing was interrupted never boots half a system.`;
+and written last, so a card whose flashing was interrupted never boots half a system. The configuration flags put settings and networks into the boot
+partition as it is written; the image itself is not changed.`;
 
   static override examples = [
     '<%= config.bin %> flash balena.img.gz --drive /dev/sdb',
     '<%= config.bin %> flash balena.img.xz --drive /dev/sdb --drive /dev/sdc --yes',
     'curl --location https://example.com/image.img.zst | <%= config.bin %> flash - --drive /dev/sdb --yes',
     '<%= config.bin %> flash balena.zip --drive /dev/sdb --dry-run',
+    '<%= config.bin %> flash balena.img.xz --drive /dev/sdb --dev --hostname kiosk',
   ];
 
   static override args = {
@@ -42,33 +51,47 @@ and written last, so a card whose flashing was interrupted never boots half a sy
     }),
     all: Flags.boolean({ summary: 'Write every byte of the image, whatever it is and whether or not it matters.' }),
     entry: Flags.string({ summary: 'The image inside a zip that holds several files.' }),
+    ...bootConfigurationFlags,
   };
 
-  async run(): Promise<FlashResult | { readonly plan: FlashPlan }> {
+  async run(): Promise<Configured<FlashResult | { readonly plan: FlashPlan }>> {
     const { args, flags } = await this.parse(Flash);
-    const { signal, progress } = this;
+    const { signal, progress, streams } = this;
+    const standardInputIsTaken = args.image === '-';
+    const request = await readBootConfigurationRequest(flags, { streams, signal, standardInputIsTaken });
     const source = await openImageSource(args.image, {
       entry: flags.entry,
       standardInput: this.streams.stdin,
       signal,
     });
     try {
-      const plan = await planFlash({ source, drives: flags.drive, everything: flags.all, verify: flags.verify });
+      const isConfigured = Object.keys(request).length > 0;
+      const { changes = [], summary } = isConfigured ? await planSourceConfiguration(source, request) : {};
+      for (const text of summary?.warnings ?? []) progress({ type: 'notice', level: 'warning', text });
+      const configuration = summary === undefined ? {} : { configuration: summary };
+      const plan = await planFlash({
+        source,
+        drives: flags.drive,
+        everything: flags.all,
+        verify: flags.verify,
+        changes,
+      });
+      const lines = [...planLines(plan), ...(summary === undefined ? [] : bootConfigurationLines(summary))];
       if (flags['dry-run']) {
-        for (const line of planLines(plan)) this.print(line);
-        return { plan };
+        for (const line of lines) this.print(line);
+        return { plan, ...configuration };
       }
-      if (!flags.yes) await this.#confirm(plan);
-      const result = await flash(plan, source, { signal, progress });
+      if (!flags.yes) await this.#confirm(plan, lines);
+      const result = await flash(plan, source, { signal, progress, changes });
       for (const drive of result.drives) this.print(flashedLine(drive));
-      return result;
+      return { ...result, ...configuration };
     } finally {
       await source.close();
     }
   }
 
-  async #confirm(plan: FlashPlan): Promise<void> {
-    for (const line of planLines(plan)) this.streams.stderr.write(`${line}\n`);
+  async #confirm(plan: FlashPlan, lines: readonly string[]): Promise<void> {
+    for (const line of lines) this.streams.stderr.write(`${line}\n`);
     const names = plan.drives.map((drive) => drive.path).join(', ');
     const message = `Erase all data on ${names}?`;
     const isSure = await askYesNo({ message, insteadOfAsking: '--yes', signal: this.signal }, this.streams);

@@ -66,6 +66,14 @@ export interface BootConfigurationPlan {
   readonly summary: BootConfigurationSummary;
 }
 
+/** How an image is read for a plan. */
+export interface PlanOptions {
+  /** The image's partition table, when it was read already. */
+  readonly table?: PartitionTable;
+  /** Nothing behind the boot partition is read; the OS version of a flasher then stays unknown. */
+  readonly bootOnly?: boolean;
+}
+
 /**
  * Plans the configuration of an image, or of its beginning up to the end of the boot partition, without writing anything: the result
  * can be applied to a copy or laid over a stream. The same image and request give the same bytes.
@@ -73,11 +81,11 @@ export interface BootConfigurationPlan {
 export async function planBootConfiguration(
   reader: BlockReader,
   request: BootConfigurationRequest,
-  options: { readonly table?: PartitionTable } = {},
+  options: PlanOptions = {},
 ): Promise<BootConfigurationPlan> {
   const table = options.table ?? (await readPartitionTable(reader));
   const boot = await findBootPartition(reader, table, { time: sourceDate() });
-  const { os, warnings } = await readOsFacts(reader, table, boot);
+  const { os, warnings } = await readOsFacts(reader, options.bootOnly === true ? [] : table.partitions, boot);
   const before = await readConfig(boot, os);
   const after = changedConfig(before.config, request);
   const changes = configChanges(before.config, after);

@@ -92,7 +92,7 @@ async function inspect(reader: BlockReader): Promise<Omit<InspectedImage, 'path'
     partitions.push({ ...partition, fileSystem: volume?.fileSystem ?? null, label: volume?.label ?? null });
   }
   const found = await orWarn(findBootPartition(reader, table));
-  const facts = found && (await readOsFacts(reader, table, found));
+  const facts = found && (await readOsFacts(reader, table.partitions, found));
   const boot = found && (await inspectBoot(found, warnings, orWarn));
   return {
     table: { kind: table.kind, sectorSize: table.sectorSize },

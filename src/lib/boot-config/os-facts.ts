@@ -1,7 +1,7 @@
 import { Failure } from '../failure/failure.js';
 import { type BlockReader, sliceOf } from '../image/block-file.js';
 import { readExt4File, readExt4Label } from '../image/ext4-reader.js';
-import type { Partition, PartitionTable } from '../image/partition-table.js';
+import type { Partition } from '../image/partition-table.js';
 import { isJsonObject, type JsonObject } from '../platform/json.js';
 import type { BootPartition } from './boot-partition.js';
 import { parseJsonObject } from './json-text.js';
@@ -24,10 +24,13 @@ export interface OsFacts {
 
 const rootNames: readonly string[] = ['flash-rootA', 'resin-rootA', 'balena-rootA'];
 
-/** Reads what an image says about itself; what is missing or damaged becomes a warning, as none of it is needed. */
+/**
+ * Reads what an image says about itself, with the partitions among which the root file system of a flasher is; what is missing or damaged
+ * becomes a warning, as none of it is needed.
+ */
 export async function readOsFacts(
   reader: BlockReader,
-  table: PartitionTable,
+  partitions: readonly Partition[],
   boot: BootPartition,
 ): Promise<{ readonly os: OsFacts; readonly warnings: readonly string[] }> {
   const names = new Set((await boot.files.list('/'))?.map((file) => file.name));
@@ -44,7 +47,7 @@ export async function readOsFacts(
     }
   };
   const deviceType = await orWarn(readDeviceType(boot));
-  const release = await orWarn(readRelease(reader, table, boot, isFlasher));
+  const release = await orWarn(readRelease(reader, partitions, boot, isFlasher));
   const { NAME: osName, VERSION: osVersion } = release ?? {};
   const os: OsFacts = {
     kind: isFlasher ? 'flasher' : 'direct',
@@ -80,13 +83,13 @@ async function readDeviceType(boot: BootPartition): Promise<DeviceType | undefin
 /** A direct image has os-release on its boot partition; a flasher has it in its root file system only. */
 async function readRelease(
   reader: BlockReader,
-  table: PartitionTable,
+  partitions: readonly Partition[],
   boot: BootPartition,
   isFlasher: boolean,
 ): Promise<Record<string, string> | undefined> {
   const onBoot = await boot.files.read('os-release');
   if (onBoot !== undefined || !isFlasher) return onBoot && parseRelease(String(onBoot));
-  for (const partition of table.partitions) {
+  for (const partition of partitions) {
     const root = sliceOf(reader, partition.start, partition.size);
     if (!(await isRoot(partition, root))) continue;
     const inRoot = await readExt4File(root, '/etc/os-release');

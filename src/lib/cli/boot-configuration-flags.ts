@@ -88,10 +88,18 @@ export interface BootConfigurationFlagValues {
   readonly country: string | undefined;
 }
 
+/** What turning the flags into a request needs of the command. */
+export interface RequestContext {
+  readonly streams: Streams;
+  readonly signal: AbortSignal;
+  /** Whether something else, such as the image, comes from standard input. */
+  readonly standardInputIsTaken?: boolean;
+}
+
 /** Turns the flags into a request: reads the files they name, and gets the Wi-Fi key without it ever being on a command line. */
 export async function readBootConfigurationRequest(
   flags: BootConfigurationFlagValues,
-  context: { readonly streams: Streams; readonly signal: AbortSignal },
+  context: RequestContext,
 ): Promise<BootConfigurationRequest> {
   const { dev, hostname, config, network, dns, ntp, country } = flags;
   const persistentLogging = flags['persistent-logging'];
@@ -116,13 +124,23 @@ export async function readBootConfigurationRequest(
 async function wifiKey(
   ssid: string,
   flags: BootConfigurationFlagValues,
-  { streams, signal }: { readonly streams: Streams; readonly signal: AbortSignal },
+  { streams, signal, standardInputIsTaken = false }: RequestContext,
 ): Promise<string | undefined> {
   if (flags['wifi-open']) return undefined;
   const source = flags['wifi-key-file'];
   if (source === undefined) {
     const insteadOfAsking = '--wifi-key-file <file> (or - for standard input), or --wifi-open';
     return askSecret({ message: `Key of the Wi-Fi network ${ssid}`, insteadOfAsking, signal }, streams);
+  }
+  if (source === '-' && standardInputIsTaken) {
+    throw new Failure(
+      'usage',
+      'standard-input-twice',
+      'the image and the Wi-Fi key cannot both come from standard input',
+      {
+        hint: 'Give the key with --wifi-key-file <file>',
+      },
+    );
   }
   const content = source === '-' ? await text(streams.stdin) : await readKeyFile(source);
   const key = content.replace(/\r?\n$/, '');

@@ -47,21 +47,31 @@ const bootRecordSize = 512;
 /**
  * Reads the partition table of an image or drive. `none` means that there is no table, as on an empty drive or a bare file
  * system. A GPT whose primary copy is damaged is read from its backup, and `damage` says so.
+ *
+ * @param options.primariesOnly leaves out the logical partitions of an MBR, whose records lie far behind its beginning
  */
-export async function readPartitionTable(reader: BlockReader): Promise<PartitionTable> {
+export async function readPartitionTable(
+  reader: BlockReader,
+  options: { readonly primariesOnly?: boolean } = {},
+): Promise<PartitionTable> {
   const none: PartitionTable = { kind: 'none', sectorSize: 512, partitions: [], regions: [], end: 0 };
   if (reader.size < bootRecordSize) return none;
   const entries = parseMasterBootRecord(await reader.read(0, bootRecordSize));
   if (entries === undefined) return none;
-  return entries.some(isProtective) ? readGuidTable(reader) : readBootRecords(reader, entries);
+  if (entries.some(isProtective)) return readGuidTable(reader);
+  return readBootRecords(reader, entries, options.primariesOnly === true);
 }
 
-async function readBootRecords(reader: BlockReader, primaries: readonly BootRecordEntry[]): Promise<PartitionTable> {
+async function readBootRecords(
+  reader: BlockReader,
+  primaries: readonly BootRecordEntry[],
+  primariesOnly: boolean,
+): Promise<PartitionTable> {
   const partitions = primaries.filter((entry) => !isExtended(entry)).map(partitionOf);
   const regions: ByteRange[] = [{ start: 0, size: bootRecordSize }];
   let logicals = 0;
   const container = primaries.find(isExtended);
-  if (container !== undefined) {
+  if (container !== undefined && !primariesOnly) {
     for await (const { sector, logical } of followExtendedChain(reader, container)) {
       regions.push({ start: sector * bootRecordSize, size: bootRecordSize });
       if (logical !== undefined) {
