@@ -299,14 +299,14 @@ describe('davit ssh', { skip }, () => {
       assert.equal((await davit(['ssh', '127.0.0.1', '--port', String(port)], await freshHome(t))).exitCode, 6);
     });
 
-    it('ends with 3 within 6 s for a name that nobody has', async (t) => {
+    it('ends with 3 within 8 s for a name that nobody has', async (t) => {
       const result = await timed(['ssh', 'nobody-has-this', '--', 'true'], await freshHome(t));
       assert.equal(result.exitCode, 3);
       assert.match(result.stderr, /davit scan/);
-      assert.ok(result.seconds < 6, `took ${result.seconds} s`);
+      assert.ok(result.seconds < 8, `took ${result.seconds} s`);
     });
 
-    it('ends with 6 within 12 s of a pulled cable, and within 6 s when packets vanish', skipNetwork, async (t) => {
+    it('ends with 6 within 12 s of a pulled cable, and within 8 s when packets vanish', skipNetwork, async (t) => {
       const network = await createNetwork([{ hostname: 'aaaaaa1', port: false }]);
       t.after(() => network.close());
       const [device] = network.devices;
@@ -328,7 +328,7 @@ describe('davit ssh', { skip }, () => {
       await run('ip', ['-n', device.namespace, 'route', 'flush', 'table', 'main']);
       const vanished = await timed([...words, 'true'], options);
       assert.equal(vanished.exitCode, 6, vanished.stderr);
-      assert.ok(vanished.seconds < 6, `took ${vanished.seconds} s`);
+      assert.ok(vanished.seconds < 8, `took ${vanished.seconds} s`);
     });
   });
 });
