@@ -64,8 +64,8 @@ export default class Logs extends BaseCommand {
       const lines: LogLine[] = [];
       const request = { service, follow, tail, since, timeoutMs: flags.timeout * 1000, signal, progress };
       for await (const line of serviceLogs(link, request)) {
-        this.print(flags.timestamps ? `${line.time} ${line.text}` : line.text);
         if (this.jsonEnabled()) lines.push(line);
+        if (!this.print(flags.timestamps ? `${line.time} ${line.text}` : line.text)) break;
       }
       return { version: 1, service, lines };
     } finally {

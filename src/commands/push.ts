@@ -84,9 +84,10 @@ export default class Push extends BaseCommand {
       const pushed = await runPush(plan, { signal, progress });
       this.print(`${pushed.service} is ${pushed.state} on ${plan.device.name} (${pushed.seconds} s)`);
       if (!flags.detached && !this.jsonEnabled()) {
-        this.endProgress();
+        const text = `the log of ${pushed.service}; Ctrl-C leaves it running`;
+        progress({ type: 'notice', level: 'info', text });
         const lines = serviceLogs(link, { service: pushed.service, follow: true, signal, progress });
-        for await (const line of lines) this.print(line.text);
+        for await (const line of lines) if (!this.print(line.text)) break;
       }
       const { name, address } = plan.device;
       return { version: 1, device: name, address, ...pushed };

@@ -156,6 +156,15 @@ describe('logs', { skip: engineSkipReason() }, () => {
     assert.ok(lines().includes('here'));
   });
 
+  it('ends when nobody reads it any more', async (t) => {
+    await startService('main', counter);
+    const { child, lines } = following(t, words('--follow'));
+    await until(() => lines().length > 2);
+    child.stdout?.destroy();
+    await once(child, 'close');
+    assert.equal(child.exitCode, 0);
+  });
+
   it('goes on with the container of a new push', async (t) => {
     const first = await startService('main', 'trap "exit 0" TERM; echo old; while true; do sleep 0.1; done');
     const { child, lines } = following(t, words('--follow'));

@@ -54,9 +54,13 @@ export abstract class BaseCommand extends Command {
     process.on('SIGTERM', this.#onSignal);
   }
 
-  /** Prints a line of the result for people; under `--json` the returned value is the result instead. */
-  protected print(line: string): void {
+  /**
+   * Prints a line of the result for people; under `--json` the returned value is the result instead. False when nobody
+   * reads the result any more, as after `| head`: an endless one then ends.
+   */
+  protected print(line: string): boolean {
     if (!this.jsonEnabled()) this.streams.stdout.write(`${line}\n`);
+    return this.streams.stdout.writable;
   }
 
   /** Makes the exit code of a remote program the exit code of this command. */
