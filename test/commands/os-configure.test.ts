@@ -305,9 +305,9 @@ describe('os configure', () => {
     it('a --config file that is not valid JSON, or says nonsense', async (t) => {
       const { image, file } = await scratch(t);
       const bad = await file('bad.json', '{"a": 1,}');
-      await assertRefused(image, [image.path, '--config', bad], { exitCode: 2, code: 'invalid-json' });
+      await assertRefused(image, [image.path, '--config', bad], { exitCode: 2, code: 'invalid-config-file' });
       const list = await file('list.json', '[]');
-      await assertRefused(image, [image.path, '--config', list], { exitCode: 2, code: 'invalid-json' });
+      await assertRefused(image, [image.path, '--config', list], { exitCode: 2, code: 'invalid-config-file' });
       const wrong = await file('wrong.json', '{"os": {"sshKeys": "s3cret"}}');
       const error = await assertRefused(image, [image.path, '--config', wrong], { exitCode: 2, code: 'bad-config' });
       assert.doesNotMatch(JSON.stringify(error), /s3cret/);
@@ -353,6 +353,16 @@ describe('os configure', () => {
       await assertRefused(image, words, { exitCode: 2, code: 'output-is-image' });
       const into = [image.path, '--dev', '--output', folder, '--force'];
       await assertRefused(image, into, { exitCode: 4, code: 'output-not-a-file' });
+    });
+
+    it('a drive', { skip: process.getuid?.() === 0 ? false : 'a loop device needs root' }, async (t) => {
+      const { image } = await scratch(t);
+      const loop = (await runChecked('attaching', 'losetup', ['--find', '--show', image.path])).trim();
+      try {
+        await assertRefused(image, [loop, '--dev', '--in-place'], { exitCode: 4, code: 'drive-not-supported' });
+      } finally {
+        await runChecked('detaching', 'losetup', ['--detach', loop]);
+      }
     });
 
     it(

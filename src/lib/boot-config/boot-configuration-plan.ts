@@ -9,7 +9,7 @@ import { type BootPartition, findBootPartition, type FoundBy } from './boot-part
 import { checkConfig, unknownConfigKeys } from './config-check.js';
 import { configChanges, configText, configValue, mergePatch } from './config-json.js';
 import type { ConnectionFile } from './connection-file.js';
-import { parseJsonObject } from './json-text.js';
+import { invalidJson, parseJsonObject } from './json-text.js';
 import { isOlderThan, type OsFacts, readOsFacts } from './os-facts.js';
 import { withoutSecret } from './secrets.js';
 import { parseSshPublicKey } from './ssh-public-key.js';
@@ -134,12 +134,8 @@ async function readConfig(boot: BootPartition, os: OsFacts): Promise<ExistingCon
     const config = os.deviceType === undefined ? {} : { deviceType: os.deviceType.slug };
     return { config, text: '', exists: false };
   }
-  const hint = 'Nothing was changed. Repair that file in the image, for example with mtools, or get the image again';
-  return {
-    config: parseJsonObject(bytes, { what: 'config.json in the image', kind: 'failed', hint }),
-    text: String(bytes),
-    exists: true,
-  };
+  const config = parseJsonObject(bytes, 'config.json in the image', invalidJson);
+  return { config, text: String(bytes), exists: true };
 }
 
 function changedConfig(config: JsonObject, request: BootConfigurationRequest): JsonObject {

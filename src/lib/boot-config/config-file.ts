@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import type { JsonObject } from '../platform/json.js';
 import { parseJsonObject } from './json-text.js';
@@ -11,5 +12,9 @@ export async function readConfigFile(file: string): Promise<JsonObject> {
   } catch (error) {
     throw whileDoing(`reading the configuration ${file}`, error);
   }
-  return parseJsonObject(bytes, { what: file, kind: 'usage', hint: 'Correct the file at that place' });
+  return parseJsonObject(bytes, file, invalidConfigFile);
+}
+
+function invalidConfigFile(message: string): Failure {
+  return new Failure('usage', 'invalid-config-file', message, { hint: 'Correct the file at that place' });
 }

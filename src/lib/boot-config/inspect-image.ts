@@ -8,7 +8,7 @@ import type { JsonObject } from '../platform/json.js';
 import { type BootPartition, findBootPartition, type FoundBy } from './boot-partition.js';
 import { checkConfig } from './config-check.js';
 import { connectionValue, isNameIgnored } from './connection-file.js';
-import { parseJsonObject } from './json-text.js';
+import { invalidJson, parseJsonObject } from './json-text.js';
 import { parseKeyfile } from './keyfile.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
 import { connectionWithoutSecrets, withoutSecrets } from './secrets.js';
@@ -122,9 +122,7 @@ async function inspectBoot(
 
 async function readConfig(boot: BootPartition): Promise<JsonObject | null> {
   const bytes = await boot.files.read('config.json');
-  return bytes === undefined
-    ? null
-    : parseJsonObject(bytes, { what: 'config.json', kind: 'failed', hint: 'Repair it, for example with mtools' });
+  return bytes === undefined ? null : parseJsonObject(bytes, 'config.json', invalidJson);
 }
 
 async function readConnections(boot: BootPartition): Promise<InspectedConnection[]> {

@@ -8,27 +8,29 @@ export interface JsonProblem {
   readonly problem: string;
 }
 
-/** Whose file a JSON text is, for the failure when it is not valid. */
-export interface JsonOrigin {
-  /** The file, as the user knows it. */
-  readonly what: string;
-  /** `usage` for a file the user gave, `failed` for one in an image. */
-  readonly kind: 'usage' | 'failed';
-  readonly hint: string;
-}
-
-/** Parses a JSON object. The failure names line and column, and never quotes the text, which may hold secrets. */
-export function parseJsonObject(bytes: Uint8Array, { what, kind, hint }: JsonOrigin): JsonObject {
-  const invalid = (why: string) => new Failure(kind, 'invalid-json', `${what} ${why}`, { hint });
+/**
+ * Parses a JSON object. The failure names line and column, and never quotes the text, which may hold secrets.
+ *
+ * @param what the file, as the user knows it
+ * @param failure makes the failure from its message
+ */
+export function parseJsonObject(bytes: Uint8Array, what: string, failure: (message: string) => Failure): JsonObject {
   const text = decode(bytes);
-  if (text === undefined) throw invalid('is not UTF-8 text');
+  if (text === undefined) throw failure(`${what} is not UTF-8 text`);
   const found = findJsonProblem(text);
   if (found !== undefined) {
-    throw invalid(`is not valid JSON: ${found.problem} at line ${found.line}, column ${found.column}`);
+    throw failure(`${what} is not valid JSON: ${found.problem} at line ${found.line}, column ${found.column}`);
   }
   const value: unknown = JSON.parse(text);
   if (isJsonObject(value)) return value;
-  throw invalid('holds no JSON object');
+  throw failure(`${what} holds no JSON object`);
+}
+
+/** The failure for a JSON file of an image. */
+export function invalidJson(message: string): Failure {
+  return new Failure('failed', 'invalid-json', message, {
+    hint: 'Repair that file in the image, for example with mtools, or get the image again',
+  });
 }
 
 /** The first place where a text is not JSON (RFC 8259), or undefined when it is. */

@@ -4,7 +4,7 @@ import { readExt4File, readExt4Label } from '../image/ext4-reader.js';
 import type { Partition } from '../image/partition-table.js';
 import { isJsonObject, type JsonObject } from '../platform/json.js';
 import type { BootPartition } from './boot-partition.js';
-import { parseJsonObject } from './json-text.js';
+import { invalidJson, parseJsonObject } from './json-text.js';
 
 /** The board an image is for. */
 interface DeviceType {
@@ -69,11 +69,7 @@ export function isOlderThan(version: string | undefined, major: number, minor: n
 async function readDeviceType(boot: BootPartition): Promise<DeviceType | undefined> {
   const bytes = await boot.files.read('device-type.json');
   if (bytes === undefined) return undefined;
-  const document = parseJsonObject(bytes, {
-    what: 'device-type.json on the boot partition',
-    kind: 'failed',
-    hint: 'Get the image again',
-  });
+  const document = parseJsonObject(bytes, 'device-type.json on the boot partition', invalidJson);
   const slug = textIn(document, 'slug');
   return slug === undefined
     ? undefined

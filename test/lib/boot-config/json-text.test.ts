@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Failure } from '../../../src/lib/failure/failure.js';
-import { findJsonProblem, parseJsonObject } from '../../../src/lib/boot-config/json-text.js';
+import { findJsonProblem, invalidJson, parseJsonObject } from '../../../src/lib/boot-config/json-text.js';
 import { seededRandom } from '../../support/seeded-random.js';
-
-const origin = { what: 'config.json', kind: 'failed', hint: 'Get it again' } as const;
 
 describe('parsing a JSON file', () => {
   const cases: readonly (readonly [string, number, number])[] = [
@@ -46,13 +44,13 @@ describe('parsing a JSON file', () => {
   });
 
   test('takes a byte-order mark', () => {
-    assert.deepEqual(parseJsonObject(Buffer.from('\uFEFF{"a":1}'), origin), { a: 1 });
+    assert.deepEqual(parseJsonObject(Buffer.from('\uFEFF{"a":1}'), 'config.json', invalidJson), { a: 1 });
   });
 
   for (const bytes of [Buffer.from('[1]'), Buffer.from('null'), Buffer.from([0x7b, 0xff, 0x7d]), Buffer.alloc(0)]) {
     test(`refuses ${bytes.toString('hex') || 'an empty file'}, and does not quote it`, () => {
       assert.throws(
-        () => parseJsonObject(bytes, origin),
+        () => parseJsonObject(bytes, 'config.json', invalidJson),
         (error: unknown) => error instanceof Failure && error.code === 'invalid-json' && error.kind === 'failed',
       );
     });
@@ -64,7 +62,7 @@ describe('parsing a JSON file', () => {
 
   test('does not show what stands in the text', () => {
     assert.throws(
-      () => parseJsonObject(Buffer.from('{"apiKey": "s3cret" "x"}'), origin),
+      () => parseJsonObject(Buffer.from('{"apiKey": "s3cret" "x"}'), 'config.json', invalidJson),
       (error: unknown) => error instanceof Failure && !error.message.includes('s3cret'),
     );
   });

@@ -52,6 +52,17 @@ describe('reading ext4', () => {
     });
   }
 
+  test('says that it cannot read files without extents, as on ext2', async (t) => {
+    const tree = await temporaryFolder(t);
+    await writeFile(path.join(tree, 'file'), 'x'.repeat(5000));
+    const reader = await makeExt4(t, tree, ['-t', 'ext2']);
+    assert.equal(await readExt4Label(reader), 'flash-rootA');
+    await assert.rejects(
+      readExt4File(reader, '/file'),
+      (error: unknown) => error instanceof Failure && error.code === 'file-system-unsupported',
+    );
+  });
+
   test('is undefined where there is no ext4', async () => {
     const reader = { size: 4096, read: (_: number, length: number) => Promise.resolve(Buffer.alloc(length)) };
     assert.equal(await readExt4File(reader, '/etc/os-release'), undefined);

@@ -266,6 +266,21 @@ describe('a FAT file system', () => {
     });
   }
 
+  test('refuses to write a file where a folder is, and a folder where a file is', async (t) => {
+    const disk = await makeDisk(t, { bits: 16 });
+    const hasCode = (code: string) => (error: unknown) => error instanceof Failure && error.code === code;
+    await disk.change(async (fat) => {
+      await fat.write('folder/file', Buffer.from('x'));
+      await assert.rejects(fat.write('folder', Buffer.from('x')), hasCode('not-a-file'));
+      await assert.rejects(fat.makeFolder('folder/file'), hasCode('not-a-folder'));
+      await assert.rejects(fat.write('folder/file/below', Buffer.from('x')), hasCode('not-a-folder'));
+      assert.equal(await fat.read('folder'), undefined);
+      assert.equal(await fat.read('folder/file/below'), undefined);
+      assert.equal(await fat.list('folder/file'), undefined);
+    });
+    await assertClean(disk.path);
+  });
+
   test('gives the same bytes for the same writes', async (t) => {
     const disks = [await makeDisk(t, { bits: 16 }), await makeDisk(t, { bits: 16 })];
     const [first, second] = disks;
