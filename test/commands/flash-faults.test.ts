@@ -107,6 +107,24 @@ test(
   },
 );
 
+test(
+  'ends with 5 when the image can no longer be read, and nothing boots from the card',
+  { skip: slowCardsMissing },
+  async (t) => {
+    const { folder, image } = await someImage(t);
+    const reader = await startSlowCard(t, { size: image.size, bytesPerSecond: 60e6 });
+    await checked(['dd', `if=${image.path}`, `of=${reader.device.path}`, 'bs=4M', 'oflag=direct', 'status=none']);
+    const card = await attachUsedCard(t, path.join(folder, 'card'), image.size);
+    const ended = collect(startDavit([...flashWords(reader.device.path, card.path), '--all']));
+    while (!isWriting(ended.output())) await wait(5);
+    await reader.fail();
+    const { exitCode, stderr } = await ended.result;
+    assert.equal(exitCode, 5, stderr);
+    assert.match(stderr, new RegExp(`reading ${reader.device.path} at byte`));
+    assert.ok(await hasNoTable(card.file, image.size));
+  },
+);
+
 test('goes on with the other cards when one dies, and ends with 5', { skip: slowCardsMissing }, async (t) => {
   const { folder, image } = await someImage(t);
   const dying = await startSlowCard(t, { size: image.size, bytesPerSecond: 20e6 });

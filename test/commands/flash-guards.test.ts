@@ -153,6 +153,16 @@ test('refuses what is no drive', async (t) => {
   }
 });
 
+test('follows a link such as those in /dev/disk/by-id to the drive', { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = await attachUsedCard(t, path.join(folder, 'card'), image.size);
+  const link = path.join(folder, 'usb-SanDisk_Ultra_4C530001-0:0');
+  await symlink(card.path, link);
+  const { exitCode, document } = await davitJson(['flash', image.path, '--drive', link, '--dry-run']);
+  assert.equal(exitCode, 0);
+  assert.equal((document as { plan: { drives: { path: string }[] } }).plan.drives[0]?.path, card.path);
+});
+
 test('refuses a drive that is given twice', async (t) => {
   const { folder, image } = await someImage(t);
   const card = path.join(folder, 'card');

@@ -33,6 +33,7 @@ export class DriveTask {
   readonly #progress: ProgressListener;
   readonly #meter: StepMeter;
   readonly #queue: Delivery[] = [];
+  #isWritten = false;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
 
@@ -51,6 +52,7 @@ export class DriveTask {
     } catch (error) {
       if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
       this.failure = error;
+      if (!this.#isWritten) this.#meter.failed();
     }
   }
 
@@ -77,6 +79,7 @@ export class DriveTask {
   /** Waits until everything written has reached the medium, and says that writing is over. */
   async finishWriting(): Promise<void> {
     await this.writer.flush();
+    this.#isWritten = true;
     this.#meter.done();
   }
 
@@ -147,7 +150,6 @@ export class DriveTask {
     };
     await this.attempt(work);
     release();
-    if (this.failure !== undefined) this.#meter.failed();
     this.#inFlight -= 1;
     this.#pump();
   }
