@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { davitProgram } from '../support/davit.js';
+import { makeOsImage, readBootFile } from '../support/os-image.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+import { openTerminal } from '../support/terminal.js';
+
+describe('davit os configure on a terminal', () => {
+  async function start(t: TestContext) {
+    const folder = await temporaryFolder(t);
+    const image = await makeOsImage(path.join(folder, 'device.img'));
+    const output = path.join(folder, 'out.img');
+    const words = ['os', 'configure', image.path, '--output', output, '--dev', '--wifi-ssid', 'Office'];
+    const command = [...davitProgram, ...words].join(' ');
+    const terminal = await openTerminal(`${command}; echo "ended with $?"; exec sleep 60`, { HOME: folder });
+    t.after(() => terminal.close());
+    await terminal.until(/Key of the Wi-Fi network Office/);
+    return { folder, output: { path: output, bootAddress: `${output}@@${image.boot.start}` }, terminal };
+  }
+
+  it('asks for the Wi-Fi key and does not show it', async (t) => {
+    const { output, terminal } = await start(t);
+    await terminal.type('s3cret key');
+    await terminal.until(/\*{10}/);
+    await terminal.press('Enter');
+    assert.doesNotMatch(await terminal.until(/ended with 0/), /s3cret/);
+    const written = await readBootFile(output, 'system-connections/resin-wifi', `${output.path}.read`);
+    assert.match(String(written), /^psk=s3cret key$/m);
+  });
+
+  it('ends with 130 and leaves nothing when Ctrl-C is pressed instead', async (t) => {
+    const { folder, terminal } = await start(t);
+    await terminal.type('s3cr');
+    await terminal.press('C-c');
+    await terminal.until(/ended with 130/);
+    assert.deepEqual(await readdir(folder), ['device.img']);
+  });
+});
