@@ -1,9 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
-import { sshFlags, sshOptionsFrom } from '../lib/cli/ssh-flags.js';
-import { openDevice } from '../lib/device/device.js';
+import { engineFlags, engineLinkFrom } from '../lib/cli/engine-flags.js';
 import type { LogLine } from '../lib/engine/container-logs.js';
-import { EngineLink } from '../lib/push/engine-link.js';
 import { parseSince } from '../lib/push/log-since.js';
 import { serviceLogs } from '../lib/push/service-logs.js';
 
@@ -33,7 +31,7 @@ export default class Logs extends BaseCommand {
     }),
   };
   static override flags = {
-    service: Flags.string({ default: 'main', summary: 'Service whose log to show.' }),
+    service: Flags.string({ default: 'main', helpValue: '<name>', summary: 'Service whose log to show.' }),
     follow: Flags.boolean({ char: 'f', exclusive: ['json'], summary: 'Wait for more until Ctrl-C.' }),
     tail: Flags.integer({ min: 0, helpValue: '<lines>', summary: 'Only the last so many lines of what is there.' }),
     since: Flags.string({
@@ -41,24 +39,14 @@ export default class Logs extends BaseCommand {
       summary: 'Only lines since then: 90s, 10m, 2h or 1d ago, or a time such as 2026-03-01T12:00:00Z.',
     }),
     timestamps: Flags.boolean({ summary: "Begin each line with its time by the device's clock." }),
-    timeout: Flags.integer({
-      default: 0,
-      min: 0,
-      helpValue: '<seconds>',
-      summary: 'How long to wait for a device that does not answer yet.',
-    }),
-    'engine-port': Flags.integer({ min: 1, max: 65_535, summary: 'TCP port of the engine. [default: 2375]' }),
-    ...sshFlags,
+    ...engineFlags,
   };
 
   async run(): Promise<LogsResult> {
     const { args, flags } = await this.parse(Logs);
     const { signal, progress, streams } = this;
     const { service, follow, tail } = flags;
-    const ssh = sshOptionsFrom(flags, streams, signal);
-    const link = new EngineLink(() =>
-      openDevice(args.device, { signal, progress, ssh, enginePort: flags['engine-port'] }),
-    );
+    const link = engineLinkFrom(args.device, flags, { streams, signal, progress });
     try {
       const since = flags.since === undefined ? undefined : parseSince(flags.since, Date.now());
       const lines: LogLine[] = [];

@@ -1,8 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
-import { sshFlags, sshOptionsFrom } from '../lib/cli/ssh-flags.js';
-import { openDevice } from '../lib/device/device.js';
-import { EngineLink } from '../lib/push/engine-link.js';
+import { engineFlags, engineLinkFrom, supervisorFlags } from '../lib/cli/engine-flags.js';
 import { parseEnvironment } from '../lib/push/environment-variables.js';
 import { planPush, type Pushed, runPush } from '../lib/push/push.js';
 import { serviceLogs } from '../lib/push/service-logs.js';
@@ -44,6 +42,8 @@ export default class Push extends BaseCommand {
     pull: Flags.boolean({ summary: 'Pull base images even if the device has them.' }),
     env: Flags.string({
       multiple: true,
+      // Otherwise a device named after it would be taken for another variable.
+      multipleNonGreedy: true,
       helpValue: '<name>=<value>',
       summary: 'Set a variable in the container; may be repeated.',
     }),
@@ -51,15 +51,8 @@ export default class Push extends BaseCommand {
       helpValue: '<slug>',
       summary: 'Device type for Dockerfile.<device type> and templates, where the device does not tell it.',
     }),
-    timeout: Flags.integer({
-      default: 0,
-      min: 0,
-      helpValue: '<seconds>',
-      summary: 'How long to wait for a device that does not answer yet.',
-    }),
-    'engine-port': Flags.integer({ min: 1, max: 65_535, summary: 'TCP port of the engine. [default: 2375]' }),
-    'supervisor-port': Flags.integer({ min: 1, max: 65_535, summary: 'TCP port of the Supervisor. [default: 48484]' }),
-    ...sshFlags,
+    ...engineFlags,
+    ...supervisorFlags,
   };
 
   async run(): Promise<PushResult> {
@@ -75,10 +68,7 @@ export default class Push extends BaseCommand {
       noCache: flags.nocache,
       pull: flags.pull,
     };
-    const ssh = sshOptionsFrom(flags, streams, signal);
-    const link = new EngineLink(() =>
-      openDevice(args.device, { signal, progress, ssh, enginePort: flags['engine-port'] }),
-    );
+    const link = engineLinkFrom(args.device, flags, { streams, signal, progress });
     try {
       const plan = await planPush(link, request, { signal });
       const pushed = await runPush(plan, { signal, progress });

@@ -59,7 +59,9 @@ describe('push', { skip: engineSkipReason() }, () => {
 
   it('makes the container that balena makes of a single Dockerfile', async (t) => {
     const folder = await project(t, { 'Dockerfile.template': `FROM base\nENV ARCH=%%BALENA_ARCH%%\n${idle}` });
-    const result = await davit(words(folder, '--detached', '--env', 'A=b c', '--env', 'BALENA_APP_NAME=mine'));
+    const [command = '', device = '', ...rest] = words(folder, '--detached');
+    const variables = ['--env', 'BALENA_APP_NAME=mine', '--env', 'A=b c'];
+    const result = await davit([command, ...rest, ...variables, device]);
     assert.equal(result.exitCode, 0, result.stderr);
     const path = `/containers/${containerName}/json`;
     const details = await engineJson(engine.connection, { method: 'GET', path });

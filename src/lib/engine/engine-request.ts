@@ -2,7 +2,7 @@ import http from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream';
 import type { Duplex, Readable } from 'node:stream';
-import { Failure, type FailureKind, interrupted } from '../failure/failure.js';
+import { Failure, interrupted } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { isRecord, type Json } from '../platform/json.js';
 import type { EngineConnection } from './engine-connection.js';
@@ -22,7 +22,7 @@ export interface EngineRequest {
 }
 
 /** A tar stream to send, and who hears how many bytes of it have gone. */
-export interface TarBody {
+interface TarBody {
   readonly tar: Readable;
   readonly onSent?: (bytes: number) => void;
 }
@@ -161,15 +161,19 @@ async function text(chunks: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(all).toString('utf8');
 }
 
-const kindOfStatus: Readonly<Record<number, FailureKind>> = {
-  401: 'permission',
-  403: 'permission',
-  404: 'not-found',
-  409: 'refused',
-};
-
 function refusal(status: number, body: string): Failure {
-  return new Failure(kindOfStatus[status] ?? 'failed', `engine-${status}`, `the engine says: ${messageIn(body)}`);
+  const message = `the engine says: ${messageIn(body)}`;
+  switch (status) {
+    case 401:
+    case 403:
+      return new Failure('permission', 'engine-denied', message);
+    case 404:
+      return new Failure('not-found', 'engine-no-such', message);
+    case 409:
+      return new Failure('refused', 'engine-conflict', message);
+    default:
+      return new Failure('failed', 'engine-error', message);
+  }
 }
 
 function messageIn(body: string): string {

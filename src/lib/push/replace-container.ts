@@ -107,11 +107,13 @@ async function restored(
     if (!(error instanceof Failure)) throw error;
     outcome = `; starting the previous container again failed too: ${error.message}`;
   }
-  const kind = cause.kind === 'unreachable' ? cause.kind : 'failed';
-  return new Failure(kind, 'container-not-started', `starting ${service}: ${cause.message}${outcome}`, {
-    hint: 'Check that the program named by CMD or ENTRYPOINT is in the image and can be executed on this device',
-    cause,
-  });
+  const message = `starting ${service}: ${cause.message}${outcome}`;
+  return cause.kind === 'unreachable'
+    ? new Failure('unreachable', 'link-lost', message, { hint: 'Push again once the device answers', cause })
+    : new Failure('failed', 'container-not-started', message, {
+        hint: 'Check that the program named by CMD or ENTRYPOINT is in the image and can be executed on this device',
+        cause,
+      });
 }
 
 const settleMs = 1000;

@@ -1,6 +1,6 @@
 import http from 'node:http';
 import { text } from 'node:stream/consumers';
-import { Failure, type FailureKind, interrupted } from '../failure/failure.js';
+import { Failure, interrupted } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { isRecord, type Json } from '../platform/json.js';
 import { connectTcp } from '../platform/tcp.js';
@@ -59,19 +59,19 @@ export async function supervisorJson(
   }
 }
 
-const kindOfStatus: Readonly<Record<number, FailureKind>> = { 400: 'refused', 401: 'permission', 423: 'refused' };
-
 function refusal(status: number, body: string): Failure {
   const answer = parsed(body);
-  const message = isRecord(answer) && typeof answer.message === 'string' ? answer.message : body.trim().slice(0, 500);
-  return new Failure(
-    kindOfStatus[status] ?? 'failed',
-    `supervisor-${status}`,
-    message === '' ? `status ${status}` : message,
-    {
-      ...(status === 400 || status === 401 ? { hint: 'The device accepts projects only in local mode' } : {}),
-    },
-  );
+  const said = isRecord(answer) && typeof answer.message === 'string' ? answer.message : body.trim().slice(0, 500);
+  const message = said === '' ? `status ${status}` : said;
+  const localMode = { hint: 'The device accepts projects only in local mode' };
+  switch (status) {
+    case 400:
+      return new Failure('refused', 'supervisor-refused', message, localMode);
+    case 401:
+      return new Failure('permission', 'supervisor-denied', message, localMode);
+    default:
+      return new Failure('failed', 'supervisor-error', message);
+  }
 }
 
 /** The Supervisor answers with JSON or, in some cases, with a word. */
