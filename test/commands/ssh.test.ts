@@ -276,6 +276,28 @@ describe('davit ssh', { skip }, () => {
     },
   );
 
+  it('reaches a device at its next address when there is no way to the best one', skipNetwork, async (t) => {
+    const network = await createNetwork([{ hostname: 'aaaaaa1' }]);
+    t.after(() => network.close());
+    const [device] = network.devices;
+    if (device?.ipv4 === undefined) throw new Error('the device has no address');
+    const remote = await startSshServer({ port: 22222, wrapper: ['ip', 'netns', 'exec', device.namespace] });
+    t.after(() => remote.close());
+    const options = { ...(await freshHome(t)), wrapper: network.wrapper };
+    const words = ['ssh', 'aaaaaa1', '--identity', remote.identityFile, '--json', '--', 'true'];
+    for (const [kind, address] of [
+      ['none', device.ipv4],
+      ['unreachable', 'fe80::'],
+      ['blackhole', 'fe80::'],
+    ] as const) {
+      const route = ['route', 'replace', kind, `${device.ipv4}/32`];
+      if (kind !== 'none') await runChecked('blocking the way', 'ip', ['-n', network.host, ...route]);
+      const result = await davit(words, options);
+      assert.equal(result.exitCode, 0, result.stderr);
+      assert.match(result.stdout, new RegExp(`"address": "${address}`), kind);
+    }
+  });
+
   describe('devices that cannot be reached', () => {
     const timed = async (words: readonly string[], options: DavitOptions) => {
       const started = performance.now();

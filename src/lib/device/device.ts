@@ -5,6 +5,7 @@ import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { connectTcp } from '../platform/tcp.js';
 import { openSsh, type SshOptions } from '../ssh/open-ssh.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
+import { reachableAddress } from './reachable-address.js';
 
 /**
  * One device: how it is reached and what it offers. Nothing above this module knows whether the engine is reached directly or
@@ -32,10 +33,11 @@ export interface DeviceOptions {
   readonly enginePort?: number | undefined;
 }
 
-/** Finds a device by address, name or host name. Connects to nothing until it is asked for a connection. */
+/** Finds a device by address, name or host name. Opens no connection before one is asked for. */
 export async function openDevice(target: string, options: DeviceOptions): Promise<Device> {
-  const { name, addresses } = await resolveDevice(target, { signal: options.signal });
-  return new NetworkDevice(name, addresses[0], options);
+  const { signal, enginePort = developmentEnginePort } = options;
+  const { name, addresses } = await resolveDevice(target, { signal });
+  return new NetworkDevice(name, await reachableAddress(addresses, enginePort, signal), options);
 }
 
 /** Where engines listen on the device itself: balenaEngine, then Docker. */
