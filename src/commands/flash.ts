@@ -17,10 +17,12 @@ type Configured<T> = T & { readonly configuration?: BootConfigurationSummary };
 export default class Flash extends BaseCommand {
   static override summary = 'Write an image to a card, check it, and only then make it bootable.';
 
-  static override description = `Raw, gzip, xz, zstd and zip images are told by their content and unpacked on the way. Only what matters is written: free
-space of FAT and ext file systems is left alone. What was written is read back from the card and compared. The partition table is wiped first
-and written last, so a card whose flashing was interrupted never boots half a system. The configuration flags put settings and networks into the boot
-partition as it is written; the image itself is not changed.`;
+  static override description =
+    'Raw, gzip, xz, zstd and zip images are told by their content and unpacked on the way. Only what matters ' +
+    'is written: free space of FAT and ext file systems is left alone. What was written is read back from the ' +
+    'card and compared. The partition table is wiped first and written last, so a card whose flashing was ' +
+    'interrupted never boots half a system. The configuration flags put settings and networks into the boot ' +
+    'partition as it is written; the image itself is not changed.';
 
   static override examples = [
     '<%= config.bin %> flash balena.img.gz --drive /dev/sdb',
