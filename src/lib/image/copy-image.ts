@@ -1,4 +1,4 @@
-import { constants, copyFile, open } from 'node:fs/promises';
+import { constants, copyFile, type FileHandle, open } from 'node:fs/promises';
 import type { ProgressListener } from '../platform/progress.js';
 import { openBlockFile } from './block-file.js';
 
@@ -10,8 +10,9 @@ export interface CopyOptions {
   readonly name?: string;
 }
 
-const chunkSize = 1024 * 1024;
+const chunkSize = 4 * 1024 * 1024;
 const blockSize = 64 * 1024;
+const zeros = Buffer.alloc(blockSize);
 
 /**
  * Copies an image file as cheaply as the file system allows: as a clone that shares its blocks (Btrfs, XFS, APFS), else with holes
@@ -31,16 +32,15 @@ async function copyWithHoles(from: string, to: string, { signal, progress, name 
   try {
     const target = await open(to, 'wx', 0o600);
     try {
-      const zeros = Buffer.alloc(blockSize);
+      const buffer = Buffer.allocUnsafe(chunkSize);
       const step = { type: 'step', id: name, phase: 'copy', total: source.size } as const;
       for (let offset = 0; offset < source.size; offset += chunkSize) {
         signal.throwIfAborted();
         progress({ ...step, state: 'active', current: offset });
-        const chunk = await source.read(offset, Math.min(chunkSize, source.size - offset));
-        for (let at = 0; at < chunk.length; at += blockSize) {
-          const block = chunk.subarray(at, at + blockSize);
-          if (!block.equals(zeros.subarray(0, block.length))) await target.write(block, 0, block.length, offset + at);
-        }
+        const chunk = buffer.subarray(0, Math.min(chunkSize, source.size - offset));
+        await source.readInto(chunk, offset);
+        for (const { start, end } of runsWithData(chunk))
+          await writeAll(target, chunk.subarray(start, end), offset + start);
       }
       await target.truncate(source.size);
       progress({ ...step, state: 'done', current: source.size });
@@ -49,5 +49,25 @@ async function copyWithHoles(from: string, to: string, { signal, progress, name 
     }
   } finally {
     await source.close();
+  }
+}
+
+/** The parts of a chunk that hold anything but zeros, in units of `blockSize`. */
+function runsWithData(chunk: Buffer): { start: number; end: number }[] {
+  const runs: { start: number; end: number }[] = [];
+  for (let start = 0; start < chunk.length; start += blockSize) {
+    const block = chunk.subarray(start, start + blockSize);
+    if (block.equals(zeros.subarray(0, block.length))) continue;
+    const end = start + block.length;
+    const last = runs.at(-1);
+    if (last?.end === start) last.end = end;
+    else runs.push({ start, end });
+  }
+  return runs;
+}
+
+async function writeAll(target: FileHandle, data: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < data.length;) {
+    done += (await target.write(data, done, data.length - done, position + done)).bytesWritten;
   }
 }
