@@ -65,9 +65,12 @@ for (const format of ['raw', 'gz', 'xz', 'zst', 'zip']) {
       await assertHoldsImage(card.file, image);
       const written = ((await card.sectorsWritten()) - before) * 512;
       assert.ok(written < 0.7 * image.size, `${written} of ${image.size} bytes were written`);
-      const { drives } = document as { drives: { path: string; bytesWritten: number; bytesVerified: number }[] };
+      const { drives } = document as {
+        drives: { path: string; bytesWritten: number; bytesVerified: number; verifiedFrom: string }[];
+      };
       assert.equal(drives[0]?.path, card.path);
       assert.equal(drives[0].bytesVerified, drives[0].bytesWritten);
+      assert.equal(drives[0].verifiedFrom, 'medium');
       assert.ok(drives[0].bytesWritten < written + 1);
     });
   }
@@ -124,6 +127,18 @@ test('writes to a file that stands for a card, and keeps its size', async (t) =>
   await assertHoldsImage(card, image);
 });
 
+test('writes to a file of an odd size, and says that it could not read past the cache', async (t) => {
+  const folder = await temporaryFolder(t);
+  const image = await makeOsImage(path.join(folder, 'image.img'));
+  const card = path.join(folder, 'card.img');
+  await fillFile(card, image.size + 1234, 0xaa);
+  const { exitCode, document, stderr } = await davitJson(['flash', image.path, '--drive', card, '--yes']);
+  assert.equal(exitCode, 0, stderr);
+  assert.equal((document as { drives: { verifiedFrom: string }[] }).drives[0]?.verifiedFrom, 'cache');
+  assert.equal((await stat(card)).size, image.size + 1234);
+  await assertHoldsImage(card, image);
+});
+
 test('writes several cards in one pass', { skip }, async (t) => {
   const { folder, image, card } = await setUp(t);
   const other = await attachUsedCard(t, path.join(folder, 'other'), image.size);
@@ -167,6 +182,8 @@ test('does not read back with --no-verify, and says so', { skip }, async (t) => 
     ...['flash', image.path, '--drive', card.path, '--yes', '--no-verify'],
   ]);
   assert.equal(exitCode, 0);
-  assert.equal((document as { drives: { bytesVerified: number }[] }).drives[0]?.bytesVerified, 0);
+  const { drives } = document as { drives: { bytesVerified: number; verifiedFrom: string | null }[] };
+  assert.equal(drives[0]?.bytesVerified, 0);
+  assert.equal(drives[0].verifiedFrom, null);
   await assertHoldsImage(card.file, image);
 });

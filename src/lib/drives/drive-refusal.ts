@@ -22,14 +22,14 @@ export function refusalFor(path: string, use: DriveUse): DriveRefusal {
     case 'swap':
       return {
         code: 'drive-in-use',
-        text: `${path} is in use: ${use.text}`,
-        hint: 'If it is the right drive: sudo swapoff it',
+        text: use.text,
+        hint: 'If it is the right drive, stop swapping to it first: sudo swapoff --all',
       };
     case 'mounted':
       return {
         code: 'drive-in-use',
-        text: `${path} is in use: ${use.text}`,
-        hint: `If it is the right drive, unmount it: sudo umount ${path}?*`,
+        text: use.text,
+        hint: `If it is the right drive, unmount it first: sudo umount '${use.mountPoint ?? path}'`,
       };
     case 'held':
       return {

@@ -6,6 +6,7 @@ export interface DriveUse {
   readonly kind: 'system' | 'swap' | 'mounted' | 'held';
   /** Who uses which part: "/dev/sda1 is mounted at /boot". */
   readonly text: string;
+  readonly mountPoint?: string;
 }
 
 /** Folders whose loss the running system would not survive. */
@@ -26,7 +27,7 @@ export async function findDriveUses(name: string, host: HostView): Promise<Drive
       // btrfs has device numbers of its own, but names one of its drives.
       if (deviceNumber !== part.deviceNumber && source !== `/dev/${part.name}`) continue;
       const kind = isSystemFolder(mountPoint) ? 'system' : 'mounted';
-      uses.push({ kind, text: `${describe(part)} is mounted at ${mountPoint}` });
+      uses.push({ kind, text: `${describe(part)} is mounted at ${mountPoint}`, mountPoint });
     }
     if (swaps.includes(part.name)) uses.push({ kind: 'swap', text: `${describe(part)} is used as swap` });
     if (part.heldThrough !== undefined) uses.push({ kind: 'held', text: describe(part) });

@@ -45,6 +45,11 @@ export async function examineDrive(path: string, host: HostView = thisHost): Pro
       hint: 'List the drives with: davit drives',
     });
   }
+  if (process.platform !== 'linux') {
+    throw new Failure('refused', 'platform-unsupported', `drives cannot be written on ${process.platform} yet`, {
+      hint: 'Flash on Linux, or write to a file: --drive card.img',
+    });
+  }
   const name = await nameOfDevice(host, formatDeviceNumber(stats.rdev));
   if (name === undefined) throw new Failure('not-found', 'no-drive', `the kernel knows no drive behind ${path}`);
   const whole = await wholeDeviceOf(host, name);
@@ -73,9 +78,7 @@ export async function blockDeviceAsDrive(name: string, description: DriveDescrip
   const size = Number(await attribute('size')) * 512;
   const isReadOnly = (await attribute('ro')) === '1';
   const refusals = (await findDriveUses(name, host)).map((use) => refusalFor(path, use));
-  if (size === 0) {
-    refusals.push({ code: 'no-medium', text: `${path} holds no card or disk`, hint: 'Insert one' });
-  }
+  if (size === 0) refusals.push({ code: 'no-medium', text: `${path} holds no card or disk`, hint: 'Insert one' });
   if (isReadOnly) {
     refusals.push({
       code: 'drive-read-only',
@@ -103,25 +106,25 @@ export async function blockDeviceAsDrive(name: string, description: DriveDescrip
 }
 
 function fileAsDrive(path: string, size: number, identity: string): Drive {
-  const refusals: DriveRefusal[] =
-    size > 0
-      ? []
-      : [
-          {
-            code: 'no-medium',
-            text: `the file ${path} is empty`,
-            hint: `Give it the size of a card: truncate -s 8G ${path}`,
-          },
-        ];
+  const isEmpty = size === 0;
   return {
     ...noDescription,
     path,
     isFile: true,
     size,
-    sectorSize: 512,
+    // Direct I/O on a file works in units of the drive below it, which are 4096 bytes at most.
+    sectorSize: size % 4096 === 0 ? 4096 : 1,
     isReadOnly: false,
     isRemovable: false,
     identity: `${identity} ${size}`,
-    refusals,
+    refusals: isEmpty ? [emptyFile(path)] : [],
+  };
+}
+
+function emptyFile(path: string): DriveRefusal {
+  return {
+    code: 'no-medium',
+    text: `the file ${path} is empty`,
+    hint: `Give it the size of a card: truncate -s 8G ${path}`,
   };
 }

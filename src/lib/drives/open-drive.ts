@@ -38,11 +38,11 @@ export async function openDrive(drive: Drive): Promise<OpenDrive> {
 async function openDirect(drive: Drive): Promise<OpenDrive> {
   // Without O_CREAT, Linux gives O_EXCL on a block device the meaning: only if nothing else holds it.
   const flags = constants.O_RDWR | (drive.isFile ? 0 : constants.O_EXCL);
-  const isLinux = process.platform === 'linux';
+  // A file whose size is odd cannot be written to its last byte past the cache, and some file systems know no direct I/O.
+  const wantsDirect = process.platform === 'linux' && drive.sectorSize > 1;
   try {
-    return { handle: await open(drive.path, isLinux ? flags | constants.O_DIRECT : flags), isDirect: isLinux };
+    if (wantsDirect) return { handle: await open(drive.path, flags | constants.O_DIRECT), isDirect: true };
   } catch (error) {
-    // Some file systems of regular files know no direct I/O.
     if (systemErrorCode(error) !== 'EINVAL') throw await explain(error, drive);
   }
   try {

@@ -29,6 +29,11 @@ export class DriveWriter {
     this.#opened = opened;
   }
 
+  /** Whether reads come from the medium and not from a cache of this computer. */
+  get isDirect(): boolean {
+    return this.#opened.isDirect;
+  }
+
   /** Opens a drive exclusively; nothing is written yet. */
   static async open(drive: Drive): Promise<DriveWriter> {
     return new DriveWriter(drive, await openDrive(drive));

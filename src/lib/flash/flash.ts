@@ -21,10 +21,12 @@ export interface FlashResult {
 /** What was done to one drive. */
 export interface FlashedDrive {
   readonly path: string;
-  readonly serial: string | undefined;
+  readonly serial: string | null;
   readonly bytesWritten: number;
-  /** Bytes read back from the drive and found equal; 0 when that was not asked for. */
+  /** Bytes read back and found equal; 0 when that was not asked for. */
   readonly bytesVerified: number;
+  /** Whether they came from the medium, or, on a file that knows no direct I/O, perhaps only from memory. */
+  readonly verifiedFrom: 'medium' | 'cache' | null;
   readonly seconds: number;
 }
 
@@ -70,9 +72,14 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
     const seconds = (performance.now() - startedAt) / 1000;
     return {
       image: { name: source.name, format: source.format, size: written.size },
-      drives: tasks.map(({ writer: { drive }, bytesWritten, bytesVerified }) => {
-        return { path: drive.path, serial: drive.serial, bytesWritten, bytesVerified, seconds };
-      }),
+      drives: tasks.map(({ writer: { drive, isDirect }, bytesWritten, bytesVerified }) => ({
+        path: drive.path,
+        serial: drive.serial ?? null,
+        bytesWritten,
+        bytesVerified,
+        verifiedFrom: plan.verify ? (isDirect ? 'medium' : 'cache') : null,
+        seconds,
+      })),
     };
   } finally {
     await Promise.all(tasks.map((task) => leave(task, progress)));

@@ -70,7 +70,7 @@ export class BlockMap {
     const start = this.#position;
     const end = start + bytes.length;
     // A parser that got its range may want another in the same bytes, and may have started more parsers.
-    for (let parser = this.#servable(start, end); parser !== undefined; parser = this.#servable(start, end)) {
+    for (let parser = this.#servable(end); parser !== undefined; parser = this.#servable(end)) {
       const next = parser.wanted.start + parser.collected;
       if (next < start) {
         this.#resume(parser, undefined);
@@ -137,11 +137,9 @@ export class BlockMap {
     if (next.done !== true) this.#waiting.push(new WaitingParser(waiting.parser, next.value));
   }
 
-  #servable(start: number, end: number): WaitingParser | undefined {
-    return this.#waiting.find(({ wanted, collected }) => {
-      const next = wanted.start + collected;
-      return next < start || next < end;
-    });
+  /** A parser whose wanted range begins, or goes on, in these bytes or before them. */
+  #servable(end: number): WaitingParser | undefined {
+    return this.#waiting.find(({ wanted, collected }) => wanted.start + collected < end);
   }
 }
 

@@ -21,6 +21,9 @@ export interface ExtSuperblock {
   readonly hasBackup: (group: number) => boolean;
 }
 
+/** What mke2fs allows at least; fewer would only make its table of groups absurdly large. */
+const fewestBlocksPerGroup = 256;
+
 const magic = 0xef53;
 const compat = { sparseSuper2: 0x200 };
 const incompat = { metaGroups: 0x10, wide: 0x80 };
@@ -58,7 +61,8 @@ export function parseExtSuperblock(bytes: Buffer): ExtSuperblock | undefined {
   const blocksPerGroup = u32(0x20);
   const inodesPerGroup = u32(0x28);
   const descriptorSize = isWide ? u16(0xfe) : 32;
-  if (u32(0x18) > 6 || blocksPerGroup === 0 || blocksPerGroup > blockSize * 8 || firstBlock > 1) return undefined;
+  if (u32(0x18) > 6 || firstBlock > 1) return undefined;
+  if (blocksPerGroup < fewestBlocksPerGroup || blocksPerGroup > blockSize * 8) return undefined;
   if (descriptorSize < (isWide ? 64 : 32) || descriptorSize > blockSize || blockCount <= firstBlock) return undefined;
 
   const hasMetaGroups = (features.incompat & incompat.metaGroups) !== 0;

@@ -26,7 +26,8 @@ function describeDrive(drive: Drive): string {
 }
 
 /** `flashed /dev/sdb: 684 MB written and verified in 34s`. */
-export function flashedLine({ path, bytesWritten, bytesVerified, seconds }: FlashedDrive): string {
-  const verified = bytesVerified > 0 ? 'written and verified' : 'written, not verified,';
-  return `flashed ${path}: ${formatBytes(bytesWritten)} ${verified} in ${formatDuration(seconds)}`;
+export function flashedLine({ path, bytesWritten, verifiedFrom, seconds }: FlashedDrive): string {
+  const words = { medium: 'written and verified', cache: 'written and verified (not past the cache)' };
+  const done = verifiedFrom === null ? 'written, not verified,' : words[verifiedFrom];
+  return `flashed ${path}: ${formatBytes(bytesWritten)} ${done} in ${formatDuration(seconds)}`;
 }
