@@ -44,6 +44,8 @@ export async function openBridgePort(): Promise<BridgePort> {
   let dhcp: Socket | undefined;
   try {
     await ip('tuntap', 'add', 'dev', tap, 'mode', 'tap');
+    // A port of the bridge has no address of its own: whoever asks on every interface would meet the network twice.
+    await ip('link', 'set', tap, 'addrgenmode', 'none');
     await ip('link', 'set', tap, 'master', bridge, 'up');
     dhcp = await serveDhcp();
   } catch (error) {
