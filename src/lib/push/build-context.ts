@@ -89,7 +89,7 @@ export async function packBuildContext(context: BuildContext): Promise<Readable>
       pack.finalize();
     },
   };
-  return Readable.from(explained(tarFs.pack(folder, options), folder), { objectMode: false });
+  return Readable.from(gathered(explained(tarFs.pack(folder, options), folder)), { objectMode: false });
 }
 
 /** Windows knows no executable bit; Docker sets it on everything sent from there. */
@@ -97,14 +97,31 @@ function imageMode(mode: number): number {
   return process.platform === 'win32' ? mode | 0o755 : mode;
 }
 
+const pieceBytes = 65_536;
+
+/** Joins small chunks: a tar of small files is mostly headers and padding, and each chunk would be a packet of its own. */
+async function* gathered(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  let held: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    held.push(chunk);
+    bytes += chunk.length;
+    if (bytes < pieceBytes) continue;
+    yield Buffer.concat(held);
+    held = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(held);
+}
+
 /** Says of each error in reading files which file it was; errors of whoever consumes the stream are theirs to explain. */
-async function* explained(pack: import('tar-fs').Pack, folder: string): AsyncGenerator {
+async function* explained(pack: import('tar-fs').Pack, folder: string): AsyncGenerator<Uint8Array> {
   let failed: unknown;
   pack.once('error', (error: unknown) => {
     failed = error;
   });
   try {
-    yield* pack;
+    for await (const chunk of pack) if (chunk instanceof Uint8Array) yield chunk;
   } catch (error) {
     if (error !== failed) throw error;
     const file = error instanceof Error && 'path' in error && typeof error.path === 'string' ? error.path : folder;
