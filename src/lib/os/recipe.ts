@@ -14,7 +14,7 @@ export interface PartitionSizes {
   readonly data: number;
 }
 
-/** What an image is made of: a folder with `recipe.json`, `packages.txt`, `setup.sh`, `grub.cfg`, `rootfs/` and `boot/`. */
+/** What an image is made of: a folder that docs/lab.md describes. */
 export interface Recipe {
   readonly folder: string;
   readonly deviceType: string;
@@ -32,6 +32,7 @@ const shippedRecipes = path.resolve(path.dirname(fileURLToPath(import.meta.url))
 const neededFiles = [
   'recipe.json',
   'packages.txt',
+  'dpkg.conf',
   'setup.sh',
   'grub.cfg',
   'rootfs/etc/os-release',
