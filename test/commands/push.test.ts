@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { copyFile } from 'node:fs/promises';
+import { copyFile, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inspectContainer, listContainers, removeContainer } from '../../src/lib/engine/containers.js';
+import { createContainer, inspectContainer, listContainers, removeContainer } from '../../src/lib/engine/containers.js';
 import { engineJson } from '../../src/lib/engine/engine-request.js';
 import { listImages } from '../../src/lib/engine/images.js';
 import { valueAt } from '../../src/lib/engine/engine-answer.js';
@@ -45,7 +45,6 @@ describe('push', { skip: engineSkipReason() }, () => {
     const port = await freePort();
     await copyFile('/bin/busybox', path.join(folder, 'busybox'));
     await copyFile(path.join(projectRoot, 'demo/hello/index.html'), path.join(folder, 'index.html'));
-    const { readFile } = await import('node:fs/promises');
     const dockerfile = await readFile(path.join(projectRoot, 'demo/hello/Dockerfile'), 'utf8');
     await writeTree(folder, { Dockerfile: dockerfile.replace('8080', String(port)) });
     const { exitCode, document } = await davitJson(words(folder));
@@ -96,6 +95,15 @@ describe('push', { skip: engineSkipReason() }, () => {
     assert.equal((await listImages(engine.connection)).length, oldImages);
     const { stdout } = await engine.docker(['exec', containerName, 'cat', '/version', '/data/file']);
     assert.equal(stdout, '2\nkept\n');
+  });
+
+  it('clears away what a push that was killed left behind', async (t) => {
+    const folder = await project(t, { Dockerfile: `FROM base\n${idle}` });
+    for (const name of [`${containerName}_0a1b2c3d`, `${containerName}_0a1b2c3d_previous`, 'other_1_1'])
+      await createContainer(engine.connection, name, { Image: 'base', Cmd: ['sh'] });
+    assert.equal((await davit(words(folder, '--detached'))).exitCode, 0);
+    const names = (await containers()).map((one) => one.name);
+    assert.deepEqual(names.sort(), [containerName, 'other_1_1']);
   });
 
   it('that does not build fails with the line, and the container before it runs on untouched', async (t) => {

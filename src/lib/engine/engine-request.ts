@@ -45,7 +45,7 @@ export async function* engineStream(engine: EngineConnection, request: EngineReq
   const onAbort = () => outgoing.destroy(interrupted());
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    const response = await answerOf(outgoing, request);
+    const response = await answerOf(engine, outgoing, request);
     const status = response.statusCode ?? 0;
     const body: AsyncIterable<Buffer> = response;
     if (status >= 400) throw refusal(status, await text(body));
@@ -102,15 +102,18 @@ async function connected(engine: EngineConnection, signal: AbortSignal | undefin
   });
 }
 
-function answerOf(outgoing: http.ClientRequest, { body, timeoutMs = 30_000 }: EngineRequest): Promise<IncomingMessage> {
+function answerOf(
+  engine: EngineConnection,
+  outgoing: http.ClientRequest,
+  { body, timeoutMs = 30_000 }: EngineRequest,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const timer =
       timeoutMs === Infinity
         ? undefined
         : setTimeout(() => {
-            outgoing.destroy(
-              new Failure('unreachable', 'engine-timeout', `the engine did not answer within ${timeoutMs / 1000} s`),
-            );
+            const message = `the engine at ${engine.description} did not answer within ${timeoutMs / 1000} s`;
+            outgoing.destroy(new Failure('unreachable', 'engine-timeout', message));
           }, timeoutMs);
     outgoing.on('error', (error) => {
       clearTimeout(timer);
