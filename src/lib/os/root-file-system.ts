@@ -91,6 +91,8 @@ async function install(recipe: Recipe, partition: PlannedPartition, options: Ins
   const command = [
     '--variant=minbase',
     '--format=null',
+    // The tree is thrown away when the partition is made of it.
+    '--skip=cleanup',
     // Mirrors fail now and then; a build of minutes should not.
     '--aptopt=Acquire::Retries "5"',
     `--include=${recipe.packages.join(',')}`,
@@ -131,13 +133,15 @@ async function install(recipe: Recipe, partition: PlannedPartition, options: Ins
 
 /**
  * The shell command that turns the installed tree into the partition. It works on a bind mount in a mount namespace of its
- * own, which shows the tree without the /proc and /sys that mmdebstrap mounts into it.
+ * own, which shows the tree without the /proc and /sys that mmdebstrap mounts into it, and with an empty /tmp and /run. Nothing
+ * is deleted from the tree: mmdebstrap's own configuration is in its /tmp, and without it apt would work on the host.
  */
 function makePartition(partition: PlannedPartition, seed: string): string {
   const options = ext4Options(partition, seed).join(' ');
   const script = [
     'mount --bind "$1" "$1"',
-    'rm -rf "$1"/tmp/* "$1"/run/*',
+    'mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"',
+    'mount -t tmpfs -o mode=755 tmpfs "$1/run"',
     `find "$1" -xdev -newermt @${sourceDate} -exec touch --no-dereference --date=@${sourceDate} {} +`,
     `mke2fs ${options} -d "$1" "$DAVIT_PARTITION"`,
   ].join('\n');
