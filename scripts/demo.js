@@ -30,6 +30,8 @@ build();
 const folder = mkdtempSync(path.join(tmpdir(), 'davit-demo-'));
 const at = (name) => path.join(folder, name);
 const namespace = `davit-demo-${process.pid}`;
+// Pins and other memories of the demo's devices are none of the user's business.
+process.env.DAVIT_DATA_DIR = at('data');
 const davitProgram = [process.execPath, path.join(root, 'bin', 'run.js')];
 let card;
 let device;
