@@ -26,7 +26,6 @@ export default class Logs extends BaseCommand {
   static override args = {
     device: Args.string({
       required: true,
-      ignoreStdin: true,
       description: 'Address, name.local or host name of the device.',
     }),
   };

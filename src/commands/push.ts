@@ -30,7 +30,6 @@ export default class Push extends BaseCommand {
   static override args = {
     device: Args.string({
       required: true,
-      ignoreStdin: true,
       description: 'Address, name.local or host name of the device.',
     }),
   };

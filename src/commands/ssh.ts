@@ -32,10 +32,9 @@ export default class Ssh extends BaseCommand {
   static override args = {
     device: Args.string({
       required: true,
-      ignoreStdin: true,
       description: 'Address, name.local or host name of the device.',
     }),
-    command: Args.string({ multiple: true, ignoreStdin: true, description: 'Command to run, after --.' }),
+    command: Args.string({ multiple: true, description: 'Command to run, after --.' }),
   };
   static override flags = {
     ...sshFlags,

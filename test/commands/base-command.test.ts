@@ -79,6 +79,11 @@ describe('every command', () => {
 
   it('treats a missing argument and a wrong flag value as usage errors', async () => {
     assert.equal((await runFixture(['fail'])).exitCode, exitCodes.usage);
+    assert.equal(
+      (await runFixture(['fail'], { input: 'bug' })).exitCode,
+      exitCodes.usage,
+      'not read from standard input',
+    );
     assert.equal((await runFixture(['succeed', '--progress', 'sideways'])).exitCode, exitCodes.usage);
   });
 

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { Command, Flags } from '@oclif/core';
+import { Command, Flags, type Interfaces } from '@oclif/core';
 import { exitCodeOf, interrupted } from '../failure/failure.js';
 import { reportError } from '../output/error-document.js';
 import { createRenderer, type ProgressMode, progressModes, type Renderer } from '../output/renderer.js';
@@ -52,6 +52,16 @@ export abstract class BaseCommand extends Command {
     setMaxListeners(0, this.signal);
     process.on('SIGINT', this.#onSignal);
     process.on('SIGTERM', this.#onSignal);
+  }
+
+  /** Parses the command line; a missing argument is an error, where oclif would wait for it on standard input. */
+  protected override parse<
+    F extends Record<string, unknown>,
+    B extends Record<string, unknown>,
+    A extends Record<string, unknown>,
+  >(options?: Interfaces.Input<F, B, A>, argv?: string[]): Promise<Interfaces.ParserOutput<F, B, A>> {
+    for (const argument of Object.values<{ ignoreStdin?: boolean }>(options?.args ?? {})) argument.ignoreStdin = true;
+    return super.parse(options, argv);
   }
 
   /**
