@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { describeBlockDevices, type DriveDescription } from './describe-block-devices.js';
-import { type DriveRefusal, refusalFor } from './drive-refusal.js';
+import { type DriveRefusal, refusalsFor } from './drive-refusal.js';
 import { findDriveUses } from './drive-uses.js';
 import {
   blockAttribute,
@@ -77,7 +77,7 @@ export async function blockDeviceAsDrive(name: string, description: DriveDescrip
   const path = `/dev/${name}`;
   const size = Number(await attribute('size')) * 512;
   const isReadOnly = (await attribute('ro')) === '1';
-  const refusals = (await findDriveUses(name, host)).map((use) => refusalFor(path, use));
+  const refusals = refusalsFor(path, await findDriveUses(name, host));
   if (size === 0) refusals.push({ code: 'no-medium', text: `${path} holds no card or disk`, hint: 'Insert one' });
   if (isReadOnly) {
     refusals.push({

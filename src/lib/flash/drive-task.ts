@@ -105,18 +105,23 @@ export class DriveTask {
     const total = runs.reduce((sum, run) => sum + run.size, 0);
     const meter = new StepMeter('verify', this.writer.drive.path, () => total, this.#progress);
     const next = runs.values();
+    let isOver = false;
     const readOn = async () => {
       for (const run of next) {
+        if (isOver) return;
         const slot = await pool.take(signal);
         try {
           if (signal.aborted) throw interrupted();
           if (!(await this.writer.holds(run, slot.bytes)))
             throw differs(this.writer.drive.path, run, placeOf(run, map));
+          this.bytesVerified += run.size;
+          meter.add(run.size);
+        } catch (error) {
+          isOver = true;
+          throw error;
         } finally {
           pool.giveBack(slot);
         }
-        this.bytesVerified += run.size;
-        meter.add(run.size);
       }
     };
     const results = await Promise.allSettled(Array.from({ length: readsInFlight }, readOn));

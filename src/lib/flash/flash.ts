@@ -38,10 +38,12 @@ export interface FlashOptions {
   readonly progress: ProgressListener;
 }
 
-/** The memory of a flash: windows of 4 MiB, which is as fast as larger ones, and enough of them to read, write and wait at the same time. */
+/**
+ * The memory of a flash, shared by all drives: larger windows are not faster, and this many are enough to read ahead, write and be
+ * waited for at the same time.
+ */
 const windowSize = 4 * 1024 * 1024;
-const windowsPerDrive = 2;
-const windowsAhead = 4;
+const windowCount = 6;
 
 /**
  * Writes an image to drives in one pass, in an order that never leaves a trap: the old partition table is wiped first, everything but the
@@ -54,13 +56,12 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   if (signal.aborted) throw interrupted();
   const map = new BlockMap();
   if (source.reader !== undefined) await learnMap(source.reader, map, changes);
-  const pool = new SlotPool(windowsAhead + windowsPerDrive, windowSize);
+  const pool = new SlotPool(windowCount, windowSize);
   const total = totalToWrite(plan, source, map);
   const writers = await openAll(plan.drives);
   const tasks = writers.map((writer) => new DriveTask(writer, total, progress));
   try {
     await forEach(tasks, (task) => task.wipe());
-
     const written = await writeImage(plan, source, tasks, { map, pool, changes, signal });
     await forEach(tasks, async (task) => {
       await task.finishWriting();
