@@ -36,7 +36,7 @@ export default class Drives extends BaseCommand {
       removable: drive.isRemovable,
       contents: drive.contents,
       flashable: drive.refusals.length === 0,
-      reason: drive.refusals[0]?.text ?? null,
+      reason: drive.refusals[0]?.message ?? null,
     }));
     const rows = drives.map((drive) => [
       drive.path,

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { describeBlockDevices, type DriveDescription } from './describe-block-devices.js';
-import { type DriveRefusal, refusalsFor } from './drive-refusal.js';
+import { refusalsFor } from './drive-refusal.js';
 import { findDriveUses } from './drive-uses.js';
 import {
   blockAttribute,
@@ -27,8 +27,8 @@ export interface Drive extends DriveDescription {
   readonly isRemovable: boolean;
   /** What tells this drive from any other that may take its place under the same path. */
   readonly identity: string;
-  /** Why it must not be written; empty when it may. */
-  readonly refusals: readonly DriveRefusal[];
+  /** The failures that writing it ends with before it begins, the most serious first; empty when it may be written. */
+  readonly refusals: readonly Failure[];
 }
 
 /**
@@ -45,11 +45,7 @@ export async function examineDrive(path: string, host: HostView = thisHost): Pro
       hint: 'List the drives with: davit drives',
     });
   }
-  if (process.platform !== 'linux') {
-    throw new Failure('refused', 'platform-unsupported', `drives cannot be written on ${process.platform} yet`, {
-      hint: 'Flash on Linux, or write to a file: --drive card.img',
-    });
-  }
+  if (process.platform !== 'linux') throw platformUnsupported();
   const name = await nameOfDevice(host, formatDeviceNumber(stats.rdev));
   if (name === undefined) throw new Failure('not-found', 'no-drive', `the kernel knows no drive behind ${path}`);
   const whole = await wholeDeviceOf(host, name);
@@ -60,6 +56,13 @@ export async function examineDrive(path: string, host: HostView = thisHost): Pro
   }
   const [description] = await describeBlockDevices(`/dev/${name}`);
   return blockDeviceAsDrive(name, description?.description ?? noDescription, host);
+}
+
+/** The failure that writing to a drive ends with where that is not possible yet; files can be written everywhere. */
+export function platformUnsupported(): Failure {
+  return new Failure('refused', 'platform-unsupported', `drives cannot be written on ${process.platform} yet`, {
+    hint: 'Flash on Linux, or write to a file: --drive card.img',
+  });
 }
 
 /** What is known of a drive about which nothing was told. */
@@ -78,16 +81,16 @@ export async function blockDeviceAsDrive(name: string, description: DriveDescrip
   const size = Number(await attribute('size')) * 512;
   const isReadOnly = (await attribute('ro')) === '1';
   const refusals = refusalsFor(path, await findDriveUses(name, host));
-  if (size === 0) refusals.push({ code: 'no-medium', text: `${path} holds no card or disk`, hint: 'Insert one' });
+  if (size === 0) {
+    refusals.push(new Failure('refused', 'no-medium', `${path} holds no card or disk`, { hint: 'Insert one' }));
+  }
   if (isReadOnly) {
-    refusals.push({
-      code: 'drive-read-only',
-      text: `${path} is write-protected`,
-      hint: 'Many cards and adapters have a small switch for that',
-    });
+    const hint = 'Many cards and adapters have a small switch for that';
+    refusals.push(new Failure('refused', 'drive-read-only', `${path} is write-protected`, { hint }));
   }
   if ((await attribute('dm/uuid')) !== undefined || (await attribute('md/level')) !== undefined) {
-    refusals.push({ code: 'not-a-drive', text: `${path} is made of other drives`, hint: 'Pass the path of a drive' });
+    const hint = 'Pass the path of a drive; list them with: davit drives';
+    refusals.push(new Failure('refused', 'drive-of-drives', `${path} is made of other drives`, { hint }));
   }
   const number = await attribute('dev');
   // The kernel numbers every medium it sees since Linux 5.15, so that a swapped card is told from its predecessor.
@@ -121,10 +124,8 @@ function fileAsDrive(path: string, size: number, identity: string): Drive {
   };
 }
 
-function emptyFile(path: string): DriveRefusal {
-  return {
-    code: 'no-medium',
-    text: `the file ${path} is empty`,
+function emptyFile(path: string): Failure {
+  return new Failure('refused', 'no-medium', `the file ${path} is empty`, {
     hint: `Give it the size of a card: truncate -s 8G ${path}`,
-  };
+  });
 }

@@ -1,6 +1,6 @@
 import { Failure } from '../failure/failure.js';
 import { describeBlockDevices } from './describe-block-devices.js';
-import { blockDeviceAsDrive, type Drive, noDescription } from './drive.js';
+import { blockDeviceAsDrive, type Drive, noDescription, platformUnsupported } from './drive.js';
 import { blockNames, type HostView, thisHost } from './host-view.js';
 
 /** RAM disks, optical drives, floppies, flash without a controller, what is made of other drives, and the boot areas of eMMC. */
@@ -46,13 +46,10 @@ async function listWithDrivelist(): Promise<Drive[]> {
     contents: one.mountpoints.flatMap((mount) => mount.label ?? []),
     identity: `${one.device} ${one.size ?? 0} ${one.description}`,
     refusals: [
-      one.isSystem
-        ? { code: 'system-drive', text: `${one.device} is a system drive`, hint: 'Choose another drive' }
-        : {
-            code: 'platform-unsupported',
-            text: `drives cannot be written on ${process.platform} yet`,
-            hint: 'Flash on Linux, or write to a file: --drive card.img',
-          },
+      ...(one.isSystem
+        ? [new Failure('refused', 'system-drive', `${one.device} is a system drive`, { hint: 'Choose another drive' })]
+        : []),
+      platformUnsupported(),
     ],
   }));
 }

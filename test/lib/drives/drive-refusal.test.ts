@@ -8,13 +8,16 @@ test('gives one command that unmounts all that is mounted', () => {
     { kind: 'mounted', text: '/dev/sdb1 is mounted at /media/my boot', mountPoint: '/media/my boot' },
     { kind: 'mounted', text: '/dev/sdb2 is mounted at /media/root', mountPoint: '/media/root' },
   ]);
-  assert.deepEqual(refusals, [
-    {
-      code: 'drive-in-use',
-      text: '/dev/sdb1 is mounted at /media/my boot; /dev/sdb2 is mounted at /media/root',
-      hint: "If it is the right drive, first run: sudo umount '/media/my boot' '/media/root'",
-    },
-  ]);
+  assert.deepEqual(
+    refusals.map(({ code, message, hint }) => ({ code, message, hint })),
+    [
+      {
+        code: 'drive-in-use',
+        message: '/dev/sdb1 is mounted at /media/my boot; /dev/sdb2 is mounted at /media/root',
+        hint: "If it is the right drive, first run: sudo umount '/media/my boot' '/media/root'",
+      },
+    ],
+  );
 });
 
 test('never tells how to free the drive of the running system', () => {
