@@ -2,6 +2,7 @@ import { extFreeSpace } from './ext-allocation.js';
 import { fatFreeSpace } from './fat-allocation.js';
 import { partitionLayout } from './partition-layout.js';
 import type { ByteRange, Partition } from './partition-table.js';
+import { UnusedRanges } from './unused-ranges.js';
 
 /**
  * A parser that asks for the ranges of an image it needs, one after the other, and is given their bytes, or undefined for a range that
@@ -158,54 +159,5 @@ class WaitingParser {
   constructor(parser: RangeParser, wanted: ByteRange) {
     this.parser = parser;
     this.wanted = wanted;
-  }
-}
-
-/** The unused ranges of one partition, in order, neighbours joined. */
-class UnusedRanges {
-  readonly start: number;
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
-  #discarded = false;
-
-  constructor(start: number) {
-    this.start = start;
-  }
-
-  readonly add = ({ start, size }: ByteRange): void => {
-    if (size <= 0) return;
-    if (this.#ends.at(-1) === start) this.#ends[this.#ends.length - 1] = start + size;
-    else {
-      this.#starts.push(start);
-      this.#ends.push(start + size);
-    }
-  };
-
-  discard(): void {
-    this.#discarded = true;
-  }
-
-  /** The parts of the ranges that lie between two offsets. */
-  within(start: number, end: number): ByteRange[] {
-    if (this.#discarded) return [];
-    const found: ByteRange[] = [];
-    for (let index = this.#firstEndingAfter(start); index < this.#starts.length; index += 1) {
-      const from = Math.max(start, this.#starts[index] ?? end);
-      const to = Math.min(end, this.#ends[index] ?? start);
-      if (from >= end) break;
-      found.push({ start: from, size: to - from });
-    }
-    return found;
-  }
-
-  #firstEndingAfter(offset: number): number {
-    let low = 0;
-    let high = this.#ends.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#ends[middle] ?? 0) <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }

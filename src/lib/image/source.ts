@@ -2,16 +2,11 @@ import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { Failure, interrupted } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
-import { archiveCorrupt } from './archive-corrupt.js';
-import { type BlockFile, type BlockReader, openBlockFile } from './block-file.js';
+import { type BlockFile, openBlockFile } from './block-file.js';
 import { ChunkStream } from './chunk-stream.js';
-import { decodeGzip } from './decode-gzip.js';
-import { decodeXz } from './decode-xz.js';
-import type { DecodeOptions } from './decode-with-transform.js';
-import { decodeZipEntry, findZipImage, type ZipEntry } from './decode-zip.js';
-import { decodeZstd } from './decode-zstd.js';
+import { findZipImage } from './decode-zip.js';
 import { detectFormat, formatHeadSize, type SourceFormat } from './source-format.js';
-import { xzUncompressedSize } from './xz-index.js';
+import { exactly, type Packing, statedSize, unpack } from './source-packing.js';
 import { zstdContentSize } from './zstd-header.js';
 
 /** An open image: its bytes in order and, where it is not packed, in any order. */
@@ -87,7 +82,7 @@ async function openStandardInput({ standardInput, signal, entry }: SourceOptions
   if (head.length === 0) throw emptySource(name);
   const format = detectFormat(head, name);
   if (format === 'zip') throw zipNeedsFile();
-  const stream = new ChunkStream(decode(packed, { format }, { name, signal }));
+  const stream = new ChunkStream(unpack(packed, { format }, { name, signal }));
   return {
     name,
     format,
@@ -129,7 +124,7 @@ async function openFile(path: string, { entry, signal }: SourceOptions): Promise
         yield chunk;
       }
     })();
-    const decoded = decode(packed, packing, { name: path, signal });
+    const decoded = unpack(packed, packing, { name: path, signal });
     const stream = new ChunkStream(format === 'xz' && size !== undefined ? exactly(decoded, size, path) : decoded);
     return {
       name: path,
@@ -153,49 +148,6 @@ async function openFile(path: string, { entry, signal }: SourceOptions): Promise
     await file.close();
     throw whileDoing(`opening ${path}`, error);
   }
-}
-
-type Packing = { readonly format: Exclude<SourceFormat, 'zip'> } | { readonly format: 'zip'; readonly entry: ZipEntry };
-
-function decode(packed: AsyncIterable<Buffer>, packing: Packing, options: DecodeOptions): AsyncIterable<Buffer> {
-  switch (packing.format) {
-    case 'raw':
-      return packed;
-    case 'gzip':
-      return decodeGzip(packed, options);
-    case 'xz':
-      return decodeXz(packed, options);
-    case 'zstd':
-      return decodeZstd(packed, options);
-    case 'zip':
-      return decodeZipEntry(packed, packing.entry, options);
-  }
-}
-
-async function statedSize(file: BlockReader, packing: Packing, head: Buffer): Promise<number | undefined> {
-  switch (packing.format) {
-    case 'raw':
-      return file.size;
-    case 'gzip':
-      // Its trailer tells the size of its last member only, and that modulo 4 GiB.
-      return undefined;
-    case 'xz':
-      return xzUncompressedSize(file);
-    case 'zstd':
-      return zstdContentSize(head);
-    case 'zip':
-      return packing.entry.size;
-  }
-}
-
-/** Fails when a stream is shorter or longer than its archive says, as when a decoder stops after the first of several streams. */
-async function* exactly(chunks: AsyncIterable<Buffer>, size: number, name: string): AsyncGenerator<Buffer> {
-  let have = 0;
-  for await (const chunk of chunks) {
-    have += chunk.length;
-    yield chunk;
-  }
-  if (have !== size) throw archiveCorrupt(name, `it unpacks to ${have} bytes, not to the ${size} that it states`);
 }
 
 function emptySource(name: string): Failure {
