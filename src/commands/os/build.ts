@@ -32,7 +32,7 @@ A recipe is a folder; copy one, change it and build your own. Nothing is mounted
     const built = await buildImage(plan, { ignoreKept: flags.fresh, signal: this.signal, progress: this.progress });
     this.endProgress();
     this.print(`${flags.output}  ${formatBytes(built.size)}, ${formatBytes(built.allocated)} on disk`);
-    this.print(`Next: davit os configure ${flags.output} --dev, then davit os run ${flags.output}`);
+    this.print(`Next: davit os configure ${flags.output} --in-place --dev, then davit os run ${flags.output}`);
     return built;
   }
 }

@@ -1,7 +1,7 @@
-import { chmod, cp, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
-import { runChecked } from '../platform/child-process.js';
+import { run, runChecked } from '../platform/child-process.js';
 import { folders } from '../platform/environment.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import type { PlannedPartition } from './disk-layout.js';
@@ -88,6 +88,9 @@ async function install(recipe: Recipe, partition: PlannedPartition, options: Ins
   await handle.chmod(0o666);
   await handle.close();
 
+  const script = path.join(work, 'make-partition.sh');
+  await writeFile(script, makePartition(partition, recipe.rootHash));
+
   const command = [
     '--variant=minbase',
     '--format=null',
@@ -97,55 +100,49 @@ async function install(recipe: Recipe, partition: PlannedPartition, options: Ins
     '--aptopt=Acquire::Retries "5"',
     `--include=${recipe.packages.join(',')}`,
     `--dpkgopt=${path.join(copy, 'dpkg.conf')}`,
-    '--customize-hook=cp -rT "$DAVIT_RECIPE/rootfs" "$1"',
-    '--customize-hook=sh "$DAVIT_RECIPE/setup.sh" "$1"',
-    `--customize-hook=${makePartition(partition, recipe.rootHash)}`,
+    '--customize-hook=cp -rT "$DAVIT_WORK/recipe/rootfs" "$1"',
+    '--customize-hook=sh "$DAVIT_WORK/recipe/setup.sh" "$1"',
+    '--customize-hook=unshare --mount sh "$DAVIT_WORK/make-partition.sh" "$1"',
     recipe.suite,
     '/dev/null',
   ];
-  const lines: string[] = [];
-  try {
-    await runChecked(`installing the packages of ${recipe.folder}`, 'mmdebstrap', command, {
-      environment: { ...reproducible, DAVIT_RECIPE: copy, DAVIT_PARTITION: made, TMPDIR: folders.temporary() },
-      onLine: (line) => {
-        lines.push(line);
-        const stage = stageOf(line);
-        if (stage !== undefined) onStage(stage);
-      },
-      ...(signal === undefined ? {} : { signal }),
-    });
-  } catch (error) {
-    if (lines.some((line) => line.includes('while populating file system'))) {
-      throw new Failure(
-        'failed',
-        'root-too-small',
-        `${recipe.folder}: the root partition is too small for its packages`,
-        {
-          hint: 'Raise "partitionMiB.root" in recipe.json, or remove packages',
-          cause: error,
-        },
-      );
-    }
-    throw error;
+  const complaints: string[] = [];
+  const { exitCode } = await run('mmdebstrap', command, {
+    // The hooks may not be allowed to enter the folder that davit was started in.
+    cwd: work,
+    environment: { ...reproducible, DAVIT_WORK: work, TMPDIR: folders.temporary() },
+    onLine: (line) => {
+      const stage = stageOf(line);
+      if (stage !== undefined) onStage(stage);
+      else if (!/^[IW]: /.test(line)) complaints.push(line);
+    },
+    ...(signal === undefined ? {} : { signal }),
+  });
+  if (exitCode === 0) return made;
+  if (complaints.some((line) => line.includes('while populating file system'))) {
+    const message = `${recipe.folder}: the root partition is too small for its packages`;
+    const hint = 'Raise "partitionMiB.root" in recipe.json, or remove packages';
+    throw new Failure('failed', 'root-too-small', message, { hint });
   }
-  return made;
+  const said = complaints.slice(-8).map((line) => `\n  ${line.slice(0, 300)}`);
+  throw new Failure('failed', 'install-failed', `installing the packages of ${recipe.folder} failed:${said.join('')}`, {
+    hint: 'Check the network, and packages.txt and setup.sh of the recipe',
+  });
 }
 
 /**
- * The shell command that turns the installed tree into the partition. It works on a bind mount in a mount namespace of its
+ * The shell script that turns the installed tree into the partition. It works on a bind mount in a mount namespace of its
  * own, which shows the tree without the /proc and /sys that mmdebstrap mounts into it, and with an empty /tmp and /run. Nothing
  * is deleted from the tree: mmdebstrap's own configuration is in its /tmp, and without it apt would work on the host.
  */
 function makePartition(partition: PlannedPartition, seed: string): string {
-  const options = ext4Options(partition, seed).join(' ');
-  const script = [
-    'mount --bind "$1" "$1"',
-    'mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"',
-    'mount -t tmpfs -o mode=755 tmpfs "$1/run"',
-    `find "$1" -xdev -newermt @${sourceDate} -exec touch --no-dereference --date=@${sourceDate} {} +`,
-    `mke2fs ${options} -d "$1" "$DAVIT_PARTITION"`,
-  ].join('\n');
-  return `exec unshare --mount sh -ec '${script}' sh "$1"`;
+  return `set -eu
+mount --bind "$1" "$1"
+mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"
+mount -t tmpfs -o mode=755 tmpfs "$1/run"
+find "$1" -xdev -newermt @${sourceDate} -exec touch --no-dereference --date=@${sourceDate} {} +
+mke2fs ${ext4Options(partition, seed).join(' ')} -d "$1" "$DAVIT_WORK/root.ext4"
+`;
 }
 
 /** What mmdebstrap is doing, from a line it prints, in words for a user; undefined for everything else it says. */

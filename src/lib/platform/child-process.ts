@@ -4,7 +4,7 @@ import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { Failure, interrupted } from '../failure/failure.js';
-import { childEnvironment, environmentVariable } from './environment.js';
+import { childEnvironment, programFolders } from './environment.js';
 
 /** What a finished child process left behind. */
 export interface ProcessResult {
@@ -93,11 +93,9 @@ export async function runChecked(
   return result.stdout;
 }
 
-/** Where a program is on PATH (and in the sbin folders, which Debian leaves out for users), or undefined. */
+/** Where a program is, or undefined. */
 export async function findProgram(name: string): Promise<string | undefined> {
-  const search = [...(environmentVariable('PATH') ?? '').split(path.delimiter), '/usr/sbin', '/sbin'];
-  for (const folder of search) {
-    if (folder === '') continue;
+  for (const folder of programFolders()) {
     const candidate = path.join(folder, name);
     try {
       await access(candidate, constants.X_OK);

@@ -7,9 +7,15 @@ export function environmentVariable(name: string): string | undefined {
   return value === undefined || value === '' ? undefined : value;
 }
 
-/** A copy of the environment for a child process, with changes laid over it. */
+/** Folders of programs: those of PATH, and the ones that Debian leaves out of a user's PATH. */
+export function programFolders(): string[] {
+  const named = (environmentVariable('PATH') ?? '').split(path.delimiter).filter((folder) => folder !== '');
+  return [...new Set([...named, '/usr/sbin', '/sbin'])];
+}
+
+/** A copy of the environment for a child process that finds all programs, with changes laid over it. */
 export function childEnvironment(changes: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
-  return { ...process.env, ...changes };
+  return { ...process.env, PATH: programFolders().join(path.delimiter), ...changes };
 }
 
 /** davit's own folders, following the XDG base directory specification; `DAVIT_*` variables override each. */
