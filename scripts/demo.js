@@ -33,6 +33,7 @@ const namespace = `davit-demo-${process.pid}`;
 // Pins and other memories of the demo's devices are none of the user's business.
 process.env.DAVIT_DATA_DIR = at('data');
 const davitProgram = [process.execPath, path.join(root, 'bin', 'run.js')];
+const inNetwork = ['ip', 'netns', 'exec', namespace];
 let card;
 let device;
 
@@ -40,7 +41,7 @@ process.on('SIGINT', () => finish(130));
 process.on('SIGTERM', () => finish(130));
 
 try {
-  say('A network of our own, so that nothing leaves this computer, and an empty card.');
+  say('An empty card, and a network of its own for the device.');
   quietly('ip', ['netns', 'add', namespace]);
   quietly('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
   closeSync(openSync(at('card'), 'w'));
@@ -90,11 +91,12 @@ try {
   await device.ready;
 
   say('Find the device, run a project on it, look inside.');
-  davit('scan');
-  davit('push', 'crane.local', '--source', 'hello', '--detached');
-  show('curl', '--silent', `http://${JSON.parse(readFileSync(at('ready.json'), 'utf8')).ssh.address}:8080/`);
-  davit('logs', 'crane.local', '--tail', '5');
-  davit('ssh', 'crane.local', '--', 'nmcli', '--fields', 'NAME,TYPE,STATE', 'connection', 'show');
+  davitInNetwork('scan');
+  davitInNetwork('push', 'crane.local', '--source', 'hello', '--detached');
+  const page = ['curl', '--silent', `http://${JSON.parse(readFileSync(at('ready.json'), 'utf8')).ssh.address}:8080/`];
+  runShown(page, [...inNetwork, ...page]);
+  davitInNetwork('logs', 'crane.local', '--tail', '5');
+  davitInNetwork('ssh', 'crane.local', '--', 'nmcli', '--fields', 'NAME,TYPE,STATE', 'connection', 'show');
   finish(0);
 } catch (error) {
   console.error(error instanceof DemoFailed ? error.message : error);
@@ -105,19 +107,19 @@ function say(text) {
   console.log(`\n# ${text}`);
 }
 
-/** Shows a davit command and runs it inside the demo's network. */
+/** Shows a davit command and runs it. */
 function davit(...words) {
   runShown(['davit', ...words], [...davitProgram, ...words]);
 }
 
-/** Shows any other command and runs it inside the demo's network. */
-function show(...words) {
-  runShown(words, words);
+/** Shows a davit command and runs it in the demo's network, where the device is. */
+function davitInNetwork(...words) {
+  runShown(['davit', ...words], [...inNetwork, ...davitProgram, ...words]);
 }
 
-function runShown(shown, words) {
+function runShown(shown, [command, ...words]) {
   console.log(`\n$ ${shown.join(' ')}`);
-  const result = spawnSync('ip', ['netns', 'exec', namespace, ...words], { cwd: folder, stdio: 'inherit' });
+  const result = spawnSync(command, words, { cwd: folder, stdio: 'inherit' });
   if (result.status !== 0) throw new DemoFailed(`${shown.join(' ')} ended with exit code ${result.status}`);
 }
 
@@ -126,7 +128,7 @@ function startDevice() {
   const words = ['os', 'run', card, '--network', 'bridge', '--keep'];
   console.log(`\n$ davit ${words.join(' ')} &`);
   const files = ['--serial-log', 'serial.log', '--ready-file', 'ready.json'];
-  const child = spawn('ip', ['netns', 'exec', namespace, ...davitProgram, ...words, ...files], {
+  const child = spawn('ip', [...inNetwork.slice(1), ...davitProgram, ...words, ...files], {
     cwd: folder,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
