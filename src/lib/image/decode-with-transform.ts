@@ -32,8 +32,8 @@ export async function* decodeWithTransform(
     await feeding;
   } catch (error) {
     if (signal.aborted) throw interrupted();
-    // zlib's codes are Z_DATA_ERROR, Z_BUF_ERROR, …, and those of zstd start with ZSTD_error.
-    if (systemErrorCode(error)?.startsWith('Z') === true) {
+    // zlib's codes are Z_DATA_ERROR, Z_BUF_ERROR, …
+    if (systemErrorCode(error)?.startsWith('Z_') === true) {
       throw archiveCorrupt(name, error instanceof Error ? error.message : String(error), error);
     }
     throw error;
