@@ -6,7 +6,7 @@ export type MachineNetwork =
   | { readonly kind: 'bridge'; readonly tap: string; readonly hardwareAddress: string };
 
 /** A port of the host, on 127.0.0.1, that leads to one of the device. */
-export interface PortForward {
+interface PortForward {
   readonly hostPort: number;
   readonly devicePort: number;
 }
