@@ -42,7 +42,7 @@ export default class Scan extends BaseCommand {
       },
     });
     if (devices.length === 0) {
-      throw new Failure('not-found', 'no-devices', `no device announced itself within ${flags.timeout} s`, {
+      throw new Failure('not-found', 'device-not-found', `no device announced itself within ${flags.timeout} s`, {
         hint: 'Check that the devices are on and in this network; Wi-Fi and routers may keep multicast from passing. A device can also be reached by its address',
       });
     }
@@ -50,8 +50,9 @@ export default class Scan extends BaseCommand {
   }
 }
 
-const headings = ['NAME', 'ADDRESS', 'MODE', 'OS', 'ENGINE', 'INTERFACE', 'PORTS'];
-const widths = [20, 16, 11, 24, 10, 10];
+const headings = ['NAME', 'ADDRESS', 'MODE', 'PORTS', 'INTERFACE', 'ENGINE', 'OS'];
+// Rows are printed as devices are found, so the widths are those of usual values; what varies most comes last.
+const widths = [20, 16, 11, 16, 10, 15];
 
 function cells(device: FoundDevice): string[] {
   const { hostname, addresses, mode, os, engineVersion, interfaces, openPorts } = device;
@@ -59,9 +60,9 @@ function cells(device: FoundDevice): string[] {
     hostname,
     addresses[0] ?? '',
     mode,
-    os ?? '-',
-    engineVersion ?? '-',
-    interfaces.join(','),
     openPorts.join(','),
+    interfaces.join(','),
+    engineVersion ?? '-',
+    os ?? '-',
   ];
 }

@@ -50,7 +50,7 @@ describe('davit os build', () => {
     const error = await failing(['os', 'build', 'virtual-amd64', '--output', path.join(folder, 'device.img')], {
       PATH: await onlyNode(folder),
     });
-    assert.deepEqual([error.code, error.exitCode], ['program-missing', 3]);
+    assert.deepEqual([error.code, error.exitCode], ['program-not-found', 3]);
     assert.match(error.hint, /apt-get install .*mmdebstrap.*mtools/);
   });
 

@@ -279,7 +279,7 @@ describe('os configure', () => {
         ...{ bootName: 'EFI', bootLabel: 'EFI', config: null },
         bootFiles: { 'device-type.json': null },
       });
-      await assertRefused(image, [other.path, '--dev'], { exitCode: 3, code: 'boot-partition-missing' });
+      await assertRefused(image, [other.path, '--dev'], { exitCode: 3, code: 'boot-partition-not-found' });
     });
 
     it('an image whose config.json is not valid, naming line and column', async (t) => {
@@ -309,18 +309,21 @@ describe('os configure', () => {
       const list = await file('list.json', '[]');
       await assertRefused(image, [image.path, '--config', list], { exitCode: 2, code: 'invalid-config-file' });
       const wrong = await file('wrong.json', '{"os": {"sshKeys": "s3cret"}}');
-      const error = await assertRefused(image, [image.path, '--config', wrong], { exitCode: 2, code: 'bad-config' });
+      const error = await assertRefused(image, [image.path, '--config', wrong], {
+        exitCode: 2,
+        code: 'invalid-config',
+      });
       assert.doesNotMatch(JSON.stringify(error), /s3cret/);
     });
 
     it('flags with bad values', async (t) => {
       const { image, file } = await scratch(t);
-      await assertRefused(image, [image.path, '--hostname', 'a.b'], { exitCode: 2, code: 'bad-config' });
-      await assertRefused(image, [image.path, '--ssh-key', 'ssh-rsa AAAA'], { exitCode: 2, code: 'bad-ssh-key' });
-      await assertRefused(image, [image.path, '--country', 'Germany'], { exitCode: 2, code: 'bad-config' });
+      await assertRefused(image, [image.path, '--hostname', 'a.b'], { exitCode: 2, code: 'invalid-config' });
+      await assertRefused(image, [image.path, '--ssh-key', 'ssh-rsa AAAA'], { exitCode: 2, code: 'invalid-ssh-key' });
+      await assertRefused(image, [image.path, '--country', 'Germany'], { exitCode: 2, code: 'invalid-config' });
       const short = await file('short.key', 's3cret\n');
       const wifi = [image.path, '--wifi-ssid', 'x', '--wifi-key-file', short];
-      const error = await assertRefused(image, wifi, { exitCode: 2, code: 'bad-wifi-key' });
+      const error = await assertRefused(image, wifi, { exitCode: 2, code: 'invalid-wifi-key' });
       assert.doesNotMatch(JSON.stringify(error), /s3cret/);
     });
 
@@ -352,7 +355,7 @@ describe('os configure', () => {
       const words = [image.path, '--dev', '--output', image.path, '--force'];
       await assertRefused(image, words, { exitCode: 2, code: 'output-is-image' });
       const into = [image.path, '--dev', '--output', folder, '--force'];
-      await assertRefused(image, into, { exitCode: 4, code: 'output-not-a-file' });
+      await assertRefused(image, into, { exitCode: 2, code: 'output-not-a-file' });
     });
 
     it('a drive', { skip: process.getuid?.() === 0 ? false : 'a loop device needs root' }, async (t) => {

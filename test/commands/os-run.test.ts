@@ -45,7 +45,7 @@ describe('davit os run', () => {
     await mkdir(programs);
     await symlink(process.execPath, path.join(programs, 'node'));
     const error = await failing([path.join(folder, 'device.img')], { PATH: programs });
-    assert.deepEqual([error.code, error.exitCode], ['program-missing', 3]);
+    assert.deepEqual([error.code, error.exitCode], ['program-not-found', 3]);
     assert.match(error.hint, /apt-get install qemu-system-x86$/);
   });
 

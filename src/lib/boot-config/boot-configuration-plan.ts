@@ -183,7 +183,7 @@ function requireGoodValues(config: JsonObject, changes: readonly { readonly key:
       (change) => `${change.key}.`.startsWith(`${key}.`) || key.startsWith(`${change.key}.`),
     );
     if (!isTouched) continue;
-    throw new Failure('usage', 'bad-config', `${key} must be ${mustBe}`, {
+    throw new Failure('usage', 'invalid-config', `${key} must be ${mustBe}`, {
       hint: 'Correct the flag or the file that sets it',
     });
   }

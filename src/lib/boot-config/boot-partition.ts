@@ -107,7 +107,7 @@ function noBootPartition(table: PartitionTable): Failure {
   const what = found.length === 0 ? 'no partitions' : `partitions ${found.join(', ')}`;
   return new Failure(
     'not-found',
-    'boot-partition-missing',
+    'boot-partition-not-found',
     `there is no boot partition in it: it has ${what}, none of them FAT with the name resin-boot, flash-boot or balena-boot, or with a device-type.json`,
     { hint: 'davit configures balenaOS images; look at this one with: davit os inspect' },
   );

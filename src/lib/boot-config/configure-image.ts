@@ -110,7 +110,7 @@ async function chooseOutput(image: string, target: ConfigureTarget): Promise<str
     });
   }
   if (!existing.isFile()) {
-    throw new Failure('refused', 'output-not-a-file', `${output} exists and is not a file`, {
+    throw new Failure('usage', 'output-not-a-file', `${output} exists and is not a file`, {
       hint: 'Give the path of a file with --output',
     });
   }

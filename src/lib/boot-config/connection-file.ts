@@ -59,7 +59,7 @@ function decode(bytes: Buffer, file: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new Failure('usage', 'bad-keyfile', `${file} is not UTF-8 text`, {
+    throw new Failure('usage', 'invalid-keyfile', `${file} is not UTF-8 text`, {
       hint: 'Give a NetworkManager key file',
       cause: error,
     });
@@ -67,7 +67,7 @@ function decode(bytes: Buffer, file: string): string {
 }
 
 function checkConnection(keyfile: Keyfile, file: string): void {
-  const bad = (why: string, hint: string) => new Failure('usage', 'bad-keyfile', `${file} ${why}`, { hint });
+  const bad = (why: string, hint: string) => new Failure('usage', 'invalid-keyfile', `${file} ${why}`, { hint });
   if (!keyfile.has('connection')) {
     throw bad('has no [connection] section', 'NetworkManager needs [connection] with id= and type=');
   }

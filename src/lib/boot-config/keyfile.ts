@@ -24,9 +24,14 @@ export function parseKeyfile(text: string, what: string): Keyfile {
     const equals = line.indexOf('=');
     if (equals < 1 || section === undefined) {
       const why = equals < 1 ? 'is neither a [section] nor key=value' : 'comes before the first [section]';
-      throw new Failure('usage', 'bad-keyfile', `${what} is not a NetworkManager key file: line ${index + 1} ${why}`, {
-        hint: 'A working one: nmcli connection export, or a file of /etc/NetworkManager/system-connections',
-      });
+      throw new Failure(
+        'usage',
+        'invalid-keyfile',
+        `${what} is not a NetworkManager key file: line ${index + 1} ${why}`,
+        {
+          hint: 'A working one: nmcli connection export, or a file of /etc/NetworkManager/system-connections',
+        },
+      );
     }
     section.set(line.slice(0, equals).trimEnd(), line.slice(equals + 1).replace(/^\s+/, ''));
   }

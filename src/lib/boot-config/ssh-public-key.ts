@@ -34,7 +34,9 @@ export function parseSshPublicKey(line: string): { readonly type: string; readon
 export async function readSshPublicKeys(fileOrKey: string): Promise<string[]> {
   if (parseSshPublicKey(fileOrKey) !== undefined) return [fileOrKey.trim()];
   if (/^(ssh|ecdsa|sk)-\S+\s/.test(fileOrKey)) {
-    throw new Failure('usage', 'bad-ssh-key', 'the key given with --ssh-key is cut off or not a public key', { hint });
+    throw new Failure('usage', 'invalid-ssh-key', 'the key given with --ssh-key is cut off or not a public key', {
+      hint,
+    });
   }
   const text = await readText(fileOrKey);
   if (text.includes('PRIVATE KEY-----')) {
@@ -49,7 +51,7 @@ export async function readSshPublicKeys(fileOrKey: string): Promise<string[]> {
   const badLine = lines.findIndex((line) => parseSshPublicKey(line) === undefined);
   if (lines.length === 0 || badLine !== -1) {
     const where = lines.length === 0 ? 'holds no key' : `holds something else than a public key (entry ${badLine + 1})`;
-    throw new Failure('usage', 'bad-ssh-key', `${fileOrKey} ${where}`, { hint });
+    throw new Failure('usage', 'invalid-ssh-key', `${fileOrKey} ${where}`, { hint });
   }
   return lines;
 }

@@ -18,14 +18,14 @@ export const wifiConnectionName = 'resin-wifi';
 export function wifiConnectionFile(network: WifiNetwork): string {
   const length = Buffer.byteLength(network.ssid);
   if (length < 1 || length > 32) {
-    throw new Failure('usage', 'bad-ssid', `a Wi-Fi name has 1 to 32 bytes, but this one has ${length}`, {
+    throw new Failure('usage', 'invalid-ssid', `a Wi-Fi name has 1 to 32 bytes, but this one has ${length}`, {
       hint: 'Check --wifi-ssid',
     });
   }
   if (network.key !== undefined && !isWifiKey(network.key)) {
     throw new Failure(
       'usage',
-      'bad-wifi-key',
+      'invalid-wifi-key',
       `a Wi-Fi key has 8 to 63 printable ASCII characters or 64 hexadecimal digits; this one has ${network.key.length} characters`,
       { hint: 'Check what --wifi-key-file holds; a line end after the key does no harm' },
     );

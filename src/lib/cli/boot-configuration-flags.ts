@@ -146,7 +146,7 @@ async function wifiKey(
   const key = content.replace(/\r?\n$/, '');
   if (key !== '') return key;
   const from = source === '-' ? 'standard input' : source;
-  throw new Failure('usage', 'bad-wifi-key', `there is no Wi-Fi key in ${from}`, {
+  throw new Failure('usage', 'invalid-wifi-key', `there is no Wi-Fi key in ${from}`, {
     hint: 'Use --wifi-open for a network without a key',
   });
 }

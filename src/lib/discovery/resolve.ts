@@ -33,7 +33,7 @@ export async function resolveDevice(target: string, options: ResolveOptions): Pr
   const address = /^\[(.*)\]$/.exec(target)?.[1] ?? target;
   if (isIP(address) !== 0) return { name: address, addresses: [checkZone(address)] };
   if (!isHostName(target)) {
-    throw new Failure('usage', 'bad-device-name', `"${target}" is neither an address nor a name of a device`, {
+    throw new Failure('usage', 'invalid-device-name', `"${target}" is neither an address nor a name of a device`, {
       hint: 'Pass an address (192.168.1.20, fe80::1%eth0), a name (63ec46c.local) or a host name (63ec46c)',
     });
   }

@@ -32,7 +32,7 @@ export async function describeBlockDevices(path?: string): Promise<DescribedDevi
   ]);
   // lsblk ends with 32 when the device has vanished.
   if (exitCode !== 0)
-    throw new Failure('not-found', 'no-drive', `looking at ${path ?? 'the drives'}: ${stderr.trim()}`);
+    throw new Failure('not-found', 'drive-not-found', `looking at ${path ?? 'the drives'}: ${stderr.trim()}`);
   const document: unknown = JSON.parse(stdout);
   const devices = isRecord(document) && Array.isArray(document.blockdevices) ? document.blockdevices : [];
   return Promise.all(devices.filter(isRecord).map(toDevice));

@@ -47,7 +47,7 @@ export async function examineDrive(path: string, host: HostView = thisHost): Pro
   }
   if (process.platform !== 'linux') throw platformUnsupported();
   const name = await nameOfDevice(host, formatDeviceNumber(stats.rdev));
-  if (name === undefined) throw new Failure('not-found', 'no-drive', `the kernel knows no drive behind ${path}`);
+  if (name === undefined) throw new Failure('not-found', 'drive-not-found', `the kernel knows no drive behind ${path}`);
   const whole = await wholeDeviceOf(host, name);
   if (whole !== undefined) {
     throw new Failure('refused', 'is-partition', `${path} is a partition; an image needs the whole drive`, {

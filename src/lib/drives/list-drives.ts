@@ -58,7 +58,7 @@ async function loadDrivelist() {
   try {
     return await import('drivelist');
   } catch (error) {
-    throw new Failure('not-found', 'package-missing', 'listing drives needs the package drivelist here', {
+    throw new Failure('not-found', 'package-not-found', 'listing drives needs the package drivelist here', {
       hint: 'Install it: npm install -g drivelist',
       cause: error,
     });

@@ -30,7 +30,7 @@ export function tcpEngineConnection(host: string, port: number = developmentEngi
         const timer = setTimeout(() => {
           const message = `connecting to the engine at ${description}: no answer within ${connectTimeoutMs / 1000} s`;
           const hint = 'Check that the device is switched on and on the same network';
-          socket.destroy(new Failure('unreachable', 'etimedout', message, { hint }));
+          socket.destroy(new Failure('unreachable', 'timeout', message, { hint }));
         }, connectTimeoutMs);
         socket.once('error', (error) => {
           clearTimeout(timer);

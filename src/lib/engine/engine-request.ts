@@ -171,7 +171,7 @@ function refusal(status: number, body: string): Failure {
     case 403:
       return new Failure('permission', 'engine-denied', message);
     case 404:
-      return new Failure('not-found', 'engine-no-such', message);
+      return new Failure('not-found', 'engine-object-not-found', message);
     case 409:
       return new Failure('refused', 'engine-conflict', message);
     default:

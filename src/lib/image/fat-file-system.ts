@@ -237,9 +237,9 @@ function find(folder: FolderBytes, name: string): FolderEntry | undefined {
 }
 
 function notAFile(path: string): Failure {
-  return new Failure('refused', 'not-a-file', `${path} on the boot partition is a folder`);
+  return new Failure('refused', 'boot-path-taken', `${path} on the boot partition is a folder`);
 }
 
 function notAFolder(path: string): Failure {
-  return new Failure('refused', 'not-a-folder', `${path} on the boot partition is a file, not a folder`);
+  return new Failure('refused', 'boot-path-taken', `${path} on the boot partition is a file, not a folder`);
 }

@@ -4,7 +4,7 @@ import { Failure } from '../failure/failure.js';
 export function requireFatName(name: string): void {
   const problem = problemOf(name);
   if (problem !== undefined) {
-    throw new Failure('usage', 'bad-file-name', `"${name}" cannot be a file name on a FAT partition: ${problem}`, {
+    throw new Failure('usage', 'invalid-file-name', `"${name}" cannot be a file name on a FAT partition: ${problem}`, {
       hint: 'Rename the file',
     });
   }

@@ -27,7 +27,7 @@ export async function findFirmware(candidates: readonly Firmware[] = places): Pr
   }
   throw new Failure(
     'not-found',
-    'firmware-missing',
+    'firmware-not-found',
     'booting an image needs the UEFI firmware OVMF, which this computer does not have',
     { hint: 'On Debian or Ubuntu: sudo apt-get install ovmf' },
   );

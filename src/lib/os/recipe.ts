@@ -92,12 +92,12 @@ async function readText(folder: string, name: string): Promise<string> {
 
 /** The settings in the text of a `recipe.json`; `file` names it in failures. */
 export function parseSettings(text: string, file: string): Pick<Recipe, 'deviceType' | 'suite' | 'partitionMiB'> {
-  const invalid = (problem: string) => new Failure('usage', 'recipe-invalid', `${file}: ${problem}`);
+  const invalid = (problem: string) => new Failure('usage', 'invalid-recipe', `${file}: ${problem}`);
   let settings: unknown;
   try {
     settings = JSON.parse(text);
   } catch (error) {
-    throw new Failure('usage', 'recipe-invalid', `${file} is not valid JSON`, { cause: error });
+    throw new Failure('usage', 'invalid-recipe', `${file} is not valid JSON`, { cause: error });
   }
   if (!isRecord(settings)) throw invalid('it is not an object');
   const word = (key: string) => {

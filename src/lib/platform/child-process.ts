@@ -58,7 +58,7 @@ export async function run(
       options.signal?.removeEventListener('abort', onAbort);
       reject(
         'code' in error && error.code === 'ENOENT'
-          ? new Failure('not-found', 'program-missing', `the program ${command} is not installed`, { cause: error })
+          ? new Failure('not-found', 'program-not-found', `the program ${command} is not installed`, { cause: error })
           : error,
       );
     });
@@ -123,7 +123,7 @@ export async function requirePrograms(purpose: string, needed: readonly NeededPr
   const packages = [...new Set(missing.map((one) => one.debianPackage))].join(' ');
   throw new Failure(
     'not-found',
-    'program-missing',
+    'program-not-found',
     `${purpose} needs ${missing.map((one) => one.program).join(', ')}, which this computer does not have`,
     { hint: `On Debian or Ubuntu: sudo apt-get install ${packages}` },
   );

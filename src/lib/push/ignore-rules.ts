@@ -30,7 +30,7 @@ export function parseIgnoreRules(text: string, file: string): IgnoreRules {
       dockerIgnore.default({ ignorecase: false }).add(pattern).ignores('any');
     } catch (error) {
       const message = `line ${index + 1} of ${file} is not a valid pattern: ${line.trim()}`;
-      throw new Failure('refused', 'dockerignore-invalid', message, { cause: error });
+      throw new Failure('usage', 'invalid-dockerignore', message, { cause: error });
     }
     matcher.add(pattern);
     const exception = /^\s*!\s*\/?(.+?)\/?\s*$/.exec(line)?.[1];

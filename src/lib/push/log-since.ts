@@ -15,7 +15,7 @@ export function parseSince(text: string, now: number): string {
     return engineTime(new Date(now - Number(amount) * seconds * 1000).toISOString());
   }
   if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text))) return engineTime(text);
-  throw new Failure('usage', 'since-invalid', `"${text}" is not a point in time`, {
+  throw new Failure('usage', 'invalid-since', `"${text}" is not a point in time`, {
     hint: 'Say 90s, 10m, 2h or 1d, or a time such as 2026-03-01T12:00:00Z',
   });
 }

@@ -82,7 +82,7 @@ async function publicKeyMethod(user: string, file: string, text: string, passphr
   const key = ssh2.utils.parseKey(text, passphrase);
   if (key instanceof Error) {
     throw passphrase === undefined
-      ? new Failure('usage', 'bad-private-key', `${file} is not a private key that davit can read`, { cause: key })
+      ? new Failure('usage', 'invalid-private-key', `${file} is not a private key that davit can read`, { cause: key })
       : new Failure('permission', 'wrong-passphrase', `the passphrase does not open ${file}`);
   }
   return { type: 'publickey', username: user, key };

@@ -194,11 +194,11 @@ describe('planning a boot configuration', () => {
       'no boot partition',
       { bootName: 'X', bootLabel: 'X', bootFiles: { 'device-type.json': null }, config: null },
       {},
-      'boot-partition-missing',
+      'boot-partition-not-found',
     ],
-    ['a bad host name', {}, { hostname: 'a.b' }, 'bad-config'],
-    ['a bad value in the configuration', {}, { config: { os: { sshKeys: 'x' } } }, 'bad-config'],
-    ['a key that is none', {}, { sshKeys: ['ssh-ed25519 x'] }, 'bad-config'],
+    ['a bad host name', {}, { hostname: 'a.b' }, 'invalid-config'],
+    ['a bad value in the configuration', {}, { config: { os: { sshKeys: 'x' } } }, 'invalid-config'],
+    ['a key that is none', {}, { sshKeys: ['ssh-ed25519 x'] }, 'invalid-config'],
     [
       'two connections of one name',
       {},
@@ -210,7 +210,7 @@ describe('planning a boot configuration', () => {
       },
       'same-connection-twice',
     ],
-    ['a name that FAT cannot hold', {}, { connections: [{ name: 'a:b', content: '' }] }, 'bad-file-name'],
+    ['a name that FAT cannot hold', {}, { connections: [{ name: 'a:b', content: '' }] }, 'invalid-file-name'],
   ];
   for (const [what, options, request, code] of refused) {
     test(`refuses ${what}`, async (t) => {

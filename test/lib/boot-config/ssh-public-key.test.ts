@@ -33,7 +33,7 @@ describe('an SSH public key', () => {
       ]) {
         assert.equal(parseSshPublicKey(bad), undefined, bad);
       }
-      await assert.rejects(readSshPublicKeys(`${type} ${body.slice(0, -8)}`), isUsage('bad-ssh-key'));
+      await assert.rejects(readSshPublicKeys(`${type} ${body.slice(0, -8)}`), isUsage('invalid-ssh-key'));
       await assert.rejects(
         readSshPublicKeys(file),
         (error: unknown) =>
@@ -50,9 +50,9 @@ describe('an SSH public key', () => {
     await writeFile(path.join(folder, 'keys'), `# mine\r\n${line} one\r\n\r\n${line} two\r\n`);
     assert.deepEqual(await readSshPublicKeys(path.join(folder, 'keys')), [`${line} one`, `${line} two`]);
     await writeFile(path.join(folder, 'mixed'), `${line}\nhello\n`);
-    await assert.rejects(readSshPublicKeys(path.join(folder, 'mixed')), isUsage('bad-ssh-key'));
+    await assert.rejects(readSshPublicKeys(path.join(folder, 'mixed')), isUsage('invalid-ssh-key'));
     await writeFile(path.join(folder, 'empty'), '');
-    await assert.rejects(readSshPublicKeys(path.join(folder, 'empty')), isUsage('bad-ssh-key'));
+    await assert.rejects(readSshPublicKeys(path.join(folder, 'empty')), isUsage('invalid-ssh-key'));
     await assert.rejects(
       readSshPublicKeys(path.join(folder, 'absent')),
       (error: unknown) => error instanceof Failure && error.kind === 'not-found',

@@ -40,7 +40,7 @@ describe('resolveDevice', () => {
       'x.'.repeat(150),
       'a\u001B[2Jb',
     ]) {
-      await assert.rejects(resolveDevice(bad, { signal }), { kind: 'usage', code: 'bad-device-name' }, bad);
+      await assert.rejects(resolveDevice(bad, { signal }), { kind: 'usage', code: 'invalid-device-name' }, bad);
     }
   });
 

@@ -271,9 +271,9 @@ describe('a FAT file system', () => {
     const hasCode = (code: string) => (error: unknown) => error instanceof Failure && error.code === code;
     await disk.change(async (fat) => {
       await fat.write('folder/file', Buffer.from('x'));
-      await assert.rejects(fat.write('folder', Buffer.from('x')), hasCode('not-a-file'));
-      await assert.rejects(fat.makeFolder('folder/file'), hasCode('not-a-folder'));
-      await assert.rejects(fat.write('folder/file/below', Buffer.from('x')), hasCode('not-a-folder'));
+      await assert.rejects(fat.write('folder', Buffer.from('x')), hasCode('boot-path-taken'));
+      await assert.rejects(fat.makeFolder('folder/file'), hasCode('boot-path-taken'));
+      await assert.rejects(fat.write('folder/file/below', Buffer.from('x')), hasCode('boot-path-taken'));
       assert.equal(await fat.read('folder'), undefined);
       assert.equal(await fat.read('folder/file/below'), undefined);
       assert.equal(await fat.list('folder/file'), undefined);

@@ -12,7 +12,7 @@ function refused(settings: unknown): void {
   const text = typeof settings === 'string' ? settings : JSON.stringify(settings);
   assert.throws(
     () => parseSettings(text, 'recipe.json'),
-    (error) => error instanceof Failure && error.kind === 'usage' && error.code === 'recipe-invalid',
+    (error) => error instanceof Failure && error.kind === 'usage' && error.code === 'invalid-recipe',
   );
 }
 

@@ -104,8 +104,8 @@ describe('a build context', () => {
 
   it('says which line of .dockerignore cannot be understood', () => {
     assert.throws(() => parseIgnoreRules('a\n\n[b', '.dockerignore'), {
-      kind: 'refused',
-      code: 'dockerignore-invalid',
+      kind: 'usage',
+      code: 'invalid-dockerignore',
       message: /line 3/,
     });
   });

@@ -104,7 +104,7 @@ describe('a point in time', () => {
     assert.equal(parseSince('2026-11-21T02:00:00+02:00', 0), '1795219200.000000000');
     assert.equal(parseSince('1.5m', 1_000_000), '910.000000000');
     for (const wrong of ['yesterday', '10', '5w', '']) {
-      assert.throws(() => parseSince(wrong, 0), { kind: 'usage', code: 'since-invalid' });
+      assert.throws(() => parseSince(wrong, 0), { kind: 'usage', code: 'invalid-since' });
     }
   });
 });
