@@ -16,7 +16,7 @@ export const exitCodes: Readonly<Record<FailureKind, number>> = {
 };
 
 /** Exit code when something other than a `Failure` reaches the top. */
-export const bugExitCode = 1;
+const bugExitCode = 1;
 
 /** What a failure may carry besides its message. */
 export interface FailureDetails {
