@@ -36,7 +36,7 @@ const debianPackages = [
     'dnsmasq-base',
   ],
   // Peers and formats to compare with.
-  ...['bmap-tools', 'gzip', 'pigz', 'xz-utils', 'zstd', 'zip', 'unzip', 'procps', 'tmux', 'curl'],
+  ...['bmap-tools', 'gzip', 'pigz', 'xz-utils', 'zstd', 'zip', 'unzip', 'procps', 'jq', 'tmux', 'curl'],
 ];
 
 /** Runs a command with its output shown, and ends this process with its exit code when it fails. */
