@@ -3,7 +3,7 @@ import type { BootConfigurationSummary } from '../lib/boot-config/boot-configura
 import { planSourceConfiguration } from '../lib/boot-config/plan-source-configuration.js';
 import { BaseCommand } from '../lib/cli/base-command.js';
 import { bootConfigurationFlags, readBootConfigurationRequest } from '../lib/cli/boot-configuration-flags.js';
-import { bootConfigurationLines } from '../lib/cli/boot-configuration-text.js';
+import { bootConfigurationLines } from '../lib/output/boot-configuration-text.js';
 import { Failure } from '../lib/failure/failure.js';
 import { flash, type FlashResult } from '../lib/flash/flash.js';
 import { type FlashPlan, planFlash } from '../lib/flash/plan-flash.js';

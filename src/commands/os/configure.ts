@@ -2,7 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import { type ConfiguredImage, configureImage } from '../../lib/boot-config/configure-image.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
 import { bootConfigurationFlags, readBootConfigurationRequest } from '../../lib/cli/boot-configuration-flags.js';
-import { bootConfigurationLines, osText } from '../../lib/cli/boot-configuration-text.js';
+import { bootConfigurationLines, osText } from '../../lib/output/boot-configuration-text.js';
 
 /** What `davit os configure --json` prints. */
 export interface ConfigureResult extends ConfiguredImage {

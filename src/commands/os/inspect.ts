@@ -1,7 +1,7 @@
 import { Args } from '@oclif/core';
 import { inspectImage, type InspectedImage } from '../../lib/boot-config/inspect-image.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
-import { inspectionLines } from '../../lib/cli/inspection-text.js';
+import { inspectionLines } from '../../lib/output/inspection-text.js';
 
 /** What `davit os inspect --json` prints. */
 export interface InspectResult extends InspectedImage {

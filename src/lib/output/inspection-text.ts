@@ -1,6 +1,6 @@
 import type { InspectedBoot, InspectedConnection, InspectedImage } from '../boot-config/inspect-image.js';
-import { formatBytes } from '../output/format.js';
-import { tableLines } from '../output/table.js';
+import { formatBytes } from './format.js';
+import { tableLines } from './table.js';
 
 const kinds = {
   direct: 'direct: it is the OS itself',

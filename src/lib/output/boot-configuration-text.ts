@@ -1,5 +1,5 @@
 import type { BootConfigurationSummary } from '../boot-config/boot-configuration-plan.js';
-import { formatBytes } from '../output/format.js';
+import { formatBytes } from './format.js';
 import type { Json } from '../platform/json.js';
 
 const verbs = { create: 'new', replace: 'changed', keep: 'as it was' } as const;
