@@ -145,6 +145,30 @@ test('writes to a file of an odd size, and says that it could not read past the 
   await assertHoldsImage(card, image);
 });
 
+test('writes the end of the image to cards that end with it, or a little after it', { skip }, async (t) => {
+  const { folder, image } = await setUp(t);
+  const sizes = [0, 3 * 512, 4096, 700 * 1024].map((more) => image.size + more);
+  const cards = await Promise.all(
+    sizes.map((size, index) => attachUsedCard(t, path.join(folder, `end-${index}`), size)),
+  );
+  const words = cards.flatMap((card) => ['--drive', card.path]);
+  const { exitCode, document, stderr } = await davitJson(['flash', image.path, ...words, '--yes']);
+  assert.equal(exitCode, 0, stderr);
+  const tableAt = image.size - 33 * 512;
+  for (const [index, card] of cards.entries()) {
+    await assertHoldsImage(card.file, image);
+    assert.ok((await bytesAt(card.file, tableAt, 33 * 512)).equals(await bytesAt(image.path, tableAt, 33 * 512)));
+    const after = (sizes[index] ?? 0) - image.size;
+    assert.deepEqual(await bytesAt(card.file, image.size, after), Buffer.alloc(after));
+  }
+  const { drives } = document as { drives: { bytesWritten: number; bytesVerified: number }[] };
+  const [first] = drives;
+  assert.ok(first);
+  for (const drive of drives) {
+    assert.deepEqual([drive.bytesWritten, drive.bytesVerified], [first.bytesWritten, first.bytesWritten]);
+  }
+});
+
 test('writes several cards in one pass', { skip }, async (t) => {
   const { folder, image, card } = await setUp(t);
   const other = await attachUsedCard(t, path.join(folder, 'other'), image.size);

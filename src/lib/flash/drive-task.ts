@@ -2,10 +2,10 @@ import { crc32 } from 'node:zlib';
 import { Failure, interrupted } from '../failure/failure.js';
 import type { BlockMap } from '../image/block-map.js';
 import type { ProgressListener } from '../platform/progress.js';
-import { type DriveWriter, type WrittenRun } from './drive-writer.js';
+import { type DriveWriter, largestTail, tailStart, type WrittenRun } from './drive-writer.js';
 import type { ImageWindow } from './image-windows.js';
 import { requireRoom } from './plan-flash.js';
-import type { SlotPool } from './slot-pool.js';
+import { alignedBuffer, type SlotPool } from './slot-pool.js';
 import { StepMeter } from './step-meter.js';
 
 /** What one drive is given to write, and whom to tell when its memory is no longer needed. */
@@ -13,6 +13,12 @@ interface Delivery {
   readonly window: ImageWindow;
   readonly runs: readonly WrittenRun[];
   readonly release: () => void;
+}
+
+/** A run that is written only when everything else is known to be right, and its bytes. */
+interface HeldRun {
+  readonly run: WrittenRun;
+  readonly bytes: Buffer;
 }
 
 /** Windows that are written to one drive at a time: enough that it never waits for the next one. */
@@ -33,6 +39,10 @@ export class DriveTask {
   readonly #progress: ProgressListener;
   readonly #meter: StepMeter;
   readonly #queue: Delivery[] = [];
+  /** Where the part of the drive begins that may hold the copy of the partition table; what is for it is held back. */
+  readonly #tailStart: number;
+  readonly #held: HeldRun[] = [];
+  #tail: Buffer | undefined;
   #isWritten = false;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
@@ -41,6 +51,7 @@ export class DriveTask {
   constructor(writer: DriveWriter, total: (written: number) => number, progress: ProgressListener) {
     this.writer = writer;
     this.#progress = progress;
+    this.#tailStart = tailStart(writer.drive);
     this.#meter = new StepMeter('write', writer.drive.path, total, progress);
   }
 
@@ -83,25 +94,22 @@ export class DriveTask {
     this.#meter.done();
   }
 
-  /** Writes the new partition table, after which the drive boots. */
+  /** Writes the copy of the new partition table, if the image has one for this drive, and then the table, after which the drive boots. */
   async writeTable(head: Buffer, isToBeVerified: boolean, pool: SlotPool, signal: AbortSignal): Promise<void> {
-    const run = { start: 0, size: head.length, checksum: crc32(head) };
-    await this.writer.write(head, 0);
-    await this.writer.flush();
-    this.bytesWritten += head.length;
-    if (isToBeVerified) {
-      const slot = await pool.take(signal);
-      const isSame = await this.writer.holds(run, slot.bytes).finally(() => {
-        pool.giveBack(slot);
-      });
-      if (!isSame) throw differs(this.writer.drive.path, run, 'in the partition table');
-      this.bytesVerified += head.length;
+    const table: HeldRun = { run: { start: 0, size: head.length, checksum: crc32(head) }, bytes: head };
+    for (const [held, place] of [
+      [this.#held, 'at the end of the drive'],
+      [[table], 'in the partition table'],
+    ] as const) {
+      await this.#writeHeld(held);
+      if (isToBeVerified) await this.#verifyHeld(held, place, pool, signal);
     }
     this.isBlank = false;
   }
 
-  /** Reads everything back from the medium. Fails at the first run that differs, saying where it is. */
-  async verify(runs: readonly WrittenRun[], pool: SlotPool, map: BlockMap, signal: AbortSignal): Promise<void> {
+  /** Reads everything that is not held back from the medium. Fails at the first run that differs, saying where it is. */
+  async verify(written: readonly WrittenRun[], pool: SlotPool, map: BlockMap, signal: AbortSignal): Promise<void> {
+    const runs = written.filter((run) => run.start < this.#tailStart);
     const total = runs.reduce((sum, run) => sum + run.size, 0);
     const meter = new StepMeter('verify', this.writer.drive.path, () => total, this.#progress);
     const next = runs.values();
@@ -145,11 +153,16 @@ export class DriveTask {
 
   async #write({ window, runs, release }: Delivery): Promise<void> {
     const work = async () => {
-      for (const { start, size } of runs) {
+      for (const run of runs) {
+        const { start, size } = run;
         if (this.failure !== undefined) return;
         requireRoom(this.writer.drive, { name: 'the image', size: start + size });
-        await this.writer.write(window.slot.bytes.subarray(start - window.start, start - window.start + size), start);
-        this.bytesWritten += size;
+        const bytes = window.slot.bytes.subarray(start - window.start, start - window.start + size);
+        if (start >= this.#tailStart) this.#hold(run, bytes);
+        else {
+          await this.writer.write(bytes, start);
+          this.bytesWritten += size;
+        }
         this.#meter.add(size);
       }
     };
@@ -157,6 +170,32 @@ export class DriveTask {
     release();
     this.#inFlight -= 1;
     this.#pump();
+  }
+
+  #hold(run: WrittenRun, bytes: Buffer): void {
+    this.#tail ??= alignedBuffer(largestTail);
+    const at = run.start - this.#tailStart;
+    bytes.copy(this.#tail, at);
+    this.#held.push({ run, bytes: this.#tail.subarray(at, at + run.size) });
+  }
+
+  async #writeHeld(held: readonly HeldRun[]): Promise<void> {
+    for (const { run, bytes } of held) {
+      await this.writer.write(bytes, run.start);
+      this.bytesWritten += run.size;
+    }
+    await this.writer.flush();
+  }
+
+  async #verifyHeld(held: readonly HeldRun[], place: string, pool: SlotPool, signal: AbortSignal): Promise<void> {
+    for (const { run } of held) {
+      const slot = await pool.take(signal);
+      const isSame = await this.writer.holds(run, slot.bytes).finally(() => {
+        pool.giveBack(slot);
+      });
+      if (!isSame) throw differs(this.writer.drive.path, run, place);
+      this.bytesVerified += run.size;
+    }
   }
 }
 

@@ -9,6 +9,18 @@ import { alignedBuffer } from './slot-pool.js';
 /** Bytes at the start of a drive that hold its partition table, and at its end that hold the table's copy. */
 export const tableSize = 1024 * 1024;
 
+/** Sectors of drives are this large at most, so that what begins at a multiple of it can be written to any drive. */
+const largestSector = 4096;
+
+/** Where the end of a drive begins that may hold the copy of a partition table: its last MiB, and up to a sector more. */
+export function tailStart({ size }: Pick<Drive, 'size'>): number {
+  const start = Math.floor((size - tableSize) / largestSector) * largestSector;
+  return Math.min(size, Math.max(start, tableSize));
+}
+
+/** Bytes that the end of a drive has at most, rounded up for `alignedBuffer`. */
+export const largestTail = tableSize + 64 * 1024;
+
 /** A run of bytes on a drive and the CRC-32 of what was written there. */
 export interface WrittenRun {
   readonly start: number;
@@ -41,9 +53,9 @@ export class DriveWriter {
 
   /** Wipes the partition table and its copy at the end, and waits until the drive has done so. */
   async wipeTable(): Promise<void> {
-    const { size, sectorSize } = this.drive;
-    const zeros = alignedBuffer(tableSize);
-    const end = Math.max(0, Math.ceil((size - tableSize) / sectorSize) * sectorSize);
+    const { size } = this.drive;
+    const zeros = alignedBuffer(largestTail);
+    const end = tailStart(this.drive);
     await this.write(zeros.subarray(0, Math.min(size, tableSize)), 0);
     await this.write(zeros.subarray(0, size - end), end);
     await this.flush();

@@ -107,8 +107,8 @@ async function forEach(tasks: readonly DriveTask[], work: (task: DriveTask) => P
 /** Lets go of a drive, and says so when it was left without a partition table. */
 async function leave(task: DriveTask, progress: ProgressListener): Promise<void> {
   const { writer } = task;
-  // On a drive of the image's size, the copy of the table at its end has been written already. When the drive has vanished there is nothing
-  // to be done, and why it was given up is already being reported.
+  // The new table, or the copy of it, may have been written and not hold. When the drive has vanished there is nothing to be done, and why
+  // it was given up is already being reported.
   if (task.isBlank) await writer.wipeTable().catch(() => undefined);
   await writer.close();
   if (!task.isBlank) return writer.announcePartitions();
@@ -119,7 +119,7 @@ async function leave(task: DriveTask, progress: ProgressListener): Promise<void>
 /** Bytes to write, as well as that can be told while an image is read, given the bytes written so far. */
 function totalToWrite(plan: FlashPlan, source: ImageSource, map: BlockMap): (written: number) => number {
   const { bytesToWrite, size } = plan.image;
-  if (bytesToWrite !== undefined) return () => bytesToWrite - tableSize;
+  if (bytesToWrite !== undefined) return () => Math.max(0, bytesToWrite - tableSize);
   return (written) => {
     const atMost = written + Math.max(0, size - map.bytesPassed);
     const { current, total } = source.packedProgress();

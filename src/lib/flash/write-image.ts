@@ -1,7 +1,8 @@
 import { crc32 } from 'node:zlib';
+import type { ByteRange } from '../image/partition-table.js';
 import type { ImageSource } from '../image/source.js';
 import type { DriveTask } from './drive-task.js';
-import { tableSize, type WrittenRun } from './drive-writer.js';
+import { tableSize, tailStart, type WrittenRun } from './drive-writer.js';
 import {
   type ImageWindow,
   requireWholeImage,
@@ -12,7 +13,7 @@ import {
 import type { FlashPlan } from './plan-flash.js';
 import { alignedBuffer, type SlotPool } from './slot-pool.js';
 
-/** What was written to every drive, and what is still to be written: the bytes that hold the partition table. */
+/** What was delivered to every drive, and what is still to be written: the bytes that hold the partition table. */
 export interface WrittenImage {
   readonly size: number;
   readonly runs: readonly WrittenRun[];
@@ -30,6 +31,7 @@ export async function writeImage(
   const sectorSize = Math.max(...plan.drives.map((drive) => drive.sectorSize));
   const options = { ...means, everything: plan.everything, sectorSize };
   const head = alignedBuffer(tableSize);
+  const cuts = [tableSize, ...plan.drives.map(tailStart)].sort((a, b) => a - b);
   const runs: WrittenRun[] = [];
   try {
     const windows = source.reader ? windowsOfFile(source.reader, options) : windowsOfStream(source.stream, options);
@@ -39,9 +41,9 @@ export async function writeImage(
         break;
       }
       if (window.start === 0) window.slot.bytes.copy(head);
-      const bodyRuns = withChecksums(window);
-      runs.push(...bodyRuns);
-      deliver(window, bodyRuns, tasks, pool);
+      const body = bodyRuns(window, cuts);
+      runs.push(...body);
+      deliver(window, body, tasks, pool);
     }
   } finally {
     await Promise.all(tasks.map((task) => task.idle()));
@@ -53,13 +55,19 @@ export async function writeImage(
   return { size, runs, head: head.subarray(0, headSize) };
 }
 
-function withChecksums({ slot, start, runs }: ImageWindow): WrittenRun[] {
-  return runs.flatMap((run) => {
-    const from = Math.max(run.start, tableSize);
-    const size = run.start + run.size - from;
-    if (size <= 0) return [];
-    return { start: from, size, checksum: crc32(slot.bytes.subarray(from - start, from - start + size)) };
+/** The runs of a window behind the head, with their checksums. No run lies across the place where the tail of a drive begins. */
+function bodyRuns(window: ImageWindow, cuts: readonly number[]): WrittenRun[] {
+  const pieces = window.runs.flatMap((run) => cutRun(run, cuts)).filter((piece) => piece.start >= tableSize);
+  return pieces.map(({ start, size }) => {
+    const at = start - window.start;
+    return { start, size, checksum: crc32(window.slot.bytes.subarray(at, at + size)) };
   });
+}
+
+function cutRun({ start, size }: ByteRange, cuts: readonly number[]): ByteRange[] {
+  const end = start + size;
+  const starts = [start, ...new Set(cuts.filter((cut) => cut > start && cut < end))];
+  return starts.map((from, index) => ({ start: from, size: (starts[index + 1] ?? end) - from }));
 }
 
 /** Gives a window to every drive that still works; the last one to be done with it gives its memory back. */
