@@ -103,7 +103,7 @@ describe('every command', () => {
     assert.equal((await runFixture(['succeed', '--no-color'])).exitCode, 0);
   });
 
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     for (const mode of [[], ['--json']]) {
       it(`ends with 130 after one ${signal}${mode.length > 0 ? ' under --json' : ''}`, async () => {
         const result = await runFixture(['wait', ...mode], {

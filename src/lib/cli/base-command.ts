@@ -7,10 +7,13 @@ import { processStreams, type Streams } from '../output/streams.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { asUsageFailure } from './usage-failure.js';
 
+/** SIGHUP is what a closed terminal sends. */
+const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /**
  * What every davit command shares: the same exit codes with and without `--json`, one result or one error document on
- * standard output, progress on standard error, and an abort signal that Ctrl-C and SIGTERM pull once; the second time they
- * end the process.
+ * standard output, progress on standard error, and an abort signal that Ctrl-C, SIGTERM and the closing of the terminal pull
+ * once; the second time they end the process.
  */
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
@@ -25,7 +28,7 @@ export abstract class BaseCommand extends Command {
     'no-color': Flags.boolean({ hidden: true, summary: 'Show no colour.' }),
   };
 
-  /** Aborted by Ctrl-C and SIGTERM; everything that waits takes it. */
+  /** Aborted by Ctrl-C, SIGTERM and SIGHUP; everything that waits takes it. */
   protected get signal(): AbortSignal {
     return this.#abort.signal;
   }
@@ -50,8 +53,7 @@ export abstract class BaseCommand extends Command {
     await super.init();
     // Any number of devices, drives and questions may wait for the same Ctrl-C.
     setMaxListeners(0, this.signal);
-    process.on('SIGINT', this.#onSignal);
-    process.on('SIGTERM', this.#onSignal);
+    for (const name of endingSignals) process.on(name, this.#onSignal);
   }
 
   /** Parses the command line; a missing argument is an error, where oclif would wait for it on standard input. */
@@ -104,8 +106,7 @@ export abstract class BaseCommand extends Command {
   }
 
   #removeSignalHandlers(): void {
-    process.off('SIGINT', this.#onSignal);
-    process.off('SIGTERM', this.#onSignal);
+    for (const name of endingSignals) process.off(name, this.#onSignal);
   }
 
   #progressMode(): ProgressMode {
