@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
 import { Flags } from '@oclif/core';
 import type { BootConfigurationRequest } from '../boot-config/boot-configuration-plan.js';
@@ -142,7 +143,10 @@ async function wifiKey(
       },
     );
   }
-  const content = source === '-' ? await text(streams.stdin) : await readKeyFile(source);
+  const content =
+    source === '-'
+      ? await pipeline(streams.stdin, (stream) => text(stream), { signal })
+      : await readKeyFile(source, signal);
   const key = content.replace(/\r?\n$/, '');
   if (key !== '') return key;
   const from = source === '-' ? 'standard input' : source;
@@ -151,9 +155,9 @@ async function wifiKey(
   });
 }
 
-async function readKeyFile(file: string): Promise<string> {
+async function readKeyFile(file: string, signal: AbortSignal): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    return await readFile(file, { encoding: 'utf8', signal });
   } catch (error) {
     throw whileDoing(`reading the Wi-Fi key file ${file}`, error);
   }
