@@ -88,7 +88,7 @@ export async function openBlockFile(path: string, options: { readonly writable?:
     const stats = await handle.stat();
     if (stats.isFile()) return new BlockFile(path, handle, stats.size, false);
     if (stats.isBlockDevice()) return new BlockFile(path, handle, await driveSize(handle, stats.rdev), true);
-    throw new Failure('usage', 'not-a-file-or-drive', `${path} is neither a file nor a drive`, {
+    throw new Failure('usage', 'not-a-file-or-drive', 'it is neither a file nor a drive', {
       hint: 'Give the path of an image file or of a whole drive, such as /dev/sdb',
     });
   } catch (error) {

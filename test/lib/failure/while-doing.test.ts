@@ -12,6 +12,9 @@ describe('whileDoing', () => {
       ['EACCES', 7],
       ['EROFS', 4],
       ['ENOSPC', 5],
+      ['EDQUOT', 5],
+      ['ENAMETOOLONG', 2],
+      ['ELOOP', 2],
       ['ECONNREFUSED', 6],
     ] as const) {
       const failure = whileDoing('opening /dev/sdb', systemError(code));
