@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { chmod, chown, link, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
@@ -55,9 +55,10 @@ export async function configureImage(options: ConfigureImageOptions): Promise<Co
     });
   }
   const output = await chooseOutput(image, target);
+  const revision = await revisionOf(image);
   const { changes, summary } = await planFor(image, request);
   const isWritten = !isDryRun && !(target.kind === 'in-place' && changes.length === 0);
-  if (isWritten) await writeOutput(image, output, changes, options);
+  if (isWritten) await writeOutput(image, output, changes, { ...options, revision });
   return { image, output, isWritten, ...summary };
 }
 
@@ -114,12 +115,14 @@ async function chooseOutput(image: string, target: ConfigureTarget): Promise<str
       hint: 'Give the path of a file with --output',
     });
   }
-  if (!target.mayOverwrite) {
-    throw new Failure('refused', 'output-exists', `${output} exists already`, {
-      hint: 'Use --force to replace it, or give another --output',
-    });
-  }
+  if (!target.mayOverwrite) throw outputExists(output);
   return output;
+}
+
+function outputExists(output: string): Failure {
+  return new Failure('refused', 'output-exists', `${output} exists already`, {
+    hint: 'Use --force to replace it, or give another --output',
+  });
 }
 
 async function resolveImage(image: string): Promise<string> {
@@ -143,10 +146,10 @@ async function writeOutput(
   image: string,
   output: string,
   changes: ChangedRanges,
-  options: ConfigureImageOptions,
+  options: ConfigureImageOptions & { readonly revision: string },
 ): Promise<void> {
-  const { dir, base } = path.parse(output);
-  const draft = path.join(dir, `.${base}.${randomBytes(4).toString('hex')}.partial`);
+  const { dir } = path.parse(output);
+  const draft = path.join(dir, `.davit-${randomBytes(8).toString('hex')}.partial`);
   try {
     await copyImage(image, draft, { signal: options.signal, progress: options.progress, name: output });
     const file = await openBlockFile(draft, { writable: true });
@@ -158,7 +161,8 @@ async function writeOutput(
     }
     await keepModeAndOwner(image, draft, options.target);
     options.signal.throwIfAborted();
-    await rename(draft, output);
+    if ((await revisionOf(image)) !== options.revision) throw imageChanged(image);
+    await nameDraft(draft, output, options.target);
     await syncFolder(dir);
   } catch (error) {
     const hint = writeHints[systemErrorCode(error) ?? ''];
@@ -166,6 +170,32 @@ async function writeOutput(
   } finally {
     await rm(draft, { force: true });
   }
+}
+
+/** Tells whether an image is still the one that was planned for: a name and its content can change while it is copied. */
+async function revisionOf(image: string): Promise<string> {
+  const { dev, ino, size, mtimeNs } = await stat(image, { bigint: true });
+  return [dev, ino, size, mtimeNs].join(' ');
+}
+
+function imageChanged(image: string): Failure {
+  return new Failure('refused', 'image-changed', `${image} was changed by something else in the meantime`, {
+    hint: 'Run the command again',
+  });
+}
+
+/** Gives the finished draft its name. What has come up under that name in the meantime is replaced only if that was asked for. */
+async function nameDraft(draft: string, output: string, target: ConfigureTarget): Promise<void> {
+  if (target.kind === 'new-file' && !target.mayOverwrite) {
+    try {
+      await link(draft, output);
+      return;
+    } catch (error) {
+      if (systemErrorCode(error) === 'EEXIST') throw outputExists(output);
+      // Not every file system has links; there, the look before the copy has to do.
+    }
+  }
+  await rename(draft, output);
 }
 
 const writeHints: Readonly<Record<string, string>> = {
