@@ -66,19 +66,21 @@ export class SshConnection {
   }
 
   /** Starts a command line in the remote user's shell, on a terminal if one is given. */
-  async execute(commandLine: string, terminal?: RemoteTerminal): Promise<RemoteProcess> {
-    const channel = await this.#open<ClientChannel>(`running a command on ${this.#name}`, (done) => {
-      this.#client.exec(commandLine, terminal === undefined ? {} : { pty: pseudoTerminal(terminal) }, done);
+  execute(commandLine: string, terminal?: RemoteTerminal): Promise<RemoteProcess> {
+    return this.#open(`running a command on ${this.#name}`, (done) => {
+      this.#client.exec(
+        commandLine,
+        terminal === undefined ? {} : { pty: pseudoTerminal(terminal) },
+        this.#started(done),
+      );
     });
-    return this.#process(channel);
   }
 
   /** Starts the remote user's login shell, on a terminal if one is given. */
-  async shell(terminal?: RemoteTerminal): Promise<RemoteProcess> {
-    const channel = await this.#open<ClientChannel>(`opening a shell on ${this.#name}`, (done) => {
-      this.#client.shell(terminal === undefined ? false : pseudoTerminal(terminal), done);
+  shell(terminal?: RemoteTerminal): Promise<RemoteProcess> {
+    return this.#open(`opening a shell on ${this.#name}`, (done) => {
+      this.#client.shell(terminal === undefined ? false : pseudoTerminal(terminal), this.#started(done));
     });
-    return this.#process(channel);
   }
 
   /** Runs a command line to its end with nothing on its standard input; a non-zero exit code is a result, not a failure. */
@@ -124,7 +126,7 @@ export class SshConnection {
     clearTimeout(timer);
   }
 
-  #open<T>(doing: string, start: (done: (error: Error | undefined, channel: T) => void) => void): Promise<T> {
+  #open<T>(doing: string, start: (done: Opened<T>) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       const fail = (cause: unknown) => {
         const reason = cause instanceof Error ? cause.message : 'unknown reason';
@@ -132,7 +134,7 @@ export class SshConnection {
       };
       try {
         start((error, channel) => {
-          if (error) fail(this.#lost ?? error);
+          if (channel === undefined) fail(this.#lost ?? error);
           else resolve(channel);
         });
       } catch (error) {
@@ -140,6 +142,17 @@ export class SshConnection {
         fail(this.#lost ?? error);
       }
     });
+  }
+
+  /**
+   * What ssh2 calls when a program has been started. It must listen to the channel at once: a program that ends quickly has its
+   * exit code in the same packet, which is gone before a promise is settled.
+   */
+  #started(done: Opened<RemoteProcess>): Opened<ClientChannel> {
+    return (error, channel) => {
+      if (error) done(error);
+      else if (channel !== undefined) done(undefined, this.#process(channel));
+    };
   }
 
   #process(channel: ClientChannel): RemoteProcess {
@@ -176,6 +189,9 @@ export class SshConnection {
     });
   }
 }
+
+/** What ssh2 calls with the channel that was opened, or with why it was not. */
+type Opened<T> = (error: Error | undefined, channel?: T) => void;
 
 /** 128 + the number of a signal, as shells report a killed program; 255 for a signal this system does not know. */
 function signalExitCode(signal: string | undefined): number {
