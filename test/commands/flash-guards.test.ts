@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { copyFile, mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { davit, davitJson } from '../support/davit.js';
+import { asNobody, davit, davitJson } from '../support/davit.js';
 import { bytesAt } from '../support/disk-content.js';
 import { attachLoopDevice, attachUsedCard, checked, fillFile, loopDevicesMissing } from '../support/loop-device.js';
 import { makeOsImage, type OsImage } from '../support/os-image.js';
@@ -29,7 +29,9 @@ async function refusal(
 
 /** The drive that holds /, which must never be opened for writing: these tests only ever ask for a dry run. */
 function systemDrive(): string | undefined {
-  const source = execFileSync('findmnt', ['--noheadings', '--output', 'SOURCE', '/'], { encoding: 'utf8' }).trim();
+  const source = execFileSync('findmnt', ['--noheadings', '--nofsroot', '--output', 'SOURCE', '/'], {
+    encoding: 'utf8',
+  }).trim();
   if (!source.startsWith('/dev/')) return undefined;
   const parent = execFileSync('lsblk', ['--noheadings', '--nodeps', '--output', 'PKNAME', source], {
     encoding: 'utf8',
@@ -210,7 +212,7 @@ test('without root it says the one command line that works', { skip }, async (t)
   const card = await attachUsedCard(t, path.join(folder, 'card'), image.size);
   await checked(['chmod', '755', folder]);
   const { exitCode, stderr } = await davit(['flash', image.path, '--drive', card.path, '--yes'], {
-    wrapper: ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'],
+    wrapper: asNobody,
   });
   assert.equal(exitCode, 7, stderr);
   assert.match(

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { runChecked } from '../../src/lib/platform/child-process.js';
 import { isRecord } from '../../src/lib/platform/json.js';
-import { davit, davitJson, type DavitOptions } from '../support/davit.js';
+import { asNobody, davit, davitJson, type DavitOptions } from '../support/davit.js';
 import { makeOsImage, type OsImage, type OsImageOptions, readBootFile } from '../support/os-image.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -373,12 +373,11 @@ describe('os configure', () => {
       { skip: process.getuid?.() === 0 ? false : 'becoming nobody needs root' },
       async (t) => {
         const { image } = await scratch(t);
-        const wrapper = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
         for (const words of [
           [image.path, '--dev'],
           [image.path, '--dev', '--in-place'],
         ]) {
-          await assertRefused(image, words, { exitCode: 7, code: 'eacces' }, { wrapper });
+          await assertRefused(image, words, { exitCode: 7, code: 'eacces' }, { wrapper: asNobody });
         }
       },
     );

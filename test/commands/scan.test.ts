@@ -107,7 +107,7 @@ describe('davit scan', { skip }, () => {
     assert.match(output, /^NAME +ADDRESS +MODE/);
     assert.match(
       output,
-      /^aaaaaa1\.local +10\.77\.0\.2 +development +balenaOS 6\.8\.1 +20\.10\.43 +lan0 +22222,2375$/m,
+      /^aaaaaa1\.local +10\.77\.0\.2 +development +22222,2375 +lan0 +20\.10\.43 +balenaOS 6\.8\.1$/m,
     );
     child.kill('SIGINT');
   });

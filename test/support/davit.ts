@@ -34,6 +34,16 @@ export interface DavitResult {
   readonly stderr: string;
 }
 
+/** Words that run a program as a user who may read everything, the project's folder among it, and write nothing; need root. */
+export const asNobody: readonly string[] = [
+  'setpriv',
+  '--reuid=65534',
+  '--regid=65534',
+  '--clear-groups',
+  '--inh-caps=+dac_read_search',
+  '--ambient-caps=+dac_read_search',
+];
+
 /** The command line that runs the built CLI. */
 export const davitProgram: readonly string[] = [process.execPath, path.join(projectRoot, 'bin', 'run.js')];
 

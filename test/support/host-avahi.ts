@@ -32,11 +32,11 @@ export async function startHostAvahi(network: TestNetwork, folder: string): Prom
   daemon.stderr.resume();
   return {
     run: (program, ...words) =>
-      runChecked('asking Avahi', 'nsenter', ['-t', String(daemon.pid), '-m', '-n', program, ...words]),
+      runChecked('asking Avahi', 'nsenter', ['-t', String(daemon.pid), '-m', '-r', '-n', program, ...words]),
     close: async () => {
       const ended = once(daemon, 'exit');
       // The bus is a child of its own, found by the socket's folder it lives in: this mount namespace.
-      await run('nsenter', ['-t', String(daemon.pid), '-m', 'sh', '-c', 'kill $(cat /run/dbus/pid)']);
+      await run('nsenter', ['-t', String(daemon.pid), '-m', '-r', 'sh', '-c', 'kill $(cat /run/dbus/pid)']);
       daemon.kill();
       await ended;
     },

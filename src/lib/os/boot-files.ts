@@ -52,7 +52,9 @@ export async function writeBootPartition(
   options: RunOptions & { readonly seed: string },
 ): Promise<void> {
   const { seed, ...rest } = options;
-  const runOptions: RunOptions = { ...rest, environment: { ...reproducible, MTOOLS_SKIP_CHECK: '1' } };
+  // Without a UTF-8 locale, mcopy replaces letters that are not ASCII.
+  const environment = { ...reproducible, MTOOLS_SKIP_CHECK: '1', LC_ALL: 'C.UTF-8' };
+  const runOptions: RunOptions = { ...rest, environment };
   // What mkfs.vfat would choose for a partition of this size, were it not shown a whole disk.
   const fatBits = partition.size < 512 * 1024 * 1024 ? '16' : '32';
   const volumeId = stableUuid(`${seed} ${partition.name}`).slice(0, 8);
