@@ -55,15 +55,16 @@ async function isOpen(address: string, port: number, signal: AbortSignal): Promi
 async function engineDocument(address: string, path: string, signal: AbortSignal): Promise<unknown> {
   const patience = limit(signal, timeoutMs);
   try {
-    return await new Promise<unknown>((resolve, reject) => {
+    const { status, body } = await new Promise<{ status: number | undefined; body: string }>((resolve, reject) => {
       // Go's HTTP server refuses a Host header with a zone in it.
       const headers = { host: 'engine' };
       get({ host: address, port: enginePort, path, headers, agent: false, signal: patience.signal }, (response) => {
         textOf(response).then((body) => {
-          resolve(response.statusCode === 200 ? JSON.parse(body) : undefined);
+          resolve({ status: response.statusCode, body });
         }, reject);
       }).on('error', reject);
     });
+    return status === 200 ? JSON.parse(body) : undefined;
   } catch {
     return undefined;
   } finally {
