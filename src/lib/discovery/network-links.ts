@@ -42,6 +42,13 @@ export function interfaceOf(address: string): string | undefined {
   )?.[0];
 }
 
+/** Whether what follows `%` in an address is an interface that this computer has and that is up. */
+export function isZone(zone: string): boolean {
+  return Object.entries(networkInterfaces()).some(([name, addresses = []]) =>
+    process.platform === 'win32' ? addresses.some((one) => String(one.scopeid) === zone) : name === zone,
+  );
+}
+
 /** Link-local addresses mean something only together with an interface (RFC 4007). */
 export function isLinkLocalIpv6(address: string): boolean {
   return /^fe[89ab][0-9a-f]:/i.test(address);

@@ -4,7 +4,7 @@ import { limit } from '../platform/limit.js';
 import { waitAtMost } from '../platform/wait.js';
 import { isHostName } from './host-name.js';
 import { multicastAddresses } from './multicast-addresses.js';
-import { isLinkLocalIpv6, networkLinks } from './network-links.js';
+import { isLinkLocalIpv6, isZone, networkLinks } from './network-links.js';
 import { systemAddresses } from './system-addresses.js';
 
 /** A device's name and where it is. */
@@ -32,7 +32,7 @@ const headStartMs = 700;
 export async function resolveDevice(target: string, options: ResolveOptions): Promise<ResolvedDevice> {
   const address = /^\[(.*)\]$/.exec(target)?.[1] ?? target;
   if (isIP(address) !== 0) return { name: address, addresses: [checkZone(address)] };
-  if (!isHostName(target)) {
+  if (!isHostName(target) || (target.includes('.') && looksLikeNumber(target))) {
     throw new Failure('usage', 'invalid-device-name', `"${target}" is neither an address nor a name of a device`, {
       hint: 'Pass an address (192.168.1.20, fe80::1%eth0), a name (63ec46c.local) or a host name (63ec46c)',
     });
@@ -62,9 +62,11 @@ async function lookUp(name: string, signal: AbortSignal): Promise<readonly strin
   try {
     const found = await Promise.all([
       isMulticast ? untilFirst(multicastAddresses(isLocal ? name : `${name}.local`, search.signal)) : [],
-      untilFirst(
-        waitAtMost(isMulticast ? headStartMs : 0, search.signal).then(() => systemAddresses(name, search.signal)),
-      ),
+      looksLikeNumber(name)
+        ? []
+        : untilFirst(
+            waitAtMost(isMulticast ? headStartMs : 0, search.signal).then(() => systemAddresses(name, search.signal)),
+          ),
     ]);
     return found.find((addresses) => addresses.length > 0) ?? [];
   } finally {
@@ -72,11 +74,32 @@ async function lookUp(name: string, signal: AbortSignal): Promise<readonly strin
   }
 }
 
+/**
+ * Whether the system's resolver would take a name for an address in an old notation: `1234567`, which a short UUID may be,
+ * for 0.18.214.135, and `192.168.1` for 192.168.0.1 (inet_aton(3)).
+ */
+function looksLikeNumber(name: string): boolean {
+  return /(?:^|\.)(?:\d+|0x[\da-f]*)$/i.test(name);
+}
+
 /** A link-local address means nothing without the interface it is on. */
 function checkZone(address: string): string {
-  if (!isLinkLocalIpv6(address) || address.includes('%')) return address;
-  const [link] = networkLinks();
-  throw new Failure('usage', 'zone-missing', `${address} is a link-local address, which needs its network interface`, {
-    hint: `Add the interface the device is on: ${address}%${link?.zone ?? 'eth0'}`,
+  if (!isLinkLocalIpv6(address)) return address;
+  const [, zone] = address.split('%');
+  if (zone === undefined) {
+    const [link] = networkLinks();
+    throw new Failure(
+      'usage',
+      'zone-missing',
+      `${address} is a link-local address, which needs its network interface`,
+      {
+        hint: `Add the interface the device is on: ${address}%${link?.zone ?? 'eth0'}`,
+      },
+    );
+  }
+  if (isZone(zone)) return address;
+  const up = [...new Set(networkLinks().map((link) => link.zone))];
+  throw new Failure('not-found', 'interface-not-found', `no network interface ${zone} is up, which ${address} names`, {
+    hint: `Interfaces that are: ${up.join(', ') || 'none'}`,
   });
 }

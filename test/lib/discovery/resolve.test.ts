@@ -16,8 +16,8 @@ describe('resolveDevice', () => {
       ['192.168.1.20', '192.168.1.20'],
       ['2001:db8::1', '2001:db8::1'],
       ['[2001:db8::1]', '2001:db8::1'],
-      ['fe80::1%eth0', 'fe80::1%eth0'],
-      ['[fe80::1%eth0]', 'fe80::1%eth0'],
+      ['fe80::1%lo', 'fe80::1%lo'],
+      ['[fe80::1%lo]', 'fe80::1%lo'],
     ] as const) {
       assert.deepEqual(await resolveDevice(given, { signal }), { name: address, addresses: [address] });
     }
@@ -25,6 +25,16 @@ describe('resolveDevice', () => {
 
   it('asks for the interface of a link-local address', async () => {
     await assert.rejects(resolveDevice('fe80::1', { signal }), { kind: 'usage', code: 'zone-missing' });
+  });
+
+  it('says that an interface is not there instead of trying to connect through it', async () => {
+    const expected = { kind: 'not-found', code: 'interface-not-found' };
+    await assert.rejects(resolveDevice('fe80::1%absent0', { signal }), expected);
+  });
+
+  it('never takes a number for an address, which is how the system reads one', async () => {
+    const expected = { kind: 'not-found', code: 'device-not-found' };
+    await assert.rejects(resolveDevice('1270001', { signal }), expected);
   });
 
   it('refuses what can be no name', async () => {
@@ -39,6 +49,8 @@ describe('resolveDevice', () => {
       'a..b',
       'x.'.repeat(150),
       'a\u001B[2Jb',
+      '127.1',
+      '192.168.1.300',
     ]) {
       await assert.rejects(resolveDevice(bad, { signal }), { kind: 'usage', code: 'invalid-device-name' }, bad);
     }
