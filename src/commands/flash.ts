@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import type { BootConfigurationSummary } from '../lib/boot-config/boot-configuration-plan.js';
 import { planSourceConfiguration } from '../lib/boot-config/plan-source-configuration.js';
+import { readHostname } from '../lib/boot-config/read-hostname.js';
 import { BaseCommand } from '../lib/cli/base-command.js';
 import { bootConfigurationFlags, readBootConfigurationRequest } from '../lib/cli/boot-configuration-flags.js';
 import { bootConfigurationLines } from '../lib/output/boot-configuration-text.js';
@@ -68,7 +69,9 @@ export default class Flash extends BaseCommand {
     });
     try {
       const isConfigured = Object.keys(request).length > 0;
-      const { changes = [], summary } = isConfigured ? await planSourceConfiguration(source, request) : {};
+      const { changes, hostname, summary } = isConfigured
+        ? await planSourceConfiguration(source, request)
+        : { changes: [], hostname: await readHostname(source) };
       for (const text of summary?.warnings ?? []) progress({ type: 'notice', level: 'warning', text });
       const configuration = summary === undefined ? {} : { configuration: summary };
       const plan = await planFlash({
@@ -84,7 +87,7 @@ export default class Flash extends BaseCommand {
         return { plan, ...configuration };
       }
       if (!flags.yes) await this.#confirm(plan, lines);
-      const result = await flash(plan, source, { signal, progress, changes });
+      const result = await flash(plan, source, { signal, progress, changes, hostname });
       for (const drive of result.drives) this.print(flashedLine(drive));
       return { ...result, ...configuration };
     } finally {

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { runChecked } from '../../src/lib/platform/child-process.js';
+import { HostKeyStore } from '../../src/lib/ssh/host-key-store.js';
 import { isRecord } from '../../src/lib/platform/json.js';
 import { davit, davitJson } from '../support/davit.js';
 import { bytesAt } from '../support/disk-content.js';
@@ -94,6 +95,38 @@ describe('flash with configuration flags', () => {
       assert.equal((await davit(words, { input })).exitCode, exitCode, words.join(' '));
     }
     assert.equal(await card.sectorsWritten(), before);
+  });
+
+  it('forgets the host key pinned for the hostname that the device will have, and says so', { skip }, async (t) => {
+    const { folder, image, card } = await setUp(t, { table: 'mbr', config: '{"hostname":"Lobby"}' });
+    const environment = { DAVIT_DATA_DIR: path.join(folder, 'data') };
+    const keys = new HostKeyStore(path.join(folder, 'data', 'host-keys'));
+    await runChecked('packing', 'gzip', ['-1', '--keep', image.path]);
+    const nameless = path.join(folder, 'nameless.json');
+    await writeFile(nameless, '{"hostname":null}');
+    const pin = { type: 'ssh-ed25519', key: 'AAAA' };
+    for (const [source, words, forgotten] of [
+      [image.path, [], 'lobby'],
+      [image.path, ['--hostname', 'Kiosk', '--dev'], 'kiosk'],
+      [image.path, ['--config', nameless], undefined],
+      [`${image.path}.gz`, ['--dev'], 'lobby'],
+      [`${image.path}.gz`, [], undefined],
+    ] as const) {
+      for (const name of ['lobby', 'kiosk', 'other']) await keys.replace(name, pin);
+      const base = ['flash', source, '--drive', card.path, ...words];
+      assert.equal((await davit([...base, '--dry-run'], { environment })).exitCode, 0);
+      assert.deepEqual(await keys.find(forgotten ?? 'lobby'), pin);
+      const { exitCode, stderr } = await davit([...base, '--yes'], { environment });
+      assert.equal(exitCode, 0, stderr);
+      assert.equal(/host key pinned for \w+ was forgotten/.test(stderr), forgotten !== undefined, stderr);
+      for (const name of ['lobby', 'kiosk', 'other']) {
+        assert.deepEqual(await keys.find(name), name === forgotten ? undefined : pin, name);
+      }
+    }
+    const again = await davit(['flash', image.path, '--drive', card.path, '--yes', '--hostname', 'new'], {
+      environment,
+    });
+    assert.doesNotMatch(again.stderr, /host key/);
   });
 
   it('shows in a dry run what it would put in', { skip }, async (t) => {

@@ -11,6 +11,7 @@ import { configChanges, configText, configValue, mergePatch } from './config-jso
 import type { ConnectionFile } from './connection-file.js';
 import { invalidJson, parseJsonObject } from './json-text.js';
 import { isOlderThan, type OsFacts, readOsFacts } from './os-facts.js';
+import { hostnameIn } from './read-hostname.js';
 import { withoutSecret } from './secrets.js';
 import { parseSshPublicKey } from './ssh-public-key.js';
 import { wifiConnectionFile, wifiConnectionName, type WifiNetwork } from './wifi-connection.js';
@@ -63,6 +64,8 @@ export interface BootConfigurationSummary {
 /** The changes that configure an image, as bytes to lay over it, and what they mean. */
 export interface BootConfigurationPlan {
   readonly changes: ChangedRanges;
+  /** The hostname that the device will have, if config.json sets one then. */
+  readonly hostname: string | undefined;
   readonly summary: BootConfigurationSummary;
 }
 
@@ -98,6 +101,7 @@ export async function planBootConfiguration(
   const planned = await writeFiles(boot, files);
   return {
     changes: await boot.overlay.changes(boot.start),
+    hostname: hostnameIn(after),
     summary: {
       partition: { number: boot.number, start: boot.start, size: boot.size, foundBy: boot.foundBy },
       os,

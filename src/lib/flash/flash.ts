@@ -7,6 +7,7 @@ import type { SourceFormat } from '../image/source-format.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { DriveTask } from './drive-task.js';
 import { DriveWriter, tableSize } from './drive-writer.js';
+import { forgetHostKey } from './forget-host-key.js';
 import { learnMap } from './image-windows.js';
 import type { FlashPlan } from './plan-flash.js';
 import { SlotPool } from './slot-pool.js';
@@ -34,6 +35,8 @@ export interface FlashedDrive {
 export interface FlashOptions {
   /** Laid over the image as it is written, such as a configured boot partition. */
   readonly changes?: ChangedRanges;
+  /** The hostname that the device will have, where it is known: the host key pinned for it is forgotten. */
+  readonly hostname?: string | undefined;
   readonly signal: AbortSignal;
   readonly progress: ProgressListener;
 }
@@ -70,6 +73,7 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
       await task.writeTable(written.head, plan.verify, pool, signal);
     });
     throwFailures(tasks);
+    if (options.hostname !== undefined) await forgetHostKey(options.hostname, progress);
     const seconds = (performance.now() - startedAt) / 1000;
     return {
       image: { name: source.name, format: source.format, size: written.size },

@@ -70,9 +70,15 @@ export class HostKeyStore {
     }
   }
 
-  /** Forgets a device's key, for when a fresh system is about to make a new one. */
-  async forget(device: string): Promise<void> {
-    await rm(this.#file(device), { force: true });
+  /** Forgets a device's key, for when a fresh system is about to make a new one; returns whether there was one. */
+  async forget(device: string): Promise<boolean> {
+    try {
+      await rm(this.#file(device));
+      return true;
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return false;
+      throw whileDoing(`forgetting the host key of ${device}`, error);
+    }
   }
 
   #file(device: string): string {

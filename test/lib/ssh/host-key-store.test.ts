@@ -24,8 +24,9 @@ describe('HostKeyStore', () => {
     assert.deepEqual(await store.pinFirst('63ec46c', other), pin);
     await store.replace('63ec46c', other);
     assert.deepEqual(await store.find('63ec46c'), other);
-    await store.forget('63ec46c');
+    assert.equal(await store.forget('63ec46c'), true);
     assert.equal(await store.find('63ec46c'), undefined);
+    assert.equal(await store.forget('63ec46c'), false);
   });
 
   it('lets exactly one of many first meetings win and leaves no other files', async (t) => {
