@@ -7,9 +7,11 @@ export function environmentVariable(name: string): string | undefined {
   return value === undefined || value === '' ? undefined : value;
 }
 
-/** Folders of programs: those of PATH, and the ones that Debian leaves out of a user's PATH. */
+/** Folders of programs: those of PATH, or of execvp(3) without one, and the ones that Debian leaves out of a user's PATH. */
 export function programFolders(): string[] {
-  const named = (environmentVariable('PATH') ?? '').split(path.delimiter).filter((folder) => folder !== '');
+  const named = (environmentVariable('PATH') ?? '/bin:/usr/bin')
+    .split(path.delimiter)
+    .filter((folder) => folder !== '');
   return [...new Set([...named, '/usr/sbin', '/sbin'])];
 }
 
