@@ -48,12 +48,11 @@ export default class Logs extends BaseCommand {
     const link = engineLinkFrom(args.device, flags, { streams, signal, progress });
     try {
       const since = flags.since === undefined ? undefined : parseSince(flags.since, Date.now());
-      const lines: LogLine[] = [];
       const request = { service, follow, tail, since, timeoutMs: flags.timeout * 1000, signal, progress };
-      for await (const line of serviceLogs(link, request)) {
-        if (this.jsonEnabled()) lines.push(line);
-        if (!this.print(flags.timestamps ? `${line.time} ${line.text}` : line.text)) break;
-      }
+      const log = serviceLogs(link, request);
+      const lines: LogLine[] = [];
+      if (this.jsonEnabled()) for await (const line of log) lines.push(line);
+      else await this.printUntilLeft(log, ({ time, text }) => (flags.timestamps ? `${time} ${text}` : text));
       return { version: 1, service, lines };
     } finally {
       await link.drop();

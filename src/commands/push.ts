@@ -75,8 +75,8 @@ export default class Push extends BaseCommand {
       if (!flags.detached && !this.jsonEnabled()) {
         const text = `the log of ${pushed.service}; Ctrl-C leaves it running`;
         progress({ type: 'notice', level: 'info', text });
-        const lines = serviceLogs(link, { service: pushed.service, follow: true, signal, progress });
-        for await (const line of lines) if (!this.print(line.text)) break;
+        const log = serviceLogs(link, { service: pushed.service, follow: true, signal, progress });
+        await this.printUntilLeft(log, (line) => line.text);
       }
       const { name, address } = plan.device;
       return { version: 1, device: name, address, ...pushed };

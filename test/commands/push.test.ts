@@ -179,13 +179,14 @@ describe('push', { skip: engineSkipReason() }, () => {
     assert.deepEqual(await containers(), before);
   });
 
-  it('interrupted while it shows the log leaves the container running', async (t) => {
+  it('interrupted while it shows the log leaves the container running and reports no failure', async (t) => {
     const folder = await project(t, { Dockerfile: `FROM base\n${idle}` });
-    const { exitCode, stdout } = await davit(words(folder), {
+    const { exitCode, stdout, stderr } = await davit(words(folder), {
       kill: { signal: 'SIGINT', when: (output) => /^ready$/m.test(output) },
     });
     assert.equal(exitCode, 130);
     assert.match(stdout, /^main is running on 127\.0\.0\.1 .*\nready$/m);
+    assert.doesNotMatch(stderr, /error|interrupted/);
     assert.deepEqual(
       (await containers()).map((one) => one.state),
       ['running'],

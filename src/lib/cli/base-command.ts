@@ -75,6 +75,21 @@ export abstract class BaseCommand extends Command {
     return this.streams.stdout.writable;
   }
 
+  /**
+   * Prints what comes, line by line, until it ends or nobody reads it any more. Ctrl-C is the way out of a log that has no
+   * end: the exit code says so, but nothing has failed.
+   */
+  protected async printUntilLeft<T>(items: AsyncIterable<T>, textOf: (item: T) => string): Promise<void> {
+    try {
+      for await (const item of items) if (!this.print(textOf(item))) return;
+    } catch (error) {
+      if (!this.signal.aborted) throw error;
+      // The terminal has shown `^C`; the shell's prompt is to begin on a line of its own.
+      if (this.streams.stderrIsTerminal) this.streams.stderr.write('\n');
+      process.exitCode = exitCodeOf(interrupted());
+    }
+  }
+
   /** Makes the exit code of a remote program the exit code of this command. */
   protected passExitCode(exitCode: number): void {
     process.exitCode = exitCode;
