@@ -4,9 +4,9 @@ import type { Keyfile } from './keyfile.js';
 /** What is shown in place of a secret. */
 export const hidden = '(hidden)';
 
-const secretConfigKey = /(api_?keys?|wifikey|psk|pass(word|phrase|wd)?|secrets?|token)$/i;
-// The section [wireguard] keeps its key in private-key; in [802-1x] that is a path, or the key itself as data.
-const secretConnectionKey = /psk|pass(word|phrase|wd)|wep-key|^pin$|secret|preshared-key|cak$/i;
+// Whatever is called a key is hidden unless it is known to be public: hiding too much does no harm.
+const secretConfigKey = /((?<!ssh_?|public_?)keys?|psks?|pass(words?|phrases?|wds?)?|secrets?|tokens?|credentials?)$/i;
+const secretConnectionKey = /psk|pass|wep-key|^pin$|secret|token|cak$/i;
 
 /** A copy of a configuration in which no secret can be read: API keys, Wi-Fi keys, passwords, and the files of OS 1.x. */
 export function withoutSecrets(config: JsonObject): JsonObject {
@@ -33,7 +33,9 @@ export function connectionWithoutSecrets(keyfile: Keyfile): Record<string, Recor
 function isSecret(section: string, key: string, value: string): boolean {
   if (key.endsWith('-flags')) return false;
   if (/secret/i.test(section) || secretConnectionKey.test(key)) return true;
-  return key.includes('private-key') && !/^(\/|file:)/.test(value);
+  if (!/(^|-)key$/i.test(key)) return false;
+  // Elsewhere this may be the path of a file; a WireGuard key in base64 may begin like one.
+  return section === 'wireguard' || !/^(\/|file:)/.test(value);
 }
 
 function hideLeaves(value: Json): Json {

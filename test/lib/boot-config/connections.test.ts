@@ -159,7 +159,9 @@ describe('a connection file of the user', () => {
       '[wifi-security]\nkey-mgmt=wpa-psk\npsk=SECRET\nwep-key0=SECRET\npsk-flags=0\nleap-password=SECRET',
       '[802-1x]\nidentity=me\npassword=SECRET\nprivate-key=/mnt/boot/x.pem\nprivate-key-password=SECRET\nclient-cert=/x',
       '[gsm]\napn=internet\npin=SECRET',
-      '[wireguard]\nprivate-key=SECRET=',
+      '[wireguard]\nprivate-key=/SECRET=',
+      '[vpn]\ncert-pass=SECRET\nproxy-pass=SECRET\nkey=/mnt/boot/vpn.key\nstatic-key=SECRET',
+      '[user]\napi-key=SECRET\naccess.token=SECRET',
       '[wireguard-peer.abc]\npreshared-key=SECRET',
       '[vpn-secrets]\nanything=SECRET',
     ].join('\n');
@@ -169,6 +171,7 @@ describe('a connection file of the user', () => {
     assert.equal(shown['wifi-security']['psk-flags'], '0');
     assert.equal(shown['802-1x']?.identity, 'me');
     assert.equal(shown['802-1x']['private-key'], '/mnt/boot/x.pem');
+    assert.equal(shown.vpn?.key, '/mnt/boot/vpn.key');
     assert.equal(shown.gsm?.apn, 'internet');
   });
 });
