@@ -34,7 +34,7 @@ export default class Flash extends BaseCommand {
   ];
 
   static override args = {
-    image: Args.string({ required: true, description: 'Image file, packed or not, or - for standard input' }),
+    image: Args.string({ required: true, description: 'Image file, packed or not, or - for standard input.' }),
   };
 
   static override flags = {
@@ -43,17 +43,18 @@ export default class Flash extends BaseCommand {
       required: true,
       multiple: true,
       multipleNonGreedy: true,
+      helpValue: '<path>',
       summary: 'Drive to write, as listed by "drives", or an existing file; several are written in one pass.',
     }),
     yes: Flags.boolean({ char: 'y', summary: 'Do not ask before the drive is overwritten.' }),
-    'dry-run': Flags.boolean({ summary: 'Say what would be done, and do nothing.' }),
+    'dry-run': Flags.boolean({ summary: 'Show what would be done and write nothing.' }),
     verify: Flags.boolean({
       default: true,
       allowNo: true,
       summary: 'Read back what was written and compare it.',
     }),
     all: Flags.boolean({ summary: 'Write every byte of the image, whatever it is and whether or not it matters.' }),
-    entry: Flags.string({ summary: 'The image inside a zip that holds several files.' }),
+    entry: Flags.string({ helpValue: '<name>', summary: 'The image inside a zip that holds several files.' }),
     ...bootConfigurationFlags,
   };
 

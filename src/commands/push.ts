@@ -44,7 +44,7 @@ export default class Push extends BaseCommand {
       // Otherwise a device named after it would be taken for another variable.
       multipleNonGreedy: true,
       helpValue: '<name>=<value>',
-      summary: 'Set a variable in the container; may be repeated.',
+      summary: 'Set a variable in the container. Can be repeated.',
     }),
     'device-type': Flags.string({
       helpValue: '<slug>',

@@ -25,7 +25,7 @@ export default class Scan extends BaseCommand {
     interface: Flags.string({
       multiple: true,
       helpValue: '<name>',
-      summary: 'Listen on this network interface only; may be repeated.',
+      summary: 'Listen on this network interface only. Can be repeated.',
     }),
   };
 

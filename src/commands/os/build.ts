@@ -3,14 +3,13 @@ import { BaseCommand } from '../../lib/cli/base-command.js';
 import { buildImage, type BuiltImage, planBuild } from '../../lib/os/build-image.js';
 import { formatBytes } from '../../lib/output/format.js';
 
-/** `davit os build`. */
 export default class OsBuild extends BaseCommand {
   static override summary = 'Build a bootable image from a recipe of Debian packages.';
 
-  static override description = `The recipe virtual-amd64 comes with davit: a virtual x86-64 device with the disk layout, boot configuration, ports and
-mDNS announcement of a balenaOS device, to develop and test with. It is not balenaOS and has no Supervisor.
-
-A recipe is a folder; copy one, change it and build your own. Nothing is mounted, and root is not needed.`;
+  static override description =
+    'The recipe virtual-amd64 comes with davit: a virtual x86-64 device with the disk layout, boot configuration, ports and ' +
+    'mDNS announcement of a balenaOS device, to develop and test with. It is not balenaOS and has no Supervisor.\n\n' +
+    'A recipe is a folder; copy one, change it and build your own. Nothing is mounted, and root is not needed.';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> virtual-amd64 --output device.img',
@@ -22,7 +21,7 @@ A recipe is a folder; copy one, change it and build your own. Nothing is mounted
   };
 
   static override flags = {
-    output: Flags.string({ char: 'o', required: true, summary: 'Image file to write.' }),
+    output: Flags.string({ char: 'o', required: true, helpValue: '<file>', summary: 'Image file to write.' }),
     fresh: Flags.boolean({ summary: 'Install the packages anew instead of using what an earlier build kept.' }),
   };
 

@@ -23,19 +23,19 @@ export default class OsConfigure extends BaseCommand {
     '<%= config.bin %> <%= command.id %> device.img --dev --dry-run',
   ];
 
-  static override args = { image: Args.string({ required: true, description: 'image file to configure' }) };
+  static override args = { image: Args.string({ required: true, description: 'Image file to configure.' }) };
 
   static override flags = {
     ...bootConfigurationFlags,
     output: Flags.string({
       char: 'o',
-      summary: 'Where to write the configured image. Default: <name>.configured.img beside the image.',
+      summary: 'Configured image to write. [default: <name>.configured.img beside the image]',
       helpValue: '<file>',
       exclusive: ['in-place'],
     }),
     'in-place': Flags.boolean({ summary: 'Replace the image by the configured one.' }),
     force: Flags.boolean({ summary: 'Replace an output file that exists.' }),
-    'dry-run': Flags.boolean({ summary: 'Show what would change and write nothing.' }),
+    'dry-run': Flags.boolean({ summary: 'Show what would be done and write nothing.' }),
   };
 
   async run(): Promise<ConfigureResult> {

@@ -19,7 +19,7 @@ export default class OsInspect extends BaseCommand {
     '<%= config.bin %> <%= command.id %> device.img --json',
   ];
 
-  static override args = { image: Args.string({ required: true, description: 'image file or drive to look into' }) };
+  static override args = { image: Args.string({ required: true, description: 'Image file or drive to look into.' }) };
 
   async run(): Promise<InspectResult> {
     const { args } = await this.parse(OsInspect);

@@ -4,15 +4,14 @@ import { networkKinds } from '../../lib/os/device-network.js';
 import { deviceSshPort } from '../../lib/ssh/open-ssh.js';
 import { type FinishedRun, planRun, runImage, type RunningDevice } from '../../lib/os/run-image.js';
 
-/** `davit os run`. */
 export default class OsRun extends BaseCommand {
   static override summary = 'Boot an image or a drive in QEMU, and switch it off with Ctrl-C.';
 
-  static override description = `The device is ready when SSH answers, and in development mode its engine too. What it writes is forgotten when it is
-switched off, unless --keep is given.
-
-With --network user its ports are forwarded to free ports of 127.0.0.1. With --network bridge it gets an address on the bridge davit0,
-which is made in the current network namespace, so that mDNS and davit scan work; that needs root.`;
+  static override description =
+    'The device is ready when SSH answers, and in development mode its engine too. What it writes is forgotten when it is ' +
+    'switched off, unless --keep is given.\n\n' +
+    'With --network user its ports are forwarded to free ports of 127.0.0.1. With --network bridge it gets an address on the ' +
+    'bridge davit0, which is made in the current network namespace, so that mDNS and davit scan work; that needs root.';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> device.img',
@@ -25,12 +24,24 @@ which is made in the current network namespace, so that mDNS and davit scan work
   };
 
   static override flags = {
-    network: Flags.option({ options: networkKinds, default: 'user' as const, summary: 'How it is on a network.' })(),
+    network: Flags.option({
+      options: networkKinds,
+      default: 'user' as const,
+      summary: 'How the device is on a network.',
+    })(),
     keep: Flags.boolean({ summary: 'Let the device write to the image or drive itself.' }),
-    memory: Flags.integer({ default: 1024, min: 256, summary: 'Memory of the device in MiB.' }),
-    timeout: Flags.integer({ default: 300, min: 1, summary: 'Seconds that it may take to get ready.' }),
-    'serial-log': Flags.string({ summary: 'File for what it writes to its serial console.' }),
-    'ready-file': Flags.string({ summary: 'File to write its addresses to, as JSON, when it is ready.' }),
+    memory: Flags.integer({ default: 1024, min: 256, helpValue: '<MiB>', summary: 'Memory of the device in MiB.' }),
+    timeout: Flags.integer({
+      default: 300,
+      min: 1,
+      helpValue: '<seconds>',
+      summary: 'How long it may take to get ready.',
+    }),
+    'serial-log': Flags.string({ helpValue: '<file>', summary: 'File for what it writes to its serial console.' }),
+    'ready-file': Flags.string({
+      helpValue: '<file>',
+      summary: 'File to write its addresses to, as JSON, when it is ready.',
+    }),
   };
 
   async run(): Promise<FinishedRun> {

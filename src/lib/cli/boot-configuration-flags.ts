@@ -29,7 +29,7 @@ export const bootConfigurationFlags = {
     helpGroup,
   }),
   'wifi-ssid': Flags.string({
-    summary: 'Wi-Fi network to join; its key is asked for unless a flag below says otherwise.',
+    summary: 'Wi-Fi network to join; its key is asked for unless --wifi-key-file or --wifi-open is given.',
     helpValue: '<name>',
     helpGroup,
   }),
