@@ -19,7 +19,7 @@ const engineOn = (socketPath: string) => `
 `;
 
 /** Gives a server a /run of its own, so that its engine's socket is nobody else's. */
-const ownRun = ['unshare', '-m', '-r', 'sh', '-c', 'mount -t tmpfs tmpfs /run && mkdir /run/sshd && exec "$@"', 'sh'];
+const ownRun = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs tmpfs /run && mkdir /run/sshd && exec "$@"', 'sh'];
 
 describe('openDevice', { skip: sshServerSkipReason() }, () => {
   let server: SshServer;
