@@ -6,7 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createContainer, inspectContainer, listContainers, removeContainer } from '../../src/lib/engine/containers.js';
 import { engineJson } from '../../src/lib/engine/engine-request.js';
 import { listImages } from '../../src/lib/engine/images.js';
-import { valueAt } from '../../src/lib/engine/engine-answer.js';
+import { textAt, valueAt } from '../../src/lib/engine/engine-answer.js';
+import { replaceContainer } from '../../src/lib/push/replace-container.js';
+import { planContainer } from '../../src/lib/push/service-container.js';
 import { importBaseImage } from '../support/base-image.js';
 import { davit, davitJson, projectRoot } from '../support/davit.js';
 import { engineSkipReason, freePort, startEngine, type TestEngine } from '../support/engine.js';
@@ -104,6 +106,23 @@ describe('push', { skip: engineSkipReason() }, () => {
     assert.equal((await davit(words(folder, '--detached'))).exitCode, 0);
     const names = (await containers()).map((one) => one.name);
     assert.deepEqual(names.sort(), [containerName, 'other_1_1']);
+  });
+
+  it('beside another push leaves one container running and says which of the two it is', async () => {
+    const image = textAt(await engineJson(engine.connection, { method: 'GET', path: '/images/base/json' }), 'Id');
+    const plan = planContainer('main', image, {}, {});
+    const Cmd = ['sh', '-c', 'trap "exit 0" TERM; while true; do sleep 0.1; done'];
+    const replace = () => replaceContainer(engine.connection, { ...plan, spec: { ...plan.spec, Cmd } });
+    await replace();
+    for (const gapMs of [0, 50, 100, 150]) {
+      const outcomes = await Promise.allSettled([replace(), sleep(gapMs).then(replace)]);
+      const [running, ...others] = await containers();
+      assert.deepEqual([running?.name, running?.state, others], [containerName, 'running', []]);
+      const ids = outcomes.flatMap((one) => (one.status === 'fulfilled' ? one.value.id : []));
+      assert.ok(ids.includes(running?.id ?? ''), `the push of the container that runs succeeded, ${gapMs} ms apart`);
+      for (const one of outcomes)
+        if (one.status === 'rejected') assert.equal(valueAt(one.reason, 'code'), 'push-overtaken');
+    }
   });
 
   it('that does not build fails with the line, and the container before it runs on untouched', async (t) => {

@@ -1,3 +1,4 @@
+import { Failure } from '../failure/failure.js';
 import type { JsonObject } from '../platform/json.js';
 import { numberAt, textAt, textMapAt, valueAt } from './engine-answer.js';
 import type { EngineConnection } from './engine-connection.js';
@@ -105,14 +106,22 @@ export async function renameContainer(
   await engineJson(engine, { method: 'POST', path: `/containers/${container}/rename`, query: { name }, signal });
 }
 
-/** Removes a container, running or not, with its anonymous volumes; named volumes stay. */
+/**
+ * Removes a container, running or not, with its anonymous volumes; named volumes stay. One that is gone, or that somebody
+ * else is removing, counts as removed.
+ */
 export async function removeContainer(
   engine: EngineConnection,
   container: string,
   signal?: AbortSignal,
 ): Promise<void> {
   const query = { force: true, v: true };
-  await engineJson(engine, { method: 'DELETE', path: `/containers/${container}`, query, signal, timeoutMs: 120_000 });
+  try {
+    await engineJson(engine, { method: 'DELETE', path: `/containers/${container}`, query, signal, timeoutMs: 120_000 });
+  } catch (error) {
+    // With `force`, "removal is already in progress" is the only conflict there is.
+    if (!(error instanceof Failure) || (error.kind !== 'not-found' && error.kind !== 'refused')) throw error;
+  }
 }
 
 /** Makes sure that a named volume exists; one that exists keeps its contents and labels. */

@@ -57,22 +57,20 @@ export async function replaceContainer(
     throw interrupted();
   }
   const running = previous.filter((one) => one.state === 'running' || one.state === 'restarting');
-  let renamed: ContainerSummary | undefined;
+  const holder = previous.find((one) => one.name === plan.name);
   try {
     if (running.length > 0) progress({ ...step, state: 'active', detail: 'stopping the previous container' });
     for (const one of running) await stopContainer(engine, one.id);
     // Names change hands while both are still: an engine cannot rename a container that keeps ending and restarting.
-    const holder = previous.find((one) => one.name === plan.name);
     if (holder !== undefined) await renameContainer(engine, holder.id, `${provisionalName}_previous`);
-    renamed = holder;
     await renameContainer(engine, id, plan.name);
     await startContainer(engine, id);
   } catch (error) {
     progress({ ...step, state: 'failed' });
-    throw await restored(engine, plan, { newContainer: id, renamed, running }, error);
+    throw await restored(engine, plan, { newContainer: id, holder, running }, error);
   }
   for (const one of previous) await removeContainer(engine, one.id);
-  const settled = await settledContainer(engine, id);
+  const settled = await settledContainer(engine, plan.service, id);
   progress({ ...step, state: 'done' });
   await removeOldImages(engine, previous, plan);
   if (settled.state !== 'running') {
@@ -85,8 +83,8 @@ export async function replaceContainer(
 /** What has to be put back when a replacement does not work out. */
 interface Before {
   readonly newContainer: string;
-  /** The container that had to give up its name. */
-  readonly renamed: ContainerSummary | undefined;
+  /** The container that had the name before, and may have had to give it up. */
+  readonly holder: ContainerSummary | undefined;
   readonly running: readonly ContainerSummary[];
 }
 
@@ -94,19 +92,22 @@ interface Before {
 async function restored(
   engine: EngineConnection,
   { service, name }: ContainerPlan,
-  { newContainer, renamed, running }: Before,
+  { newContainer, holder, running }: Before,
   cause: unknown,
 ): Promise<unknown> {
-  if (!(cause instanceof Failure)) return cause;
   let outcome = running.length > 0 ? '; the previous container is running again' : '';
   try {
     await removeContainer(engine, newContainer);
-    if (renamed !== undefined) await renameContainer(engine, renamed.id, name);
+    const named = (await listContainers(engine)).find((one) => one.name === name);
+    // What ran before is then the other push's to replace or to restore.
+    if (named !== undefined && named.id !== holder?.id) return overtaken(service, cause);
+    if (holder !== undefined && named === undefined) await renameContainer(engine, holder.id, name);
     for (const one of running) await startContainer(engine, one.id);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     outcome = `; starting the previous container again failed too: ${error.message}`;
   }
+  if (!(cause instanceof Failure)) return cause;
   const message = `starting ${service}: ${cause.message}${outcome}`;
   return cause.kind === 'unreachable'
     ? new Failure('unreachable', 'link-lost', message, { hint: 'Push again once the device answers', cause })
@@ -116,13 +117,21 @@ async function restored(
       });
 }
 
+/** Of two pushes to one device at once, one is the last; the other ends with this. */
+function overtaken(service: string, cause: unknown): Failure {
+  const message = `another push to the device has put its own container of ${service} in place`;
+  return new Failure('refused', 'push-overtaken', message, { hint: 'Push again if yours is the one to run', cause });
+}
+
 const settleMs = 1000;
 
 /** Gives the new container a moment to fall over, so that one which cannot live is not reported as running. */
-async function settledContainer(engine: EngineConnection, id: string) {
+async function settledContainer(engine: EngineConnection, service: string, id: string) {
   const deadline = Date.now() + settleMs;
   for (;;) {
-    const details = await inspectContainer(engine, id);
+    const details = await inspectContainer(engine, id).catch((error: unknown) => {
+      throw error instanceof Failure && error.kind === 'not-found' ? overtaken(service, error) : error;
+    });
     if (details.state !== 'running' || details.restarts > 0 || Date.now() >= deadline) {
       return details.restarts > 0 ? { ...details, state: 'restarting' } : details;
     }
