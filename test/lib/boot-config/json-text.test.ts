@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Failure } from '../../../src/lib/failure/failure.js';
 import { findJsonProblem, invalidJson, parseJsonObject } from '../../../src/lib/boot-config/json-text.js';
+import { rounds } from '../../support/campaign.js';
 import { seededRandom } from '../../support/seeded-random.js';
 
 describe('parsing a JSON file', () => {
@@ -33,7 +34,7 @@ describe('parsing a JSON file', () => {
       2,
     );
     const letters = ['"', ',', ':', '{', '}', '[', ']', '0', '1', 'e', '.', '-', '\\', 't', 'n', ' ', '\n', '\u0002'];
-    for (let round = 0; round < 4000; round += 1) {
+    for (let round = 0; round < rounds(4000, 200_000); round += 1) {
       let text = good;
       for (let hit = 0; hit <= random.below(3); hit += 1) {
         const at = random.below(text.length);

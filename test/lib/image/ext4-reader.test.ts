@@ -6,6 +6,7 @@ import { Failure } from '../../../src/lib/failure/failure.js';
 import { openBlockFile } from '../../../src/lib/image/block-file.js';
 import { readExt4File, readExt4Label } from '../../../src/lib/image/ext4-reader.js';
 import { runChecked } from '../../../src/lib/platform/child-process.js';
+import { rounds } from '../../support/campaign.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -75,7 +76,7 @@ describe('reading ext4', () => {
     const file = await makeExt4(t, tree, ['-t', 'ext4']);
     const good = await file.read(0, file.size);
     const random = seededRandom(11);
-    for (let round = 0; round < 300; round += 1) {
+    for (let round = 0; round < rounds(300, 10_000); round += 1) {
       const hits = new Map(Array.from({ length: 8 }, () => [1024 + random.below(200_000), random.below(256)]));
       // The superblock and the inodes of the root folder are where damage matters.
       hits.set(1024 + random.below(260), random.below(256));

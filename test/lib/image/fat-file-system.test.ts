@@ -7,6 +7,7 @@ import { openBlockFile } from '../../../src/lib/image/block-file.js';
 import { FatFileSystem } from '../../../src/lib/image/fat-file-system.js';
 import { applyChanges, Overlay } from '../../../src/lib/image/overlay.js';
 import { run, runChecked } from '../../../src/lib/platform/child-process.js';
+import { rounds } from '../../support/campaign.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -99,7 +100,7 @@ describe('a FAT file system', () => {
         ],
         ...['config.jsonx', 'config.jsony', 'config.jsonz', 'n'.repeat(255)],
       ];
-      for (let round = 0; round < 6; round += 1) {
+      for (let round = 0; round < rounds(6, 100); round += 1) {
         await disk.change(async (fat) => {
           for (let step = 0; step < 25; step += 1) {
             const name = random.pick(folders) + random.pick(names);
@@ -323,7 +324,7 @@ describe('a FAT file system', () => {
     const good = await readFile(disk.path);
     const random = seededRandom(7);
     let failures = 0;
-    for (let round = 0; round < 400; round += 1) {
+    for (let round = 0; round < rounds(400, 20_000); round += 1) {
       const bad = Buffer.from(good);
       for (let hit = 0; hit < 4; hit += 1) {
         // The boot sector, tables and root folder are where damage matters.

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { BlockReader } from '../../../src/lib/image/block-file.js';
 import { applyChanges, layChangesOver, Overlay } from '../../../src/lib/image/overlay.js';
+import { rounds } from '../../support/campaign.js';
 import { seededRandom } from '../../support/seeded-random.js';
 
 function memory(bytes: Buffer): BlockReader {
@@ -17,7 +18,7 @@ describe('an overlay', () => {
     const below = random.bytes(20_300);
     const expected = Buffer.from(below);
     const overlay = new Overlay(memory(below));
-    for (let round = 0; round < 200; round += 1) {
+    for (let round = 0; round < rounds(200, 10_000); round += 1) {
       const data = random.bytes(1 + random.below(1500));
       const offset = random.below(below.length - data.length);
       await overlay.write(offset, data);

@@ -7,6 +7,7 @@ import { openBlockFile } from '../../../src/lib/image/block-file.js';
 import { readPartitionTable } from '../../../src/lib/image/partition-table.js';
 import { runChecked } from '../../../src/lib/platform/child-process.js';
 import { makeOsImage } from '../../support/os-image.js';
+import { rounds } from '../../support/campaign.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -177,7 +178,7 @@ describe('reading a partition table', () => {
       const file = await openBlockFile(image.path);
       t.after(() => file.close());
       const random = seededRandom(17);
-      for (let round = 0; round < 300; round += 1) {
+      for (let round = 0; round < rounds(300, 20_000); round += 1) {
         const hits = new Map(
           Array.from({ length: 3 }, () => {
             const region = random.pick(regions);
