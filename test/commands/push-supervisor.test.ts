@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import { createContainer, listContainers, removeContainer } from '../../src/lib/engine/containers.js';
 import { engineJson } from '../../src/lib/engine/engine-request.js';
-import { valueAt } from '../../src/lib/engine/engine-answer.js';
+import { listAt, valueAt } from '../../src/lib/engine/engine-answer.js';
 import { deployThroughSupervisor } from '../../src/lib/push/deploy-through-supervisor.js';
 import { importBaseImage } from '../support/base-image.js';
 import { davitJson } from '../support/davit.js';
@@ -80,6 +80,22 @@ describe('push to a device with a Supervisor', { skip: engineSkipReason() }, () 
       network_mode: 'host',
       volumes: ['resin-data:/data'],
     });
+  });
+
+  it('waits for the new container also when nothing but a variable has changed', async (t) => {
+    const supervisor = await supervised(t);
+    const folder = await temporaryFolder(t);
+    await writeTree(folder, { Dockerfile: `FROM base\n${program}` });
+    for (const variable of ['A=1', 'A=2']) {
+      const { exitCode, document } = await push(folder, supervisor.port, '--env', variable);
+      assert.equal(exitCode, 0, JSON.stringify(document));
+      const [running, ...others] = await listContainers(engine.connection);
+      assert.deepEqual([running?.id, others], [valueAt(document, 'containerId'), []]);
+      const path = `/containers/${String(running?.id)}/json`;
+      const details = await engineJson(engine.connection, { method: 'GET', path });
+      assert.ok(listAt(details, 'Config', 'Env').includes(variable), variable);
+    }
+    assert.equal((await push(folder, supervisor.port, '--env', 'A=2')).exitCode, 0);
   });
 
   it('is refused outside local mode, with what to do', async (t) => {

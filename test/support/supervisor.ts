@@ -4,6 +4,7 @@ import { json } from 'node:stream/consumers';
 import { createContainer, listContainers, removeContainer, startContainer } from '../../src/lib/engine/containers.js';
 import { listAt, textAt, textMapAt, valueAt } from '../../src/lib/engine/engine-answer.js';
 import type { EngineConnection } from '../../src/lib/engine/engine-connection.js';
+import { engineJson } from '../../src/lib/engine/engine-request.js';
 import { findImage } from '../../src/lib/engine/images.js';
 import { isRecord } from '../../src/lib/platform/json.js';
 
@@ -77,18 +78,19 @@ export async function startSupervisor(options: SupervisorOptions): Promise<FakeS
   };
 }
 
-/** Replaces a service's container when its tag names another image than the one it was made of. */
+/** Replaces a service's container when its tag names another image than the one it was made of, or its variables differ. */
 async function apply(engine: EngineConnection, body: unknown): Promise<void> {
   const services = valueAt(body, 'local', 'apps', '1', 'services');
   for (const service of isRecord(services) ? Object.values(services) : []) {
     const name = `${textAt(service, 'serviceName')}_${String(valueAt(service, 'imageId'))}_1_10ca12e1ea5e`;
     const image = await findImage(engine, textAt(service, 'image'));
     const before = (await listContainers(engine)).find((one) => one.name === name);
-    if (image === undefined || before?.imageId === image) continue;
+    const Env = Object.entries(textMapAt(service, 'environment')).map(([key, value]) => `${key}=${value}`);
+    if (image === undefined || (before?.imageId === image && (await hasVariables(engine, before.id, Env)))) continue;
     if (before !== undefined) await removeContainer(engine, before.id);
     const id = await createContainer(engine, name, {
       Image: image,
-      Env: Object.entries(textMapAt(service, 'environment')).map(([key, value]) => `${key}=${value}`),
+      Env,
       Labels: textMapAt(service, 'labels'),
       Tty: valueAt(service, 'tty') === true,
       HostConfig: {
@@ -98,4 +100,10 @@ async function apply(engine: EngineConnection, body: unknown): Promise<void> {
     });
     await startContainer(engine, id);
   }
+}
+
+async function hasVariables(engine: EngineConnection, container: string, wanted: readonly string[]): Promise<boolean> {
+  const details = await engineJson(engine, { method: 'GET', path: `/containers/${container}/json` });
+  const present = listAt(details, 'Config', 'Env');
+  return wanted.every((one) => present.includes(one));
 }

@@ -30,7 +30,7 @@ const pollMs = 500;
 
 /**
  * Has the device's Supervisor run a service, as balena-cli does: the Supervisor finds that the local tag names another image
- * and replaces the container. Returns once the new container runs.
+ * and replaces the container, as it does for other variables. Returns once the new container runs.
  */
 export async function deployThroughSupervisor(
   supervisor: SupervisorAddress,
@@ -40,16 +40,20 @@ export async function deployThroughSupervisor(
 ): Promise<RunningContainer> {
   const step = { type: 'step', id: service, phase: 'start' } as const;
   progress({ ...step, state: 'active', detail: 'by the Supervisor' });
+  const before = await containerOfImage(engine, service, imageId, signal);
   await setLocalApps(supervisor, localApps(service, environment), signal);
   const deadline = performance.now() + timeoutMs;
   let status = 'nothing yet';
   while (performance.now() < deadline) {
+    const { isApplied, services } = await applyStatus(supervisor, signal);
     const container = await containerOfImage(engine, service, imageId, signal);
-    if (container?.state === 'running' || container?.state === 'restarting') {
+    // A container that was there already may be about to be replaced.
+    const isNew = isApplied || container?.id !== before?.id;
+    if (isNew && (container?.state === 'running' || container?.state === 'restarting')) {
       progress({ ...step, state: 'done' });
       return container;
     }
-    status = (await applyStatus(supervisor, signal)).services.get(service) ?? status;
+    status = services.get(service) ?? status;
     progress({ ...step, state: 'active', detail: `Supervisor: ${status}` });
     await waitAtMost(pollMs, signal);
     signal.throwIfAborted();
