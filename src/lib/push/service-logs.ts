@@ -27,8 +27,8 @@ const pollMs = 500;
 const longestPauseMs = 10_000;
 
 /**
- * The log of a service's container. When following, a device that was reached once is tried again for ever after a loss, and
- * the log goes on where it stopped.
+ * The log of a service's container. When following, a device that was reached once is tried again for ever after a loss,
+ * unless it no longer lets us in, and the log goes on where it stopped.
  */
 export async function* serviceLogs(link: EngineLink, request: ServiceLogRequest): AsyncGenerator<LogLine> {
   const { service, follow, tail, since, timeoutMs = 0, signal, progress = ignoreProgress } = request;
@@ -62,13 +62,18 @@ export async function* serviceLogs(link: EngineLink, request: ServiceLogRequest)
       await waitAtMost(pollMs, signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (!follow || attached === undefined || !(error instanceof Failure)) throw error;
+      if (!follow || attached === undefined || !isPassing(error)) throw error;
       if (losses === 0) notice('warning', `${error.message}; trying again until Ctrl-C`);
       losses += 1;
       await link.drop();
       await waitAtMost(Math.min(pollMs * 2 ** losses, longestPauseMs), signal);
     }
   }
+}
+
+/** Whether waiting may mend what went wrong; a device that does not let us in or is another one now stays so. */
+function isPassing(error: unknown): error is Failure {
+  return error instanceof Failure && error.kind !== 'permission' && error.code !== 'host-key-changed';
 }
 
 async function serviceContainer(
