@@ -1,3 +1,4 @@
+import { Failure } from '../failure/failure.js';
 import { valueAt } from './engine-answer.js';
 import type { EngineConnection } from './engine-connection.js';
 import { engineJson, engineStream, notAnEngine } from './engine-request.js';
@@ -17,7 +18,12 @@ export interface EngineInfo {
 export async function pingEngine(engine: EngineConnection, signal?: AbortSignal): Promise<void> {
   let answer = '';
   const request = { method: 'GET', path: '/_ping', signal, timeoutMs: 5000 } as const;
-  for await (const chunk of engineStream(engine, request)) answer += chunk.toString('latin1');
+  try {
+    for await (const chunk of engineStream(engine, request)) answer += chunk.toString('latin1');
+  } catch (error) {
+    // Every engine knows this path.
+    throw error instanceof Failure && error.kind === 'not-found' ? notAnEngine(engine, error) : error;
+  }
   if (answer.trim() !== 'OK') throw notAnEngine(engine);
 }
 

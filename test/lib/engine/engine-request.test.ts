@@ -47,6 +47,11 @@ const answering =
 const get = { method: 'GET', path: '/x' } as const;
 
 describe('a request to an engine', () => {
+  it('is not made of another server that answers there', async (t) => {
+    const engine = await listening(t, answering(response('404 Not Found', '')));
+    await assert.rejects(pingEngine(engine), { kind: 'unreachable', code: 'not-an-engine' });
+  });
+
   it("fails with the engine's own words and the kind of its status", async (t) => {
     for (const [status, kind] of [
       ['404 Not Found', 'not-found'],
