@@ -1,7 +1,6 @@
-import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
+import { connectTcp } from '../platform/tcp.js';
 
 /**
  * A way to a device's engine: each call opens one byte stream to it, whether directly over TCP or through SSH.
@@ -24,33 +23,19 @@ export function tcpEngineConnection(host: string, port: number = developmentEngi
   const description = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   return {
     description,
-    connect: () =>
-      new Promise((resolve, reject) => {
-        const socket = net.connect({ host, port, keepAlive: true, keepAliveInitialDelay: keepAliveMs, noDelay: true });
-        const timer = setTimeout(() => {
-          const message = `connecting to the engine at ${description}: no answer within ${connectTimeoutMs / 1000} s`;
-          const hint = 'Check that the device is switched on and on the same network';
-          socket.destroy(new Failure('unreachable', 'timeout', message, { hint }));
-        }, connectTimeoutMs);
-        socket.once('error', (error) => {
-          clearTimeout(timer);
-          reject(asError(whileDoing(`connecting to the engine at ${description}`, error, { hint: hintFor(error) })));
-        });
-        socket.once('connect', () => {
-          clearTimeout(timer);
-          socket.removeAllListeners('error');
-          resolve(socket);
-        });
-      }),
+    connect: async () => {
+      try {
+        const socket = await connectTcp({ address: host, port, timeoutMs: connectTimeoutMs });
+        return socket.setKeepAlive(true, keepAliveMs);
+      } catch (error) {
+        throw whileDoing(`connecting to the engine at ${description}`, error, { hint: hintFor(error) });
+      }
+    },
   };
 }
 
-function hintFor(error: Error): string {
+function hintFor(error: unknown): string {
   return systemErrorCode(error) === 'ECONNREFUSED'
     ? 'The engine listens there only when "developmentMode" is true in the device\'s config.json'
     : 'Check that the device is switched on and on the same network';
-}
-
-function asError(value: unknown): Error {
-  return value instanceof Error ? value : new Error(String(value));
 }
