@@ -21,7 +21,7 @@ export function tailStart({ size }: Pick<Drive, 'size'>): number {
 /** Bytes that the end of a drive has at most, rounded up for `alignedBuffer`. */
 export const largestTail = tableSize + 64 * 1024;
 
-/** A run of bytes on a drive and the CRC-32 of what was written there. */
+/** A run of bytes on a drive and the CRC-32 of what was written there; 0 where nothing is going to be read back. */
 export interface WrittenRun {
   readonly start: number;
   readonly size: number;

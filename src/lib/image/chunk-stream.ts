@@ -1,4 +1,4 @@
-/** Chunks of bytes in order, whose beginning can be looked at before they are read. */
+/** Chunks of bytes in order, whose beginning can be looked at before they are read. A chunk is good only until the next one is asked for. */
 export class ChunkStream implements AsyncIterable<Buffer> {
   readonly #chunks: AsyncIterator<Buffer>;
   #peeked: Buffer[] = [];
@@ -15,7 +15,7 @@ export class ChunkStream implements AsyncIterable<Buffer> {
       const next = await this.#chunks.next();
       if (next.done === true) this.#ended = true;
       else {
-        this.#peeked.push(next.value);
+        this.#peeked.push(Buffer.from(next.value));
         have += next.value.length;
       }
     }

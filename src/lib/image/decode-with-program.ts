@@ -3,21 +3,25 @@ import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { interrupted } from '../failure/failure.js';
 import { systemErrorCode } from '../failure/while-doing.js';
+import { openChildOutput } from '../platform/child-output.js';
 import { childEnvironment } from '../platform/environment.js';
 import { archiveCorrupt } from './archive-corrupt.js';
 import type { DecodeOptions } from './decode-with-transform.js';
 
-/** Passes bytes through a program that decodes its standard input; a bad exit code is `archive-corrupt`. */
+/**
+ * Passes bytes through a program that decodes its standard input; a bad exit code is `archive-corrupt`. A chunk is good only until the next
+ * one is asked for.
+ */
 export async function* decodeWithProgram(
   input: AsyncIterable<Buffer>,
   [program, ...programArguments]: readonly [string, ...string[]],
   { name, signal }: DecodeOptions,
 ): AsyncGenerator<Buffer> {
-  if (signal.aborted) throw interrupted();
-  const child = spawn(program, programArguments, { env: childEnvironment({ LC_ALL: 'C' }), stdio: 'pipe' });
+  const { child, output } = await start(program, programArguments);
   const closed = once(child, 'close');
   const onAbort = () => child.kill('SIGKILL');
   signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-1000);
@@ -30,11 +34,10 @@ export async function* decodeWithProgram(
     child.kill('SIGKILL');
   });
   try {
-    const chunks: AsyncIterable<Buffer> = child.stdout;
-    yield* chunks;
+    yield* output;
     await closed;
     await feeding;
-    signal.throwIfAborted();
+    if (signal.aborted) throw interrupted();
     for (const error of inputErrors) throw error;
     if (child.exitCode !== 0) {
       const lastLine = complaint.trim().split('\n').at(-1) ?? '';
@@ -45,4 +48,17 @@ export async function* decodeWithProgram(
     child.kill('SIGKILL');
     await closed;
   }
+}
+
+async function start(program: string, programArguments: readonly string[]) {
+  const options = { env: childEnvironment({ LC_ALL: 'C' }) };
+  const output = await openChildOutput();
+  if (output === undefined) {
+    const child = spawn(program, programArguments, { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
+    const chunks: AsyncIterable<Buffer> = child.stdout;
+    return { child, output: chunks };
+  }
+  const child = spawn(program, programArguments, { ...options, stdio: ['pipe', output.childEnd, 'pipe'] });
+  output.childEnd.destroy();
+  return { child, output: output.chunks };
 }

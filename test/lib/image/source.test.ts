@@ -118,6 +118,21 @@ for (const format of Object.keys(packers)) {
   });
 }
 
+for (const format of ['zstd', 'xz']) {
+  test(`unpacks ${format} where no temporary files can be made`, async (t) => {
+    const source = await openImageSource(await packedImage(t, format), options());
+    t.after(() => source.close());
+    const before = process.env.TMPDIR;
+    process.env.TMPDIR = '/nonexistent';
+    try {
+      assert.equal(await sha256(source.stream), expected);
+    } finally {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+    }
+  });
+}
+
 test('sums up the sizes of concatenated and padded xz streams', async (t) => {
   const packed = await packedImage(t, 'xz');
   const one = await readFile(packed);
