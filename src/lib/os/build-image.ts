@@ -157,8 +157,7 @@ function partitionTableOptions(layout: DiskLayout, seed: string, image: string):
 async function createSparse(file: string, size: number): Promise<void> {
   try {
     const handle = await open(file, 'wx');
-    await handle.truncate(size);
-    await handle.close();
+    await handle.truncate(size).finally(() => handle.close());
   } catch (error) {
     throw whileDoing(`creating ${file}`, error);
   }

@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, mkdtemp, open, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { run, runChecked } from '../platform/child-process.js';
@@ -83,10 +83,9 @@ async function install(recipe: Recipe, partition: PlannedPartition, options: Ins
   await cp(recipe.folder, copy, { recursive: true });
   await runChecked('copying the recipe', 'chmod', ['-R', 'u=rwX,go=rX', copy]);
   const made = path.join(work, 'root.ext4');
-  const handle = await open(made, 'w');
-  await handle.truncate(partition.size);
-  await handle.chmod(0o666);
-  await handle.close();
+  await writeFile(made, '');
+  await truncate(made, partition.size);
+  await chmod(made, 0o666);
 
   const script = path.join(work, 'make-partition.sh');
   await writeFile(script, makePartition(partition, recipe.rootHash));

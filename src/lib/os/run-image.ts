@@ -2,7 +2,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { inspectImage } from '../boot-config/inspect-image.js';
 import { examineDrive } from '../drives/drive.js';
-import { openDrive } from '../drives/open-drive.js';
+import { openDrive, type OpenDrive } from '../drives/open-drive.js';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { requirePrograms } from '../platform/child-process.js';
@@ -84,13 +84,14 @@ export async function planRun(request: RunRequest): Promise<RunPlan> {
  */
 export async function runImage(plan: RunPlan, options: RunImageOptions): Promise<FinishedRun> {
   const { signal, progress = ignoreProgress, readyFile } = options;
-  // Held open so that nothing can mount or write the drive while the device does.
-  const held = plan.keep && plan.isDrive ? await openDrive(await examineDrive(plan.image)) : undefined;
   const log = await SerialLog.open(options.serialLog);
+  let held: OpenDrive | undefined;
   let place: DeviceNetwork | undefined;
   let machine: VirtualMachine | undefined;
   const step = { type: 'step', id: path.basename(plan.image), phase: 'boot' } as const;
   try {
+    // Held open so that nothing can mount or write the drive while the device does.
+    if (plan.keep && plan.isDrive) held = await openDrive(await examineDrive(plan.image));
     place = await openNetwork(plan.network);
     const { network, endpoints } = place;
     const startedAt = performance.now();
