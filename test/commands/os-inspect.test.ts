@@ -46,6 +46,15 @@ describe('os inspect', () => {
     }
   });
 
+  it('lets nothing in an image take over the terminal', async (t) => {
+    const deviceType = JSON.stringify({ slug: 'x', name: 'Board\u001b[2J\u009b2J\r', arch: 'amd64' });
+    const image = await makeImage(t, { bootFiles: { 'device-type.json': deviceType } });
+    const { stdout } = await davit(['os', 'inspect', image.path]);
+    assert.match(stdout, /Board/);
+    // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+    assert.doesNotMatch(stdout, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  });
+
   it('hides every secret, in text and in JSON', async (t) => {
     const image = await makeImage(t, {
       config: JSON.stringify({

@@ -1,5 +1,5 @@
 import type { BootConfigurationSummary } from '../boot-config/boot-configuration-plan.js';
-import { formatBytes } from './format.js';
+import { formatBytes, printable } from './format.js';
 import type { Json } from '../platform/json.js';
 
 const verbs = { create: 'new', replace: 'changed', keep: 'as it was' } as const;
@@ -9,15 +9,16 @@ export function bootConfigurationLines(summary: BootConfigurationSummary): strin
   const value = (json: Json) => (json === null ? 'not set' : JSON.stringify(json));
   const keys = summary.config.map(({ key, before, after }) => `  ${key}: ${value(before)} -> ${value(after)}`);
   const files = summary.files.map(({ path, action, size }) => `  ${path} (${formatBytes(size)}, ${verbs[action]})`);
-  return [
+  const lines = [
     ...(keys.length === 0 ? ['config.json stays as it is'] : ['config.json:', ...keys]),
     ...(files.length === 0 ? [] : ['files:', ...files]),
   ];
+  return lines.map(printable);
 }
 
 /** The OS in a few words: `balenaOS 6.8.1 for Raspberry Pi 4 (raspberrypi4-64)`. */
 export function osText({ os }: Pick<BootConfigurationSummary, 'os'>): string {
   const name = [os.osName ?? 'an OS', os.osVersion].filter(Boolean).join(' ');
   const board = os.deviceType === undefined ? '' : ` for ${os.deviceType.name} (${os.deviceType.slug})`;
-  return name + board;
+  return printable(name + board);
 }

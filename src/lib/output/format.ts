@@ -11,6 +11,11 @@ export function formatBytes(bytes: number): string {
   return `${unit === 'B' || value >= 99.5 ? value.toFixed(0) : value.toFixed(1)} ${unit}`;
 }
 
+/** Text from an image or a device, with control characters replaced, so that it cannot take over the terminal. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '\ufffd');
+}
+
 /** Bytes per second as `23.4 MB/s`. */
 export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`;

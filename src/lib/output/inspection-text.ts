@@ -1,5 +1,5 @@
 import type { InspectedBoot, InspectedConnection, InspectedImage } from '../boot-config/inspect-image.js';
-import { formatBytes } from './format.js';
+import { formatBytes, printable } from './format.js';
 import { tableLines } from './table.js';
 
 const kinds = {
@@ -31,11 +31,12 @@ export function inspectionLines(image: InspectedImage): string[] {
     ...(boot === null ? [] : ([['boot', bootText(boot)]] as const)),
   ];
   const width = Math.max(...facts.map(([name]) => name.length));
-  return [
+  const lines = [
     ...facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`),
     ...(image.partitions.length === 0 ? [] : ['', ...partitionLines(image)]),
     ...(boot === null ? [] : ['', ...configLines(boot), '', ...connectionLines(boot.connections)]),
   ];
+  return lines.map(printable);
 }
 
 function deviceTypeText(type: { readonly slug: string; readonly name: string; readonly arch: string }): string {
