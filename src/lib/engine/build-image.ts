@@ -14,7 +14,6 @@ export interface BuildRequest {
   readonly dockerfile: string;
   readonly tag: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly buildArguments?: Readonly<Record<string, string>>;
   readonly noCache: boolean;
   /** Whether base images are pulled even when the engine has them. */
   readonly pull: boolean;
@@ -42,11 +41,11 @@ export async function buildImage(
   request: BuildRequest,
   listener: BuildListener,
 ): Promise<string> {
-  const { context, dockerfile, tag, labels, buildArguments, noCache, pull, signal } = request;
+  const { context, dockerfile, tag, labels, noCache, pull, signal } = request;
   const answer = engineStream(engine, {
     method: 'POST',
     path: '/build',
-    query: { t: tag, dockerfile, labels, buildargs: buildArguments, nocache: noCache, pull, rm: true, forcerm: true },
+    query: { t: tag, dockerfile, labels, nocache: noCache, pull, rm: true, forcerm: true },
     body: {
       tar: context,
       onSent: (bytes) => {

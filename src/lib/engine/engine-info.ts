@@ -8,10 +8,8 @@ export interface EngineInfo {
   /** The host's name; on a balenaOS device its hostname or short UUID. */
   readonly hostname: string | undefined;
   readonly operatingSystem: string | undefined;
-  readonly serverVersion: string | undefined;
   /** As the kernel calls it: `x86_64`, `aarch64`, `armv7l`, … */
   readonly machine: string | undefined;
-  readonly containersRunning: number | undefined;
 }
 
 /** Makes sure that an engine answers; fails as unreachable otherwise. */
@@ -34,34 +32,9 @@ export async function engineInfo(engine: EngineConnection, signal?: AbortSignal)
     const value = valueAt(info, key);
     return typeof value === 'string' && value !== '' ? value : undefined;
   };
-  const running = valueAt(info, 'ContainersRunning');
   return {
     hostname: text('Name'),
     operatingSystem: text('OperatingSystem'),
-    serverVersion: text('ServerVersion'),
     machine: text('Architecture'),
-    containersRunning: typeof running === 'number' ? running : undefined,
-  };
-}
-
-/** The engine's version and what kind it is: `Engine` is set by balenaEngine only. */
-export interface EngineVersion {
-  readonly version: string | undefined;
-  readonly apiVersion: string | undefined;
-  readonly isBalenaEngine: boolean;
-}
-
-/** The engine's `/version`. */
-export async function engineVersion(engine: EngineConnection, signal?: AbortSignal): Promise<EngineVersion> {
-  const answer = await engineJson(engine, { method: 'GET', path: '/version', signal });
-  const text = (key: string) => {
-    const value = valueAt(answer, key);
-    return typeof value === 'string' ? value : undefined;
-  };
-  // Early releases spelled the name `balaena`.
-  return {
-    version: text('Version'),
-    apiVersion: text('ApiVersion'),
-    isBalenaEngine: /bala?ena/i.test(text('Engine') ?? ''),
   };
 }

@@ -3,7 +3,6 @@ import { localContainerName, localRelease } from './local-release.js';
 
 /** What a container needs to know of the device it will run on; what is not known is left out. */
 export interface ContainerHost {
-  readonly uuid?: string | undefined;
   readonly name?: string | undefined;
   readonly deviceType?: string | undefined;
   readonly architecture?: string | undefined;
@@ -82,7 +81,6 @@ function standardEnvironment(service: string, host: ContainerHost): Readonly<Rec
     APP_NAME: localRelease.appName,
     APP_RELEASE: localRelease.commit,
     SERVICE_NAME: service,
-    DEVICE_UUID: host.uuid,
     DEVICE_NAME_AT_INIT: host.name,
     DEVICE_TYPE: host.deviceType,
     DEVICE_ARCH: host.architecture,
