@@ -3,7 +3,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { exitCodes } from '../../src/lib/failure/failure.js';
 import { isRecord } from '../../src/lib/platform/json.js';
-import { type DavitOptions, projectRoot, runProgram } from '../support/davit.js';
+import { davit, type DavitOptions, projectRoot, runProgram } from '../support/davit.js';
 
 const fixture = path.join(projectRoot, 'test', 'fixtures', 'cli', 'run.js');
 const runFixture = (words: readonly string[], options: DavitOptions = {}) =>
@@ -97,6 +97,18 @@ describe('every command', () => {
     const json = await runFixture(['sucseed', '--json']);
     assert.equal(json.exitCode, exitCodes.usage);
     assert.equal(errorOf(json.stdout).code, 'unknown-command');
+  });
+
+  it('suggests the commands of a topic when its second word is unknown', async () => {
+    const { exitCode, stderr } = await davit(['os', 'nope']);
+    assert.equal(exitCode, exitCodes.usage);
+    assert.match(stderr, /Did you mean: davit os .*, davit os /);
+  });
+
+  it('says at once what is wrong with a combination of flags', async () => {
+    const { exitCode, stderr } = await davit(['os', 'configure', 'x.img', '--in-place', '--output', 'y.img']);
+    assert.equal(exitCode, exitCodes.usage);
+    assert.match(stderr, /^error: --in-place.*--output\n/);
   });
 
   it('accepts --no-color anywhere', async () => {
