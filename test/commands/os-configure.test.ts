@@ -354,6 +354,7 @@ describe('os configure', () => {
       await assertRefused(image, [image.path, '--dev', '--output', taken], { exitCode: 4, code: 'output-exists' });
       const words = [image.path, '--dev', '--output', image.path, '--force'];
       await assertRefused(image, words, { exitCode: 2, code: 'output-is-image' });
+      await assertRefused(image, [image.path, '--dev', '--output', ''], { exitCode: 2, code: 'output-not-a-file' });
       const into = [image.path, '--dev', '--output', folder, '--force'];
       await assertRefused(image, into, { exitCode: 2, code: 'output-not-a-file' });
     });

@@ -27,7 +27,7 @@ export function checkConfig(config: JsonObject): ConfigProblem[] {
 
 /** Top-level keys that neither the OS, its Supervisor nor the cloud's generator is known to use: most likely mistyped. */
 export function unknownConfigKeys(config: JsonObject): string[] {
-  return Object.keys(config).filter((key) => !(key in checks) && !uncheckedKeys.has(key));
+  return Object.keys(config).filter((key) => !Object.hasOwn(checks, key) && !uncheckedKeys.has(key));
 }
 
 /** What one key has to be. */

@@ -102,6 +102,11 @@ async function chooseOutput(image: string, target: ConfigureTarget): Promise<str
   // A link stays a link: the file that it names is replaced.
   if (target.kind === 'in-place') return resolved;
   const output = target.path ?? configuredName(image);
+  if (output === '') {
+    throw new Failure('usage', 'output-not-a-file', 'the name of the output is empty', {
+      hint: 'Give the path of a file with --output',
+    });
+  }
   const existing = await statIfThere(output);
   if (existing === undefined) return output;
   const own = await stat(resolved);

@@ -58,6 +58,7 @@ export function whileDoing(doing: string, error: unknown, details: FailureDetail
 
 const plainWords: Readonly<Record<string, string>> = {
   ENOENT: 'it does not exist',
+  ENOTDIR: 'a folder of the path is a file',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   EROFS: 'it is read-only',
