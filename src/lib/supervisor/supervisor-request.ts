@@ -1,7 +1,7 @@
 import http from 'node:http';
 import { text } from 'node:stream/consumers';
 import { Failure, interrupted } from '../failure/failure.js';
-import { whileDoing } from '../failure/while-doing.js';
+import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { isRecord, type Json } from '../platform/json.js';
 import { connectTcp } from '../platform/tcp.js';
 
@@ -34,7 +34,7 @@ export async function supervisorJson(
   { address, port }: SupervisorAddress,
   { method, path, json, signal }: SupervisorRequest,
 ): Promise<unknown> {
-  const doing = `talking to the Supervisor at ${address}:${port}`;
+  const doing = `talking to the Supervisor at ${address} port ${port}`;
   try {
     const socket = await connectTcp({ address, port, timeoutMs: connectMs, signal });
     const { status, body } = await new Promise<{ status: number; body: string }>((resolve, reject) => {
@@ -55,7 +55,10 @@ export async function supervisorJson(
     return parsed(body);
   } catch (error) {
     if (signal.aborted) throw interrupted();
-    throw whileDoing(doing, error);
+    // What Node's parser says of anything that is not HTTP.
+    const isForeign = systemErrorCode(error)?.startsWith('HPE_') === true;
+    const message = 'what answers there does not speak HTTP';
+    throw whileDoing(doing, isForeign ? new Failure('failed', 'supervisor-answer', message, { cause: error }) : error);
   }
 }
 
