@@ -108,6 +108,16 @@ test(
   },
 );
 
+test('does not claim to have wiped a card that took nothing', { skip: slowCardsMissing }, async (t) => {
+  const { image } = await someImage(t);
+  const card = await startSlowCard(t, { size: image.size });
+  await card.fail();
+  const { exitCode, stderr } = await davit(flashWords(image.path, card.device.path));
+  assert.equal(exitCode, 5, stderr);
+  assert.doesNotMatch(stderr, /no partition table/);
+  assert.match(stderr, /may hold half a system/);
+});
+
 test(
   'ends with 5 when the image can no longer be read, and nothing boots from the card',
   { skip: slowCardsMissing },

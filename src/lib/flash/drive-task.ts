@@ -32,8 +32,8 @@ const readsInFlight = 3;
 export class DriveTask {
   readonly writer: DriveWriter;
   failure: Failure | undefined;
-  /** Whether the drive has lost its old partition table and has no new one yet. */
-  isBlank = false;
+  /** What the drive has for a partition table; unsure while one is being wiped or written, or when that failed. */
+  table: 'old' | 'unsure' | 'none' | 'new' = 'old';
   bytesWritten = 0;
   bytesVerified = 0;
   readonly #progress: ProgressListener;
@@ -69,8 +69,9 @@ export class DriveTask {
 
   /** Wipes the old partition table. */
   async wipe(): Promise<void> {
-    this.isBlank = true;
+    this.table = 'unsure';
     await this.writer.wipeTable();
+    this.table = 'none';
   }
 
   /** Takes runs of a window to be written soon; `release` is called when they are, or when the drive has failed. */
@@ -97,6 +98,7 @@ export class DriveTask {
   /** Writes the copy of the new partition table, if the image has one for this drive, and then the table, after which the drive boots. */
   async writeTable(head: Buffer, isToBeVerified: boolean, pool: SlotPool, signal: AbortSignal): Promise<void> {
     const table: HeldRun = { run: { start: 0, size: head.length, checksum: crc32(head) }, bytes: head };
+    this.table = 'unsure';
     for (const [held, place] of [
       [this.#held, 'at the end of the drive'],
       [[table], 'in the partition table'],
@@ -104,7 +106,7 @@ export class DriveTask {
       await this.#writeHeld(held);
       if (isToBeVerified) await this.#verifyHeld(held, place, pool, signal);
     }
-    this.isBlank = false;
+    this.table = 'new';
   }
 
   /** Reads everything that is not held back from the medium. Fails at the first run that differs, saying where it is. */

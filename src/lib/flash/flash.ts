@@ -108,15 +108,15 @@ async function forEach(tasks: readonly DriveTask[], work: (task: DriveTask) => P
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
-/** Lets go of a drive, and says so when it was left without a partition table. */
+/** Lets go of a drive, and says so when it was left without a partition table, or when that cannot be told. */
 async function leave(task: DriveTask, progress: ProgressListener): Promise<void> {
   const { writer } = task;
-  // The new table, or the copy of it, may have been written and not hold. When the drive has vanished there is nothing to be done, and why
-  // it was given up is already being reported.
-  if (task.isBlank) await writer.wipeTable().catch(() => undefined);
+  // When the drive has vanished there is nothing to be done, and why it was given up is already being reported.
+  if (task.table === 'unsure') await task.wipe().catch(() => undefined);
   await writer.close();
-  if (!task.isBlank) return writer.announcePartitions();
-  const text = `${writer.drive.path} holds no partition table now and does not boot; flash it again before you use it`;
+  if (task.table === 'old' || task.table === 'new') return writer.announcePartitions();
+  const state = task.table === 'none' ? 'holds no partition table now and does not boot' : 'may hold half a system';
+  const text = `${writer.drive.path} ${state}; flash it again before you use it`;
   progress({ type: 'notice', level: 'warning', text });
 }
 
