@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { copyFile, mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, link, mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { asNobody, davit, davitJson } from '../support/davit.js';
@@ -130,7 +130,10 @@ test('refuses a partition, naming its drive', { skip }, async (t) => {
 test('refuses a drive that is made of the image itself, and the image as its own card', { skip }, async (t) => {
   const { image } = await someImage(t);
   const card = await attachLoopDevice(t, image.path);
+  const otherName = `${image.path}.link`;
+  await link(image.path, otherName);
   for (const [source, drive] of [
+    [image.path, otherName],
     [image.path, card.path],
     [card.path, card.path],
     [image.path, image.path],

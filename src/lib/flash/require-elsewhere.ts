@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import type { Drive } from '../drives/drive.js';
 import { blockAttribute, formatDeviceNumber, nameOfDevice, thisHost, wholeDeviceOf } from '../drives/host-view.js';
 import { Failure } from '../failure/failure.js';
@@ -6,7 +6,7 @@ import type { SourceFile } from '../image/source.js';
 
 /** Fails with `refused` when an image lies on the drive that it is to be written to, is that drive, or is what lies behind it. */
 export async function requireElsewhere(file: SourceFile, drive: Drive): Promise<void> {
-  const isSame = drive.isFile ? (await realpath(file.path)) === (await realpath(drive.path)) : await isOn(drive, file);
+  const isSame = drive.isFile ? await isSameFile(drive, file) : await isOn(drive, file);
   if (!isSame) return;
   throw new Failure(
     'refused',
@@ -14,6 +14,11 @@ export async function requireElsewhere(file: SourceFile, drive: Drive): Promise<
     `the image ${file.path} lies on ${drive.path}, which would be overwritten`,
     { hint: 'Copy the image to another drive first' },
   );
+}
+
+async function isSameFile(drive: Drive, file: SourceFile): Promise<boolean> {
+  const { dev, ino } = await stat(drive.path);
+  return dev === file.device && ino === file.inode;
 }
 
 async function isOn(drive: Drive, file: SourceFile): Promise<boolean> {
