@@ -43,8 +43,8 @@ export default class Push extends BaseCommand {
       multiple: true,
       // Otherwise a device named after it would be taken for another variable.
       multipleNonGreedy: true,
-      helpValue: '<name>=<value>',
-      summary: 'Set a variable in the container. Can be repeated.',
+      helpValue: '<name>[=<value>]',
+      summary: 'Set a variable in the container, without a value to what it is here. Can be repeated.',
     }),
     'device-type': Flags.string({
       helpValue: '<slug>',

@@ -117,7 +117,9 @@ describe('variables for a container', () => {
       (error: Error) => !error.message.includes('secret'),
     );
     assert.throws(() => parseEnvironment(['1A=x']), { kind: 'usage' });
-    assert.throws(() => parseEnvironment(['A']), { kind: 'usage' });
+    process.env.DAVIT_TEST_VARIABLE = 'from here';
+    assert.deepEqual(parseEnvironment(['DAVIT_TEST_VARIABLE']), { DAVIT_TEST_VARIABLE: 'from here' });
+    assert.throws(() => parseEnvironment(['DAVIT_TEST_NOTHING']), { kind: 'usage' });
   });
 });
 
