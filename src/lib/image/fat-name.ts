@@ -13,8 +13,7 @@ export function requireFatName(name: string): void {
 function problemOf(name: string): string | undefined {
   if (name === '' || name === '.' || name === '..') return 'it is not a name';
   if (name.length > 255) return 'it is longer than 255 characters';
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  const forbidden = /["*/:<>?\\|\u0000-\u001F\u007F]/.exec(name)?.[0];
+  const forbidden = /["*/:<>?\\|]|\p{Cc}/u.exec(name)?.[0];
   if (forbidden !== undefined) return `the character ${JSON.stringify(forbidden)} is not allowed`;
   return /[. ]$/.test(name) ? 'it ends with a dot or a space' : undefined;
 }
