@@ -181,7 +181,9 @@ describe('ignore rules compared with docker build', { skip: engineSkipReason() }
       ...files.filter((file) => !['c++', 'foo(1).txt', '{x}'].includes(file)),
       '.dockerignore',
       'Dockerfile',
-    ].sort(),
+    ]
+      .map((file) => `context/${file}`)
+      .sort(),
   };
 
   const dockerfile = 'FROM base\nCOPY . /context/\n';
