@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { askSecret } from '../output/prompts.js';
 import type { Streams } from '../output/streams.js';
+import { NewHostKeyPermit } from '../ssh/new-host-key-permit.js';
 import { deviceSshPort, type SshOptions } from '../ssh/open-ssh.js';
 
 /** Flags of every command that may log in to a device. */
@@ -44,7 +45,7 @@ export function sshOptionsFrom(flags: SshFlagValues, streams: Streams, signal: A
     user: flags.user,
     port: flags.port,
     identityFile: flags.identity,
-    acceptNewHostKey: flags['accept-new-host-key'],
+    newHostKeyPermit: flags['accept-new-host-key'] ? new NewHostKeyPermit() : undefined,
     askPassphrase: streams.stdinIsTerminal && streams.stderrIsTerminal ? ask : undefined,
   };
 }

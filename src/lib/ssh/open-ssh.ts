@@ -7,6 +7,7 @@ import { connectTcp } from '../platform/tcp.js';
 import { fingerprint, hostKeyOwner, HostKeyStore, type PinnedHostKey, pinOf } from './host-key-store.js';
 import { Login } from './login.js';
 import { SshConnection } from './ssh-connection.js';
+import type { NewHostKeyPermit } from './new-host-key-permit.js';
 
 /** The port of the host OS's SSH server on every balenaOS device. */
 export const deviceSshPort = 22222;
@@ -22,8 +23,8 @@ export interface SshOptions {
   /** The only private key to offer; without it, the SSH agent's keys and the usual ones of ~/.ssh. */
   readonly identityFile?: string | undefined;
   readonly askPassphrase?: ((keyFile: string) => Promise<string>) | undefined;
-  /** Pin the key that the device shows now, whatever was pinned before. */
-  readonly acceptNewHostKey?: boolean | undefined;
+  /** Pin the key that the device shows at the first connection, whatever was pinned before. */
+  readonly newHostKeyPermit?: NewHostKeyPermit | undefined;
 }
 
 /** Which device to log in to, and what goes with every long operation. */
@@ -46,7 +47,7 @@ export async function openSsh(
 ): Promise<SshConnection> {
   const port = options.port ?? deviceSshPort;
   const owner = hostKeyOwner({ name: target.name, port });
-  const pinned = options.acceptNewHostKey === true ? undefined : await hostKeys.find(owner);
+  const pinned = options.newHostKeyPermit?.isLeft === true ? undefined : await hostKeys.find(owner);
   const socket = await connectSocket(target, port);
   const { default: ssh2 } = await import('ssh2');
   const client = new ssh2.Client();
@@ -83,7 +84,8 @@ export async function openSsh(
     const notice = (text: string) => {
       target.progress({ type: 'notice', level: 'info', text: `${text} ${fingerprint(shown)}` });
     };
-    if (options.acceptNewHostKey === true) {
+    if (options.newHostKeyPermit?.isLeft === true) {
+      options.newHostKeyPermit.use();
       await hostKeys.replace(owner, shown);
       notice(`Remembering ${target.name} by the host key it has now:`);
       return;

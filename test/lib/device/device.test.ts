@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { openDevice } from '../../../src/lib/device/device.js';
 import { engineInfo } from '../../../src/lib/engine/engine-info.js';
+import { NewHostKeyPermit } from '../../../src/lib/ssh/new-host-key-permit.js';
 import { freePort, type SshServer, sshServerSkipReason, startSshServer } from '../../support/ssh-server.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -83,6 +84,20 @@ describe('openDevice', { skip: sshServerSkipReason() }, () => {
     await assert.rejects((await device.ssh()).run('kill $PPID'), { kind: 'unreachable' });
     const [one, other] = await Promise.all([engineInfo(engine), engineInfo(engine)]);
     assert.equal(one.hostname, other.hostname);
+  });
+
+  it('takes a permitted new host key once, and refuses the next change when it connects again', async (t) => {
+    process.env.DAVIT_DATA_DIR = await temporaryFolder(t);
+    const ssh = { port: server.port, identityFile: server.identityFile, newHostKeyPermit: new NewHostKeyPermit() };
+    const connect = async () => {
+      const device = await openDevice('127.0.0.1', { signal, ssh });
+      t.after(() => device.close());
+      return device.ssh();
+    };
+    await connect();
+    await connect();
+    await server.changeHostKey();
+    await assert.rejects(connect(), { code: 'host-key-changed' });
   });
 
   it('opens no connection before one is asked for, and closes without', async (t) => {
