@@ -2,10 +2,10 @@ import { realpath, stat } from 'node:fs/promises';
 import type { Drive } from '../drives/drive.js';
 import { blockAttribute, formatDeviceNumber, nameOfDevice, thisHost, wholeDeviceOf } from '../drives/host-view.js';
 import { Failure } from '../failure/failure.js';
-import type { SourceFile } from '../image/source.js';
+import type { OriginFile } from '../image/image-origin.js';
 
 /** Fails with `refused` when an image lies on the drive that it is to be written to, is that drive, or is what lies behind it. */
-export async function requireElsewhere(file: SourceFile, drive: Drive): Promise<void> {
+export async function requireElsewhere(file: OriginFile, drive: Drive): Promise<void> {
   const isSame = drive.isFile ? await isSameFile(drive, file) : await isOn(drive, file);
   if (!isSame) return;
   throw new Failure(
@@ -16,12 +16,12 @@ export async function requireElsewhere(file: SourceFile, drive: Drive): Promise<
   );
 }
 
-async function isSameFile(drive: Drive, file: SourceFile): Promise<boolean> {
+async function isSameFile(drive: Drive, file: OriginFile): Promise<boolean> {
   const { dev, ino } = await stat(drive.path);
   return dev === file.device && ino === file.inode;
 }
 
-async function isOn(drive: Drive, file: SourceFile): Promise<boolean> {
+async function isOn(drive: Drive, file: OriginFile): Promise<boolean> {
   for (const number of [file.device, file.isDevice ?? file.device]) {
     const name = await nameOfDevice(thisHost, formatDeviceNumber(number));
     if (name === undefined) continue;

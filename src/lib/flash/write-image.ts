@@ -49,6 +49,7 @@ export async function writeImage(
     await Promise.all(tasks.map((task) => task.idle()));
   }
   const size = source.reader?.size ?? map.bytesPassed;
+  await source.requireUnchanged();
   const isComplete = tasks.some((task) => task.failure === undefined);
   if (isComplete && !plan.everything) requireWholeImage(source.name, map, size);
   const headSize = Math.min(tableSize, Math.ceil(size / sectorSize) * sectorSize);

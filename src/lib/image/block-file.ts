@@ -1,3 +1,4 @@
+import { type BigIntStats } from 'node:fs';
 import { constants, type FileHandle, open, readFile } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
@@ -66,6 +67,11 @@ export class BlockFile implements BlockReader, BlockWriter {
     } catch (error) {
       throw whileDoing(`flushing ${this.path}`, error);
     }
+  }
+
+  /** What is known of the open file, whatever its path names by now. */
+  async stat(): Promise<BigIntStats> {
+    return this.#handle.stat({ bigint: true });
   }
 
   async close(): Promise<void> {

@@ -3,14 +3,16 @@ import { crc32, createInflateRaw } from 'node:zlib';
 import type { Entry } from 'yauzl';
 import { Failure } from '../failure/failure.js';
 import { archiveCorrupt } from './archive-corrupt.js';
+import type { BlockReader } from './block-file.js';
 import { decodedChunkSize, type DecodeOptions, decodeWithTransform } from './decode-with-transform.js';
 
 /** One file inside a zip, and where its packed bytes lie in the zip. */
 export interface ZipEntry {
   readonly name: string;
   readonly start: number;
-  readonly packedSize: number;
+  /** Packed bytes. */
   readonly size: number;
+  readonly unpackedSize: number;
   readonly crc32: number;
   readonly method: 'stored' | 'deflated';
 }
@@ -24,43 +26,55 @@ const methods = new Map<number, ZipEntry['method']>([
 ]);
 
 /**
- * Finds the image inside a zip file: the entry of that name, the only file, or the only one with the name of an image. Fails with
+ * Finds the image inside a zip: the entry of that name, the only file, or the only one with the name of an image. Fails with
  * `usage` when there are several, naming them.
+ *
+ * @param name what the user calls the zip
  */
-export async function findZipImage(file: string, wanted: string | undefined): Promise<ZipEntry> {
+export async function findZipImage(name: string, bytes: BlockReader, wanted: string | undefined): Promise<ZipEntry> {
   const yauzl = await import('yauzl');
-  try {
-    const zip = await yauzl.openPromise(file, { autoClose: false });
-    try {
-      const entries: Entry[] = [];
-      for await (const entry of zip.eachEntry()) entries.push(entry);
-      const entry = chooseEntry(file, entries, wanted);
-      const method = methods.get(entry.compressionMethod);
-      if (method === undefined || entry.isEncrypted()) {
-        throw new Failure(
-          'refused',
-          'format-unsupported',
-          `${entry.fileName} in ${file} is encrypted or oddly packed`,
-          {
-            hint: `Unpack it on the way: unzip -p ${file} ${entry.fileName} | davit flash -`,
-          },
-        );
-      }
-      const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
-      return {
-        name: entry.fileName,
-        start: fileDataStart,
-        packedSize: entry.compressedSize,
-        size: entry.uncompressedSize,
-        crc32: entry.crc32,
-        method,
-      };
-    } finally {
-      zip.close();
+  class Reader extends yauzl.RandomAccessReader {
+    override read(
+      target: Buffer,
+      offset: number,
+      length: number,
+      position: number,
+      done: (error: Error | null) => void,
+    ): void {
+      bytes.read(position, length).then(
+        (read) => {
+          read.copy(target, offset);
+          done(null);
+        },
+        (error: unknown) => {
+          done(error instanceof Error ? error : new Error(String(error)));
+        },
+      );
     }
+  }
+  try {
+    const zip = await yauzl.fromRandomAccessReaderPromise(new Reader(), bytes.size, { autoClose: false });
+    const entries: Entry[] = [];
+    for await (const entry of zip.eachEntry()) entries.push(entry);
+    const entry = chooseEntry(name, entries, wanted);
+    const method = methods.get(entry.compressionMethod);
+    if (method === undefined || entry.isEncrypted()) {
+      throw new Failure('refused', 'format-unsupported', `${entry.fileName} in ${name} is encrypted or oddly packed`, {
+        hint: `Unpack it on the way: unzip -p ${name} ${entry.fileName} | davit flash -`,
+      });
+    }
+    const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
+    return {
+      name: entry.fileName,
+      start: fileDataStart,
+      size: entry.compressedSize,
+      unpackedSize: entry.uncompressedSize,
+      crc32: entry.crc32,
+      method,
+    };
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw archiveCorrupt(file, error instanceof Error ? error.message : String(error), error);
+    throw archiveCorrupt(name, error instanceof Error ? error.message : String(error), error);
   }
 }
 
@@ -81,7 +95,9 @@ export async function* decodeZipEntry(
     size += chunk.length;
     yield chunk;
   }
-  if (size !== entry.size) throw archiveCorrupt(options.name, `${entry.name} has ${size} bytes, not ${entry.size}`);
+  if (size !== entry.unpackedSize) {
+    throw archiveCorrupt(options.name, `${entry.name} has ${size} bytes, not ${entry.unpackedSize}`);
+  }
   if (checksum !== entry.crc32) throw archiveCorrupt(options.name, `the checksum of ${entry.name} does not match`);
 }
 

@@ -1,10 +1,10 @@
 import { archiveCorrupt } from './archive-corrupt.js';
-import type { BlockReader } from './block-file.js';
 import { decodeGzip } from './decode-gzip.js';
 import type { DecodeOptions } from './decode-with-transform.js';
 import { decodeXz } from './decode-xz.js';
 import { decodeZipEntry, type ZipEntry } from './decode-zip.js';
 import { decodeZstd } from './decode-zstd.js';
+import type { ImageOrigin } from './image-origin.js';
 import type { SourceFormat } from './source-format.js';
 import { xzUncompressedSize } from './xz-index.js';
 import { zstdContentSize } from './zstd-header.js';
@@ -29,20 +29,24 @@ export function unpack(packed: AsyncIterable<Buffer>, packing: Packing, options:
   }
 }
 
-/** Bytes of the unpacked image, where its format states them. `head` is the beginning of the file. */
-export async function statedSize(file: BlockReader, packing: Packing, head: Buffer): Promise<number | undefined> {
+/** Bytes of the unpacked image, where its format states them. `head` is the beginning of the packed bytes. */
+export async function statedSize(
+  { size, reader }: Pick<ImageOrigin, 'size' | 'reader'>,
+  packing: Packing,
+  head: Buffer,
+): Promise<number | undefined> {
   switch (packing.format) {
     case 'raw':
-      return file.size;
+      return size;
     case 'gzip':
       // Its trailer tells the size of its last member only, and that modulo 4 GiB.
       return undefined;
     case 'xz':
-      return xzUncompressedSize(file);
+      return reader && xzUncompressedSize(reader);
     case 'zstd':
       return zstdContentSize(head);
     case 'zip':
-      return packing.entry.size;
+      return packing.entry.unpackedSize;
   }
 }
 

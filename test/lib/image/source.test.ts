@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, open, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
@@ -132,6 +132,66 @@ for (const format of ['zstd', 'xz']) {
     }
   });
 }
+
+const isChanged = (error: unknown) =>
+  error instanceof Failure && error.kind === 'failed' && error.code === 'source-changed';
+
+for (const format of Object.keys(packers)) {
+  test(`opens the same ${format} again from its first byte, also while and after the first is read`, async (t) => {
+    const packed = await packedImage(t, format);
+    const source = await openImageSource(packed, options());
+    await source.stream.peek(600);
+    const again = await source.again?.();
+    assert.ok(again);
+    assert.equal(again.identity, source.identity);
+    const both = [sha256(source.stream), sha256(again.stream)];
+    assert.deepEqual(await Promise.all(both), [expected, expected]);
+    await source.close();
+    await again.close();
+    const third = await again.again?.();
+    assert.ok(third);
+    assert.equal(await sha256(third.stream), expected);
+    await third.close();
+  });
+}
+
+const meddlers: Readonly<Record<string, (file: string) => Promise<void>>> = {
+  truncated: async (file) => truncate(file, 3 * 1024 * 1024),
+  changed: async (file) => {
+    const handle = await open(file, 'r+');
+    await handle.write('changed', 8 * 1024 * 1024);
+    await handle.close();
+  },
+  replaced: async (file) => {
+    await copyFile(file, `${file}.new`);
+    await rename(`${file}.new`, file);
+  },
+};
+
+for (const [what, meddle] of Object.entries(meddlers)) {
+  test(`does not take an image that was ${what} for the same`, async (t) => {
+    const packed = await packedImage(t, 'raw');
+    const source = await openImageSource(packed, options());
+    t.after(() => source.close());
+    await source.stream.peek(600);
+    await meddle(packed);
+    await assert.rejects(async () => source.again?.(), isChanged);
+    // A file that was replaced can still be read through the open descriptor, and is whole.
+    if (what === 'replaced') assert.equal(await sha256(source.stream), expected);
+    else {
+      await assert.rejects(source.requireUnchanged(), isChanged);
+      await assert.rejects(sha256(source.stream), isChanged);
+    }
+  });
+}
+
+test('cannot open standard input again', async (t) => {
+  const standardInput = Readable.from(pieces(image, 70_000));
+  const source = await openImageSource('-', options({ standardInput }));
+  t.after(() => source.close());
+  assert.equal(source.again, undefined);
+  assert.equal(source.identity, undefined);
+});
 
 test('sums up the sizes of concatenated and padded xz streams', async (t) => {
   const packed = await packedImage(t, 'xz');
