@@ -6,11 +6,13 @@ import { type PartitionTable, readPartitionTable } from '../image/partition-tabl
 import { environmentVariable } from '../platform/environment.js';
 import type { Json, JsonObject } from '../platform/json.js';
 import { type BootPartition, findBootPartition, type FoundBy } from './boot-partition.js';
-import { checkConfig, unknownConfigKeys } from './config-check.js';
+import { checkConfig, idleConfigKeys, isDevelopment } from './config-check.js';
+import { invalidConfig } from './config-file.js';
 import { configChanges, configText, configValue, mergePatch } from './config-json.js';
 import type { ConnectionFile } from './connection-file.js';
-import { invalidJson, parseJsonObject } from './json-text.js';
-import { isOlderThan, type OsFacts, readOsFacts } from './os-facts.js';
+import { invalidJson, locateInJson, parseJsonObject } from './json-text.js';
+import { type OsFacts, readOsFacts } from './os-facts.js';
+import { type Path, problemText } from './problem.js';
 import { hostnameIn } from './read-hostname.js';
 import { withoutSecret } from './secrets.js';
 import { parseSshPublicKey } from './ssh-public-key.js';
@@ -30,6 +32,8 @@ export interface BootConfigurationRequest {
   readonly country?: string;
   readonly wifi?: WifiNetwork;
   readonly connections?: readonly ConnectionFile[];
+  /** What was doubtful about the files that this was read from; told again with the plan. */
+  readonly warnings?: readonly string[];
 }
 
 /** What a plan does to one file of the boot partition. */
@@ -114,7 +118,9 @@ export async function planBootConfiguration(
       warnings: [
         ...(table.damage === undefined ? [] : [table.damage]),
         ...warnings,
+        ...(request.warnings ?? []),
         ...warningsAbout(after, os, boot, before.exists),
+        ...warningsAboutConfig(after, before.text, os),
         ...warningsAboutRequest(request),
       ],
     },
@@ -165,32 +171,22 @@ function withSshKeys(config: JsonObject, added: readonly string[]): JsonObject {
   return mergePatch(config, { os: { sshKeys: keys } });
 }
 
-function warningsAboutRequest({ config = {}, wifi }: BootConfigurationRequest): string[] {
-  const unknown = unknownConfigKeys(config).map(
-    (key) => `${key} is not a key that the OS is known to read; it is kept as it is`,
-  );
-  const hasOldWifi = 'wifiSsid' in config && wifi === undefined;
-  return [
-    ...unknown,
-    ...(hasOldWifi ? ['wifiSsid and wifiKey in config.json have no effect since OS 2.0: use --wifi-ssid'] : []),
-  ];
-}
-
 function isList(value: Json | undefined): value is readonly Json[] {
   return Array.isArray(value);
 }
 
 /** What is set must be good; what was bad in the image already is warned about. */
 function requireGoodValues(config: JsonObject, changes: readonly { readonly key: string }[]): void {
-  for (const { key, mustBe } of checkConfig(config)) {
-    const isTouched = changes.some(
-      (change) => `${change.key}.`.startsWith(`${key}.`) || key.startsWith(`${change.key}.`),
-    );
-    if (!isTouched) continue;
-    throw new Failure('usage', 'invalid-config', `${key} must be ${mustBe}`, {
-      hint: 'Correct the flag or the file that sets it',
-    });
-  }
+  const isChanged = (path: Path) => {
+    const place = `${path.join('.')}.`;
+    return changes.some(({ key }) => `${key}.`.startsWith(place) || place.startsWith(`${key}.`));
+  };
+  const problems = checkConfig(config).filter(({ path, because }) => isChanged(path) || isChanged(because ?? path));
+  if (problems.length === 0) return;
+  throw invalidConfig(
+    problems.map((problem) => problemText(problem)),
+    'Correct the flag or the file that sets it',
+  );
 }
 
 function connectionFiles(request: BootConfigurationRequest): { path: string; content: Buffer }[] {
@@ -225,11 +221,8 @@ async function writeFiles(
 }
 
 function warningsAbout(config: JsonObject, os: OsFacts, boot: BootPartition, hadConfig: boolean): string[] {
-  const developmentMode = configValue(config, 'developmentMode');
-  const isDevelopment = developmentMode === true || developmentMode === 'true';
   const sshKeys = configValue(config, 'os.sshKeys');
   const hasNoKeys = !Array.isArray(sshKeys) || sshKeys.length === 0;
-  const isBalenaOs = /^(balena|resin) ?os$/i.test(os.osName ?? '');
   const warnings: readonly (readonly [boolean, string])[] = [
     [!hadConfig, 'the image had no config.json; one was made'],
     [
@@ -237,15 +230,7 @@ function warningsAbout(config: JsonObject, os: OsFacts, boot: BootPartition, had
       `no partition is named or labelled as a boot partition; partition ${boot.number} was taken because of its ${boot.foundBy}`,
     ],
     [
-      isDevelopment && Array.isArray(sshKeys) && sshKeys.length === 0,
-      'os.sshKeys is an empty list: development mode then refuses passwords too, and nobody can log in',
-    ],
-    [
-      isDevelopment && isBalenaOs && isOlderThan(os.osVersion, 2, 85),
-      `developmentMode has no effect before balenaOS 2.85, and this is ${os.osVersion ?? 'older'}: get the .dev image instead`,
-    ],
-    [
-      !isDevelopment && hasNoKeys && configValue(config, 'apiEndpoint') === undefined,
+      !isDevelopment(config) && hasNoKeys && configValue(config, 'apiEndpoint') === undefined,
       'nobody will be able to log in: production mode without an SSH key. Add --ssh-key or --dev',
     ],
     [
@@ -253,6 +238,19 @@ function warningsAbout(config: JsonObject, os: OsFacts, boot: BootPartition, had
       'this is a flasher image: booted, it overwrites the internal disk of the computer without asking',
     ],
   ];
-  const bad = checkConfig(config).map(({ key, mustBe }) => `${key} in the image's config.json should be ${mustBe}`);
-  return [...warnings.flatMap(([applies, text]) => (applies ? [text] : [])), ...bad];
+  return warnings.flatMap(([applies, text]) => (applies ? [text] : []));
+}
+
+/** What will have no effect, and what was bad before and stays. */
+function warningsAboutConfig(config: JsonObject, textBefore: string, os: OsFacts): string[] {
+  const locate = locateInJson(Buffer.from(textBefore));
+  const bad = checkConfig(config).map((problem) =>
+    problemText(problem, 'config.json in the image', locate(problem.path)),
+  );
+  return [...bad, ...idleConfigKeys(config, os).map((problem) => problemText(problem))];
+}
+
+function warningsAboutRequest({ config = {}, wifi }: BootConfigurationRequest): string[] {
+  const hasOldWifi = 'wifiSsid' in config && wifi === undefined;
+  return hasOldWifi ? ['wifiSsid and wifiKey in config.json have no effect since OS 2.0: use --wifi-ssid'] : [];
 }

@@ -1,105 +1,88 @@
-import { isJsonObject, type Json, type JsonObject } from '../platform/json.js';
+import { isJsonObject, type JsonObject } from '../platform/json.js';
+import { configKeys } from './config-keys.js';
 import { configValue } from './config-json.js';
-import { parseSshPublicKey } from './ssh-public-key.js';
+import { isOlderThan, type OsFacts } from './os-facts.js';
+import type { Path, Problem } from './problem.js';
+import { notKnown } from './shape.js';
 
-/** A key of config.json whose value the OS would not understand; the value itself is left out, as it may be a secret. */
-export interface ConfigProblem {
-  readonly key: string;
-  /** What the value has to be, to follow "must be". */
-  readonly mustBe: string;
-}
-
-/** One RFC 1123 label, as mDNS and the OS take it. */
-export function isHostname(value: string): boolean {
-  return /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i.test(value);
-}
+/** Objects that only hold known keys: `os`, `os.network`, `installer`, ... */
+const groups: ReadonlySet<string> = new Set(
+  Object.keys(configKeys).flatMap((key) => {
+    const parts = key.split('.');
+    return parts.slice(0, -1).map((_, index) => parts.slice(0, index + 1).join('.'));
+  }),
+);
 
 /**
- * Checks the keys that the OS and its Supervisor read (https://docs.balena.io/reference/OS/configuration); keys that are not known
- * are not judged.
+ * Checks the values of known keys, and combinations of them that lock everybody out. Keys that are not known are not judged, and neither
+ * is null, which removes a key when it is laid over a configuration.
  */
-export function checkConfig(config: JsonObject): ConfigProblem[] {
-  return Object.entries(checks).flatMap(([key, { isGood, mustBe }]) => {
+export function checkConfig(config: JsonObject): Problem[] {
+  const values = Object.entries(configKeys).flatMap(([key, { shape }]) => {
     const value = configValue(config, key);
-    return value === undefined || isGood(value) ? [] : [{ key, mustBe }];
+    return value === undefined || value === null ? [] : shape.problems(value, key.split('.'));
+  });
+  const misplaced = [...groups].flatMap((group) => {
+    const value = configValue(config, group);
+    const isGood = value === undefined || value === null || isJsonObject(value);
+    return isGood ? [] : [{ path: group.split('.'), message: 'must be an object' }];
+  });
+  return [...misplaced, ...values, ...badCombinations(config)];
+}
+
+/** Keys that neither the OS, its Supervisor nor the cloud's generators are known to use: most likely mistyped. */
+export function unknownConfigKeys(config: JsonObject, group: Path = []): Problem[] {
+  const prefix = group.length === 0 ? '' : `${group.join('.')}.`;
+  const siblings = [...Object.keys(configKeys), ...groups]
+    .filter((key) => key.startsWith(prefix))
+    .map((key) => key.slice(prefix.length).split('.')[0] ?? '');
+  return Object.entries(config).flatMap(([key, value]) => {
+    const path = [...group, key];
+    const name = prefix + key;
+    if (groups.has(name)) return isJsonObject(value) ? unknownConfigKeys(value, path) : [];
+    return Object.hasOwn(configKeys, name) ? [] : [{ path, message: elsewhere(key) ?? notKnown(key, siblings) }];
   });
 }
 
-/** Top-level keys that neither the OS, its Supervisor nor the cloud's generator is known to use: most likely mistyped. */
-export function unknownConfigKeys(config: JsonObject): string[] {
-  return Object.keys(config).filter((key) => !Object.hasOwn(checks, key) && !uncheckedKeys.has(key));
+/** A key at the wrong depth, such as `sshKeys` outside of `os`. */
+function elsewhere(key: string): string | undefined {
+  const full = Object.keys(configKeys).find((known) => known.endsWith(`.${key}`));
+  return full === undefined ? undefined : `is not a known key: did you mean /${full.replaceAll('.', '/')}?`;
 }
 
-/** What one key has to be. */
-interface ConfigCheck {
-  readonly isGood: (value: Json) => boolean;
-  readonly mustBe: string;
+/** Keys that an image's OS is too old for, or too new, or not the right one. */
+export function idleConfigKeys(config: JsonObject, os: OsFacts): Problem[] {
+  const isBalenaOs = /^(balena|resin) ?os$/i.test(os.osName ?? '');
+  return Object.entries(configKeys).flatMap(([key, { since, takesEffect }]) => {
+    if (configValue(config, key) === undefined) return [];
+    const path = key.split('.');
+    if (isBalenaOs && since !== undefined && isOlderThan(os.osVersion, since)) {
+      return [{ path, message: `has no effect before balenaOS ${since}, and this is ${os.osVersion ?? 'older'}` }];
+    }
+    if (takesEffect === 'in a flasher' && os.kind !== 'flasher') {
+      return [{ path, message: 'has no effect: only flasher images read it, and this is none' }];
+    }
+    return [];
+  });
 }
 
-const text = (mustBe: string, isGood: (value: string) => boolean = () => true): ConfigCheck => ({
-  isGood: (value) => typeof value === 'string' && isGood(value),
-  mustBe,
-});
-const number = (mustBe: string, least = 0, most = Number.MAX_SAFE_INTEGER): ConfigCheck => ({
-  isGood: (value) => typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most,
-  mustBe,
-});
-// The OS compares by jq's text output, so that old files with "true" in quotes still work.
-const truth: ConfigCheck = {
-  isGood: (value) => typeof value === 'boolean' || value === 'true' || value === 'false',
-  mustBe: 'true or false',
-};
-const object: ConfigCheck = { isGood: isJsonObject, mustBe: 'an object' };
-const url = text('a URL with http or https', (value) =>
-  /^https?:$/.test(URL.canParse(value) ? new URL(value).protocol : ''),
-);
-const port = number('a port number', 1, 65535);
+/** Whether a configuration switches development mode on; old files have it as text. */
+export function isDevelopment(config: JsonObject): boolean {
+  const value = configValue(config, 'developmentMode');
+  return value === true || value === 'true';
+}
 
-const checks: Readonly<Record<string, ConfigCheck>> = {
-  deviceType: text('a device type slug', (value) => /^[a-z0-9][a-z0-9-]*$/.test(value)),
-  hostname: text('one host name label: letters, digits and inner hyphens, 63 at most', isHostname),
-  developmentMode: truth,
-  persistentLogging: truth,
-  country: text('a country code of two capital letters', (value) => /^[A-Z]{2}$/.test(value)),
-  ntpServers: text('server names separated by spaces'),
-  dnsServers: text('addresses separated by spaces, or "null"'),
-  uuid: text('32 (or 62) lower-case hexadecimal digits', (value) => /^([0-9a-f]{32}|[0-9a-f]{62})$/.test(value)),
-  apiEndpoint: url,
-  apiKey: text('text'),
-  deviceApiKey: text('text'),
-  deviceApiKeys: object,
-  applicationId: number('a number', 1),
-  deviceId: number('a number', 1),
-  registered_at: number('a moment in seconds'),
-  listenPort: port,
-  vpnPort: port,
-  appUpdatePollInterval: number('a time in milliseconds, 60000 at least', 60_000),
-  balenaRootCA: text('a PEM certificate in base64', (value) =>
-    Buffer.from(value, 'base64').toString('latin1').includes('-----BEGIN CERTIFICATE-----'),
-  ),
-  os: object,
-  'os.sshKeys': {
-    isGood: (value) =>
-      Array.isArray(value) &&
-      value.every((key: unknown) => typeof key === 'string' && parseSshPublicKey(key) !== undefined),
-    mustBe: 'a list of SSH public keys',
-  },
-  'os.udevRules': {
-    isGood: (value) => isJsonObject(value) && Object.values(value).every((rule) => typeof rule === 'string'),
-    mustBe: 'an object of rule texts by name',
-  },
-  'os.network.wifi.randomMacAddressScan': truth,
-  'os.network.connectivity.uri': text('a URL, or "null"'),
-  'os.network.connectivity.interval': text('seconds as text, such as "3600"', (value) => /^\d+$/.test(value)),
-  installer: object,
-  'installer.secureboot': truth,
-  'installer.migrate.force': truth,
-  'installer.target_devices': text('device names separated by spaces'),
-};
-
-/** Known keys that are not checked. */
-const uncheckedKeys: ReadonlySet<string> = new Set([
-  ...['applicationName', 'userId', 'username', 'version', 'initialDeviceName', 'apiTimeout', 'bootstrapRetryDelay'],
-  ...['registryEndpoint', 'deltaEndpoint', 'vpnEndpoint', 'logsEndpoint', 'mixpanelToken'],
-  ...['pubnubSubscribeKey', 'pubnubPublishKey', 'wifiSsid', 'wifiKey', 'network', 'files', 'connectivity'],
-]);
+function badCombinations(config: JsonObject): Problem[] {
+  const sshKeys = configValue(config, 'os.sshKeys');
+  const locksOut = isDevelopment(config) && Array.isArray(sshKeys) && sshKeys.length === 0;
+  return locksOut
+    ? [
+        {
+          path: ['os', 'sshKeys'],
+          because: ['developmentMode'],
+          message:
+            'must not be an empty list in development mode: passwords are refused then too, and nobody can log in',
+        },
+      ]
+    : [];
+}

@@ -2,17 +2,36 @@ import { readFile } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import type { JsonObject } from '../platform/json.js';
-import { parseJsonObject } from './json-text.js';
+import { checkConfig, unknownConfigKeys } from './config-check.js';
+import { locateInJson, parseJsonObject } from './json-text.js';
+import { problemText } from './problem.js';
 
-/** Reads a file of the user's with keys for config.json. */
-export async function readConfigFile(file: string): Promise<JsonObject> {
+/** Keys for config.json as they were read from a file. */
+export interface ConfigFile {
+  readonly config: JsonObject;
+  /** Keys that the OS is not known to read, with their places. */
+  readonly warnings: readonly string[];
+}
+
+/** Reads a file of the user's with keys for config.json, and checks all that can be checked without the image. */
+export async function readConfigFile(file: string): Promise<ConfigFile> {
   let bytes: Buffer;
   try {
     bytes = await readFile(file);
   } catch (error) {
     throw whileDoing(`reading the configuration ${file}`, error);
   }
-  return parseJsonObject(bytes, file, invalidConfigFile);
+  const config = parseJsonObject(bytes, file, invalidConfigFile);
+  const locate = locateInJson(bytes);
+  const problems = checkConfig(config).map((problem) => problemText(problem, file, locate(problem.path)));
+  if (problems.length > 0) throw invalidConfig(problems, 'Correct the file at these places');
+  const warnings = unknownConfigKeys(config).map((problem) => problemText(problem, file, locate(problem.path)));
+  return { config, warnings };
+}
+
+/** The failure for settings that the OS would not understand; a problem is a line. */
+export function invalidConfig(problems: readonly string[], hint: string): Failure {
+  return new Failure('usage', 'invalid-config', problems.join('\n'), { hint });
 }
 
 function invalidConfigFile(message: string): Failure {

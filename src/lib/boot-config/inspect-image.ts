@@ -11,6 +11,7 @@ import { connectionValue, isNameIgnored } from './connection-file.js';
 import { invalidJson, parseJsonObject } from './json-text.js';
 import { parseKeyfile } from './keyfile.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
+import { problemText } from './problem.js';
 import { connectionWithoutSecrets, withoutSecrets } from './secrets.js';
 import { readSsidValue } from './wifi-connection.js';
 
@@ -109,7 +110,7 @@ async function inspectBoot(
   orWarn: <T>(work: Promise<T>) => Promise<T | undefined>,
 ): Promise<InspectedBoot> {
   const config = await orWarn(readConfig(boot));
-  for (const { key, mustBe } of checkConfig(config ?? {})) warnings.push(`${key} in config.json should be ${mustBe}`);
+  for (const problem of checkConfig(config ?? {})) warnings.push(`config.json: ${problemText(problem)}`);
   return {
     partition: boot.number,
     foundBy: boot.foundBy,

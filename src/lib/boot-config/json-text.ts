@@ -1,10 +1,9 @@
 import { Failure } from '../failure/failure.js';
 import { isJsonObject, type JsonObject } from '../platform/json.js';
+import { type Path, placeAt, pointerTo, type TextPlace } from './problem.js';
 
-/** Where a JSON text is wrong; lines and columns count from 1. */
-export interface JsonProblem {
-  readonly line: number;
-  readonly column: number;
+/** Where a JSON text is wrong. */
+export interface JsonProblem extends TextPlace {
   readonly problem: string;
 }
 
@@ -35,11 +34,19 @@ export function invalidJson(message: string): Failure {
 
 /** The first place where a text is not JSON (RFC 8259), or undefined when it is. */
 export function findJsonProblem(text: string): JsonProblem | undefined {
+  const found = new JsonScanner(text).scan();
+  return found && { ...placeAt(text, found.offset), problem: found.problem };
+}
+
+/** Tells where the values of a JSON text stand: the key of a member, the beginning of an item. */
+export function locateInJson(bytes: Uint8Array): (path: Path) => TextPlace | undefined {
+  const text = decode(bytes) ?? '';
   const scanner = new JsonScanner(text);
-  const found = scanner.scan();
-  if (found === undefined) return undefined;
-  const before = text.slice(0, found.offset).split('\n');
-  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1, problem: found.problem };
+  scanner.scan();
+  return (path) => {
+    const offset = scanner.offsets.get(pointerTo(path));
+    return offset === undefined ? undefined : placeAt(text, offset);
+  };
 }
 
 /** Editors on Windows put a byte-order mark in front; it is taken off. */
@@ -65,6 +72,8 @@ const spacePattern = /[ \t\r\n]*/y;
 
 /** Reads a text by the grammar of JSON and stops at the first thing that does not belong; V8 does not tell the place reliably. */
 class JsonScanner {
+  /** Where values begin, or their keys, by JSON pointer. */
+  readonly offsets = new Map<string, number>();
   readonly #text: string;
   #at = 0;
 
@@ -73,38 +82,47 @@ class JsonScanner {
   }
 
   scan(): Found | undefined {
-    const problem = this.#value(0);
+    const problem = this.#value([]);
     if (problem !== undefined) return problem;
     return this.#peek() === '' ? undefined : this.#problem('text after the end');
   }
 
-  #value(depth: number): Found | undefined {
-    if (depth > deepest) return this.#problem('nested too deeply');
+  #value(path: Path): Found | undefined {
+    if (path.length > deepest) return this.#problem('nested too deeply');
     const next = this.#peek();
-    if (next === '{') return this.#sequence('}', () => this.#member(depth));
-    if (next === '[') return this.#sequence(']', () => this.#value(depth + 1));
+    if (next === '{') return this.#sequence('}', () => this.#member(path));
+    if (next === '[') return this.#sequence(']', (index) => this.#item([...path, index]));
     if (next === '"') return this.#string();
     if (this.#take(numberPattern) || this.#take(wordPattern)) return undefined;
     return this.#problem(next === '' ? 'the text ends too early' : 'a value is missing');
   }
 
-  #member(depth: number): Found | undefined {
-    if (this.#peek() !== '"') return this.#problem('a key in double quotes is missing');
-    const problem = this.#string();
-    if (problem !== undefined) return problem;
-    if (this.#peek() !== ':') return this.#problem('a colon is missing');
-    this.#at += 1;
-    return this.#value(depth + 1);
+  #item(path: Path): Found | undefined {
+    this.#peek();
+    this.offsets.set(pointerTo(path), this.#at);
+    return this.#value(path);
   }
 
-  #sequence(end: '}' | ']', part: () => Found | undefined): Found | undefined {
+  #member(parent: Path): Found | undefined {
+    if (this.#peek() !== '"') return this.#problem('a key in double quotes is missing');
+    const start = this.#at;
+    const problem = this.#string();
+    if (problem !== undefined) return problem;
+    const path = [...parent, String(JSON.parse(this.#text.slice(start, this.#at)))];
+    this.offsets.set(pointerTo(path), start);
+    if (this.#peek() !== ':') return this.#problem('a colon is missing');
+    this.#at += 1;
+    return this.#value(path);
+  }
+
+  #sequence(end: '}' | ']', part: (index: number) => Found | undefined): Found | undefined {
     this.#at += 1;
     if (this.#peek() === end) {
       this.#at += 1;
       return undefined;
     }
-    for (;;) {
-      const problem = part();
+    for (let index = 0; ; index += 1) {
+      const problem = part(index);
       if (problem !== undefined) return problem;
       const next = this.#peek();
       if (next !== ',' && next !== end) return this.#problem(`a comma or ${end} is missing`);

@@ -58,12 +58,16 @@ export async function readOsFacts(
   return { os, warnings };
 }
 
-/** Whether an OS version is older than a release, by its first two numbers; a version that cannot be read is not. */
-export function isOlderThan(version: string | undefined, major: number, minor: number): boolean {
-  const numbers = /^(\d+)\.(\d+)/.exec(version ?? '');
-  if (numbers === null) return false;
-  const [ownMajor, ownMinor] = [Number(numbers[1]), Number(numbers[2])];
-  return ownMajor < major || (ownMajor === major && ownMinor < minor);
+/** Whether an OS version is older than a release; revisions do not count, and a version that cannot be read is not older. */
+export function isOlderThan(version: string | undefined, release: string): boolean {
+  const [own, other] = [numbersOf(version ?? ''), numbersOf(release)];
+  if (own.length < 2) return false;
+  const at = other.findIndex((number, index) => number !== (own[index] ?? 0));
+  return at >= 0 && (own[at] ?? 0) < (other[at] ?? 0);
+}
+
+function numbersOf(version: string): number[] {
+  return (/^\d+(\.\d+)*/.exec(version)?.[0] ?? '').split('.').filter(Boolean).map(Number);
 }
 
 async function readDeviceType(boot: BootPartition): Promise<DeviceType | undefined> {

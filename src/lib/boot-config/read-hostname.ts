@@ -3,8 +3,8 @@ import { readPartitionTable } from '../image/partition-table.js';
 import type { ImageSource } from '../image/source.js';
 import type { JsonObject } from '../platform/json.js';
 import { findBootPartition } from './boot-partition.js';
-import { isHostname } from './config-check.js';
 import { configValue } from './config-json.js';
+import { isHostname } from './config-keys.js';
 import { invalidJson, parseJsonObject } from './json-text.js';
 
 /**

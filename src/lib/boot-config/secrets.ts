@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../platform/json.js';
+import { configKeys } from './config-keys.js';
 import type { Keyfile } from './keyfile.js';
 
 /** What is shown in place of a secret. */
@@ -16,9 +17,11 @@ export function withoutSecrets(config: JsonObject): JsonObject {
 /** One value of a configuration, hidden if its key (which may be a dotted path) names a secret. */
 export function withoutSecret(path: string, value: Json): Json {
   const keys = path.split('.');
-  if (keys.some((key) => secretConfigKey.test(key)) || keys[0] === 'files') return hideLeaves(value);
+  const isKnown = keys.some((_, index) => configKeys[keys.slice(0, index + 1).join('.')]?.isSecret);
+  if (isKnown || keys.some((key) => secretConfigKey.test(key))) return hideLeaves(value);
   if (Array.isArray(value)) return value.map((item: Json) => withoutSecret(path, item));
-  return isJsonObject(value) ? withoutSecrets(value) : value;
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, withoutSecret(`${path}.${key}`, one)]));
 }
 
 /** The sections of a connection with the secret values hidden and the others as they are written. */

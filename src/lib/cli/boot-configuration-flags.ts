@@ -107,7 +107,7 @@ export async function readBootConfigurationRequest(
   const sshKeys = flags['ssh-key'];
   const ssid = flags['wifi-ssid'];
   return {
-    ...(config === undefined ? {} : { config: await readConfigFile(config) }),
+    ...(config === undefined ? {} : await readConfigFile(config)),
     ...(dev === undefined ? {} : { developmentMode: dev }),
     ...(hostname === undefined ? {} : { hostname }),
     ...(sshKeys === undefined ? {} : { sshKeys: (await Promise.all(sshKeys.map(readSshPublicKeys))).flat() }),

@@ -2,6 +2,7 @@ import type { Hook } from '@oclif/core';
 import { exitCodeOf, Failure } from '../failure/failure.js';
 import { reportError } from '../output/error-document.js';
 import { processStreams } from '../output/streams.js';
+import { editDistance } from '../platform/nearest-name.js';
 
 /** oclif's `command_not_found` hook: names the nearest commands, runs nothing, and ends as a usage error. */
 const commandNotFound: Hook.CommandNotFound = ({ id, argv = [], config }) => {
@@ -28,23 +29,4 @@ export default commandNotFound;
 /** The first words of what was typed, as many as a command has: oclif counts arguments in as long as no command matches. */
 function asManyWords(typed: string, name: string): string {
   return typed.split(' ').slice(0, name.split(' ').length).join(' ');
-}
-
-/** Levenshtein distance: single-letter insertions, deletions and replacements that lead from one word to the other. */
-function editDistance(from: string, to: string): number {
-  let previous = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (const [row, letter] of Array.from(from).entries()) {
-    const current = [row + 1];
-    for (const [column, other] of Array.from(to).entries()) {
-      current.push(
-        Math.min(
-          (current[column] ?? 0) + 1,
-          (previous[column + 1] ?? 0) + 1,
-          (previous[column] ?? 0) + (letter === other ? 0 : 1),
-        ),
-      );
-    }
-    previous = current;
-  }
-  return previous[to.length] ?? 0;
 }

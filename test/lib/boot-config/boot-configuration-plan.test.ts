@@ -198,6 +198,18 @@ describe('planning a boot configuration', () => {
     ],
     ['a bad host name', {}, { hostname: 'a.b' }, 'invalid-config'],
     ['a bad value in the configuration', {}, { config: { os: { sshKeys: 'x' } } }, 'invalid-config'],
+    [
+      'an empty list of keys in development mode',
+      {},
+      { developmentMode: true, config: { os: { sshKeys: [] } } },
+      'invalid-config',
+    ],
+    [
+      'development mode where the image has an empty list of keys',
+      { config: '{"os":{"sshKeys":[]}}' },
+      { developmentMode: true },
+      'invalid-config',
+    ],
     ['a key that is none', {}, { sshKeys: ['ssh-ed25519 x'] }, 'invalid-config'],
     [
       'two connections of one name',
@@ -225,18 +237,29 @@ describe('planning a boot configuration', () => {
   }
 
   const warned: readonly (readonly [string, OsImageOptions, BootConfigurationRequest, RegExp])[] = [
-    [
-      'an empty list of keys in development mode',
-      {},
-      { developmentMode: true, config: { os: { sshKeys: [] } } },
-      /nobody can log in/,
-    ],
     ['development mode on an OS too old for it', { osVersion: '2.83.1+rev2' }, { developmentMode: true }, /2\.85/],
     ['a configuration that lets nobody in', {}, { hostname: 'kiosk' }, /--ssh-key or --dev/],
-    ['a mistyped key', {}, { config: { developementMode: true } }, /developementMode/],
+    [
+      'what was doubtful in a file',
+      {},
+      { developmentMode: true, warnings: ['fleet.json:1:1: /x'] },
+      /^fleet.json:1:1: .x$/,
+    ],
+    ['a key of flashers in another image', {}, { config: { installer: { secureboot: true } } }, /installer.secureboot/],
     ['Wi-Fi keys that have no effect', {}, { config: { wifiSsid: 'x', wifiKey: 'y' } }, /--wifi-ssid/],
     ['a flasher', { flasher: true }, { developmentMode: true }, /internal disk/],
-    ['bad values that the image had before', { config: '{"hostname":"a.b"}' }, { developmentMode: true }, /hostname/],
+    [
+      'bad values that the image had before',
+      { config: '{\n"hostname":"a.b"}' },
+      { developmentMode: true },
+      /^config.json in the image:2:1: .hostname must be/,
+    ],
+    [
+      'an empty list of keys that the image had before',
+      { config: '{"developmentMode":true,"os":{"sshKeys":[]}}' },
+      { hostname: 'kiosk' },
+      /nobody can log in/,
+    ],
   ];
   for (const [what, options, request, pattern] of warned) {
     test(`warns about ${what}`, async (t) => {

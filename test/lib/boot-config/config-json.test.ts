@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { checkConfig, isHostname } from '../../../src/lib/boot-config/config-check.js';
 import { configChanges, configText, configValue, mergePatch } from '../../../src/lib/boot-config/config-json.js';
 import { hidden, withoutSecrets } from '../../../src/lib/boot-config/secrets.js';
 
@@ -46,57 +45,6 @@ describe('changing config.json', () => {
     assert.equal(configText({ a: 1 }, '{"b":2}'), '{"a":1}');
     assert.equal(configText({ a: 1 }, '{\n  "b": 2\n}\n'), '{\n  "a": 1\n}\n');
     assert.equal(configText({ a: 1 }, '{\r\n\t"b": 2\r\n}'), '{\n\t"a": 1\n}');
-  });
-});
-
-describe('checking config.json', () => {
-  const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJl2l7bQvI0BRqGSdY8r3nM2jUe1X0S2r4m0r8f2yq2S me@home';
-
-  test('accepts what the documentation shows', () => {
-    const config = {
-      deviceType: 'raspberrypi4-64',
-      hostname: 'kiosk-7',
-      developmentMode: 'true',
-      persistentLogging: false,
-      uuid: 'a'.repeat(32),
-      dnsServers: 'null',
-      ntpServers: '0.resinio.pool.ntp.org',
-      apiEndpoint: 'https://api.balena-cloud.com',
-      appUpdatePollInterval: 900_000,
-      os: { sshKeys: [key], udevRules: { '64': 'ENV{x}="y"' }, network: { connectivity: { interval: '3600' } } },
-      installer: { secureboot: true },
-      somethingElse: { entirely: 1 },
-    };
-    assert.deepEqual(checkConfig(config), []);
-  });
-
-  const bad: readonly (readonly [string, Parameters<typeof checkConfig>[0]])[] = [
-    ['hostname', { hostname: 'two.labels' }],
-    ['hostname', { hostname: 5 }],
-    ['developmentMode', { developmentMode: 'yes' }],
-    ['country', { country: 'de' }],
-    ['uuid', { uuid: 'xyz' }],
-    ['apiEndpoint', { apiEndpoint: 'api.balena-cloud.com' }],
-    ['appUpdatePollInterval', { appUpdatePollInterval: 10 }],
-    ['os', { os: [] }],
-    ['os.sshKeys', { os: { sshKeys: key } }],
-    ['os.sshKeys', { os: { sshKeys: ['ssh-ed25519 AAAA'] } }],
-    ['installer.target_devices', { installer: { target_devices: ['sda'] } }],
-    ['balenaRootCA', { balenaRootCA: 'bm90IGEgY2VydA==' }],
-  ];
-  for (const [name, config] of bad) {
-    test(`finds ${JSON.stringify(config).slice(0, 60)} wrong`, () => {
-      assert.deepEqual(
-        checkConfig(config).map((problem) => problem.key),
-        [name],
-      );
-    });
-  }
-
-  test('takes host names as RFC 1123 does', () => {
-    for (const good of ['a', 'A1', 'a-b', '0', 'x'.repeat(63)]) assert.ok(isHostname(good), good);
-    for (const wrong of ['', '-a', 'a-', 'a_b', 'a.b', 'ü', 'x'.repeat(64), 'a b', 'a\n'])
-      assert.ok(!isHostname(wrong), wrong);
   });
 });
 
