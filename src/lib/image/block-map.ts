@@ -1,14 +1,8 @@
-import { extFreeSpace } from './ext-allocation.js';
-import { fatFreeSpace } from './fat-allocation.js';
+import { headSize, recogniseFileSystem, type WhyAllUsed } from './file-systems.js';
 import { partitionLayout } from './partition-layout.js';
 import type { ByteRange, Partition } from './partition-table.js';
+import { RangeFeed, type RangeParser, shifted } from './range-feed.js';
 import { UnusedRanges } from './unused-ranges.js';
-
-/**
- * A parser that asks for the ranges of an image it needs, one after the other, and is given their bytes, or undefined for a range that
- * does not exist or that has already gone by. It asks in the order in which the ranges lie, as far as the format allows.
- */
-export type RangeParser<Result = void> = Generator<ByteRange, Result, Buffer | undefined>;
 
 /** Runs of unused bytes shorter than this are written all the same: one longer request costs less than two short ones. */
 const shortestGap = 64 * 1024;
@@ -19,6 +13,15 @@ const alwaysUsed = 1024 * 1024;
 /** Runs begin and end at multiples of this, so that they can be written to any drive past its cache. */
 const runAlignment = 4096;
 
+/** What is known of the space of a partition. */
+export interface PartitionSpace {
+  readonly partition: Partition;
+  /** What it holds, as far as that is known. */
+  readonly fileSystem: string | undefined;
+  /** Why every byte of it matters, where that is so. */
+  readonly whyAllUsed: WhyAllUsed | undefined;
+}
+
 /**
  * Learns which bytes of an image matter, from its partition table and the allocation bitmaps of its file systems. It says which ranges
  * it wants next and can be fed by a stream as it flows by (`pass`) or by random reads (`answer`). When in doubt a byte matters:
@@ -26,15 +29,14 @@ const runAlignment = 4096;
  * Only allocation tells; a block of zeros that is allocated matters, because the drive may hold something else there.
  */
 export class BlockMap {
-  /** Partitions found so far. */
-  readonly partitions: Partition[] = [];
   #kind: 'gpt' | 'mbr' | 'none' | undefined;
-  readonly #unused: UnusedRanges[] = [];
-  readonly #waiting: WaitingParser[] = [];
-  #position = 0;
+  readonly #spaces: LearntSpace[] = [];
+  /** Where partition tables and partitions lie; what claims the same bytes as another is all used. */
+  readonly #claims: ByteRange[] = [];
+  readonly #feed = new RangeFeed();
 
   constructor() {
-    this.#start(this.#learnLayout());
+    this.#feed.start(this.#learnLayout());
   }
 
   /** The kind of partition table; `none` where there is none, undefined while that is not known. */
@@ -42,56 +44,47 @@ export class BlockMap {
     return this.#kind;
   }
 
+  /** Partitions found so far. */
+  get partitions(): readonly Partition[] {
+    return this.#spaces.map((space) => space.partition);
+  }
+
+  /** What is known so far of the space of each partition. */
+  get spaces(): readonly PartitionSpace[] {
+    return this.#spaces;
+  }
+
   /** The end of the last partition found so far; an image that is shorter is truncated. */
   get partitionsEnd(): number {
-    return Math.max(0, ...this.partitions.map((one) => one.start + one.size));
+    return Math.max(0, ...this.#spaces.map(({ partition }) => partition.start + partition.size));
   }
 
   /** Bytes passed so far. */
   get bytesPassed(): number {
-    return this.#position;
+    return this.#feed.position;
   }
 
   /** The range that is wanted next, for feeding by random reads. */
   get wanted(): ByteRange | undefined {
-    const [first, ...rest] = this.#waiting;
-    if (first === undefined) return undefined;
-    return rest.reduce((lowest, one) => (one.wanted.start < lowest.start ? one.wanted : lowest), first.wanted);
+    return this.#feed.wanted;
   }
 
   /** Gives the bytes of the range that `wanted` named, or undefined when the image does not have them. */
   answer(bytes: Buffer | undefined): void {
-    const { wanted } = this;
-    const parser = this.#waiting.find((one) => one.wanted === wanted);
-    if (parser !== undefined) this.#resume(parser, bytes);
+    this.#feed.answer(bytes);
   }
 
   /** Feeds the next bytes of the image; they must follow those passed before. */
   pass(bytes: Buffer): void {
-    const start = this.#position;
-    const end = start + bytes.length;
-    // A parser that got its range may want another in the same bytes, and may have started more parsers.
-    for (let parser = this.#servable(end); parser !== undefined; parser = this.#servable(end)) {
-      const next = parser.wanted.start + parser.collected;
-      if (next < start) {
-        this.#resume(parser, undefined);
-        continue;
-      }
-      const wantedEnd = parser.wanted.start + parser.wanted.size;
-      const piece = bytes.subarray(next - start, Math.min(wantedEnd, end) - start);
-      parser.pieces.push(wantedEnd <= end ? piece : Buffer.from(piece));
-      parser.collected += piece.length;
-      if (parser.collected === parser.wanted.size) this.#resume(parser, Buffer.concat(parser.pieces));
-    }
-    this.#position = end;
+    this.#feed.pass(bytes);
   }
 
   /** The runs of bytes that matter between two aligned offsets (or the image's end), sorted, as far as is known now. */
   usedWithin(start: number, end: number): ByteRange[] {
     const used: ByteRange[] = [];
     let at = start;
-    const unused = this.#unused
-      .flatMap((ranges) => ranges.within(Math.max(start, alwaysUsed), end))
+    const unused = this.#spaces
+      .flatMap((space) => space.unused.within(Math.max(start, alwaysUsed), end))
       .sort((a, b) => a.start - b.start);
     for (const gap of unused) {
       const gapStart = gap.start <= start ? start : Math.ceil(gap.start / runAlignment) * runAlignment;
@@ -107,57 +100,80 @@ export class BlockMap {
   }
 
   *#learnLayout(): RangeParser {
-    this.#kind = yield* partitionLayout((partition) => {
+    const layout = partitionLayout((partition) => {
       this.#addPartition(partition);
     });
+    let step = layout.next();
+    while (step.done !== true) {
+      this.#claim(step.value);
+      step = layout.next(yield step.value);
+    }
+    this.#kind = step.value;
   }
 
   #addPartition(partition: Partition): void {
-    const overlaps = (other: ByteRange) =>
-      other.start < partition.start + partition.size && partition.start < other.start + other.size;
-    const overlapping = this.partitions.filter(overlaps);
-    this.partitions.push(partition);
-    if (overlapping.length > 0) {
-      // What is unused in one may be used in the other.
-      for (const ranges of this.#unused) if (overlapping.some((one) => one.start === ranges.start)) ranges.discard();
+    const space = new LearntSpace(partition);
+    if (this.#claim(partition)) this.#feed.start(shifted(space.learn(), partition.start));
+    else space.discard('overlaps');
+    this.#spaces.push(space);
+  }
+
+  /** Notes that a range is taken; returns whether nobody else has a claim to any of it. What is unused in one may be used in the other. */
+  #claim(range: ByteRange): boolean {
+    for (const space of this.#spaces) if (overlap(space.partition, range)) space.discard('overlaps');
+    const isFree = !this.#claims.some((other) => overlap(other, range));
+    this.#claims.push(range);
+    return isFree;
+  }
+}
+
+/** What is learnt of the space of a partition as its bytes come. */
+class LearntSpace implements PartitionSpace {
+  readonly partition: Partition;
+  readonly unused = new UnusedRanges();
+  #fileSystem: string | undefined;
+  #whyAllUsed: WhyAllUsed | undefined = 'unseen';
+
+  constructor(partition: Partition) {
+    this.partition = partition;
+  }
+
+  get fileSystem(): string | undefined {
+    return this.#fileSystem;
+  }
+
+  get whyAllUsed(): WhyAllUsed | undefined {
+    return this.#whyAllUsed;
+  }
+
+  /** Makes all of it used, now and later. The first reason stays. */
+  discard(why: WhyAllUsed): void {
+    if (this.unused.isDiscarded) return;
+    this.unused.discard();
+    this.#whyAllUsed = why;
+  }
+
+  /** Looks at its first bytes, and finds out what is unused by what they say it holds. */
+  *learn(): RangeParser {
+    const { start, size } = this.partition;
+    const add = (range: ByteRange) => {
+      this.unused.add({ start: start + range.start, size: range.size });
+    };
+    const head = yield { start: 0, size: Math.min(size, headSize) };
+    const fileSystem = head === undefined ? 'unseen' : recogniseFileSystem(head, size);
+    if (typeof fileSystem === 'string') {
+      this.discard(fileSystem);
       return;
     }
-    const unused = new UnusedRanges(partition.start);
-    this.#unused.push(unused);
-    this.#start(freeSpace(partition, unused.add));
-  }
-
-  #start(parser: RangeParser): void {
-    const first = parser.next();
-    if (first.done !== true) this.#waiting.push(new WaitingParser(parser, first.value));
-  }
-
-  #resume(waiting: WaitingParser, bytes: Buffer | undefined): void {
-    this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-    const next = waiting.parser.next(bytes);
-    if (next.done !== true) this.#waiting.push(new WaitingParser(waiting.parser, next.value));
-  }
-
-  /** A parser whose wanted range begins, or goes on, in these bytes or before them. */
-  #servable(end: number): WaitingParser | undefined {
-    return this.#waiting.find(({ wanted, collected }) => wanted.start + collected < end);
+    const { name, unused } = fileSystem;
+    this.#fileSystem = name;
+    if (!this.unused.isDiscarded) this.#whyAllUsed = undefined;
+    const found = typeof unused === 'function' ? yield* unused(add) : unused;
+    if (typeof found === 'string') this.discard(found);
+    else found?.forEach(add);
   }
 }
 
-/** Tells the unused space of a partition by whichever file system it holds. */
-function* freeSpace(partition: ByteRange, found: (range: ByteRange) => void): RangeParser {
-  if (yield* fatFreeSpace(partition, found)) return;
-  yield* extFreeSpace(partition, found);
-}
-
-class WaitingParser {
-  readonly parser: RangeParser;
-  readonly wanted: ByteRange;
-  readonly pieces: Buffer[] = [];
-  collected = 0;
-
-  constructor(parser: RangeParser, wanted: ByteRange) {
-    this.parser = parser;
-    this.wanted = wanted;
-  }
+function overlap(a: ByteRange, b: ByteRange): boolean {
+  return a.start < b.start + b.size && b.start < a.start + a.size;
 }

@@ -1,4 +1,3 @@
-import type { RangeParser } from './block-map.js';
 import { guidSectorSizes, parseGptEntries, parseGptHeader } from './guid-partition-table.js';
 import {
   type BootRecordEntry,
@@ -9,6 +8,7 @@ import {
   parseMasterBootRecord,
 } from './master-boot-record.js';
 import { type Partition, partitionOf } from './partition-table.js';
+import type { RangeParser } from './range-feed.js';
 
 const sectorSize = 512;
 

@@ -2,14 +2,9 @@ import type { ByteRange } from './partition-table.js';
 
 /** The unused ranges of one partition, in order, neighbours joined. */
 export class UnusedRanges {
-  readonly start: number;
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
   #discarded = false;
-
-  constructor(start: number) {
-    this.start = start;
-  }
 
   /** Adds a range that lies behind all others. */
   readonly add = ({ start, size }: ByteRange): void => {
@@ -20,6 +15,10 @@ export class UnusedRanges {
       this.#ends.push(start + size);
     }
   };
+
+  get isDiscarded(): boolean {
+    return this.#discarded;
+  }
 
   /** Forgets all ranges, now and later. */
   discard(): void {
