@@ -23,6 +23,11 @@ export interface BootPartition {
 /** Names of the boot partition: of an installed system, of a flasher, and the newer one that tools accept. */
 const bootNames: readonly string[] = ['resin-boot', 'flash-boot', 'balena-boot'];
 
+/** Whether a partition or file system of this name is the boot partition. */
+export function isBootName(name: string | undefined): boolean {
+  return name !== undefined && bootNames.includes(name);
+}
+
 /** File systems carry the moment given; without one the day FAT counts from, so that nothing depends on the clock. */
 export interface OpenOptions {
   readonly time?: Date;
@@ -46,7 +51,7 @@ export async function findBootPartition(
     throw noBootPartition(table);
   }
   for (const partition of table.partitions) {
-    if (!bootNames.includes(partition.name ?? '')) continue;
+    if (!isBootName(partition.name)) continue;
     const boot = await openBoot(reader, partition, 'name', options);
     if (boot !== undefined) return boot;
   }
@@ -61,7 +66,7 @@ async function findByContent(
   const candidates: BootPartition[] = [];
   for (const partition of table.partitions) {
     const boot = await openBoot(reader, partition, 'label', options);
-    if (boot !== undefined && bootNames.includes(boot.label)) return boot;
+    if (boot !== undefined && isBootName(boot.label)) return boot;
     if (boot !== undefined) candidates.push(boot);
   }
   for (const boot of candidates) {
@@ -73,7 +78,7 @@ async function findByContent(
 }
 
 async function looksLikeBoot(boot: BootPartition): Promise<boolean> {
-  if (bootNames.includes(boot.label)) return true;
+  if (isBootName(boot.label)) return true;
   const names = (await boot.files.list('/'))?.map((file) => file.name) ?? [];
   return names.includes('device-type.json') || names.includes('config.json');
 }

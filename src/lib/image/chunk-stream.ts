@@ -1,36 +1,45 @@
 /** Chunks of bytes in order, whose beginning can be looked at before they are read. A chunk is good only until the next one is asked for. */
 export class ChunkStream implements AsyncIterable<Buffer> {
-  readonly #chunks: AsyncIterator<Buffer>;
-  #peeked: Buffer[] = [];
-  #ended = false;
+  /** Read one after the other. */
+  readonly #parts: AsyncIterator<Buffer>[];
+  #peeked: Buffer = Buffer.alloc(0);
 
   constructor(chunks: AsyncIterable<Buffer>) {
-    this.#chunks = chunks[Symbol.asyncIterator]();
+    this.#parts = [chunks[Symbol.asyncIterator]()];
   }
 
   /** The first bytes, fewer than asked for only where the stream is shorter. They are still read later. */
   async peek(length: number): Promise<Buffer> {
-    let have = this.#peeked.reduce((sum, chunk) => sum + chunk.length, 0);
-    while (have < length && !this.#ended) {
-      const next = await this.#chunks.next();
-      if (next.done === true) this.#ended = true;
-      else {
-        this.#peeked.push(Buffer.from(next.value));
-        have += next.value.length;
-      }
+    const parts = [this.#peeked];
+    for (let have = this.#peeked.length; have < length;) {
+      const chunk = await this.#pull();
+      if (chunk === undefined) break;
+      parts.push(Buffer.from(chunk));
+      have += chunk.length;
     }
-    this.#peeked = [Buffer.concat(this.#peeked)];
-    return this.#peeked[0]?.subarray(0, length) ?? Buffer.alloc(0);
+    if (parts.length > 1) this.#peeked = Buffer.concat(parts);
+    return this.#peeked.subarray(0, length);
+  }
+
+  /** The next chunk, or undefined at the end. */
+  async next(): Promise<Buffer | undefined> {
+    if (this.#peeked.length === 0) return this.#pull();
+    const chunk = this.#peeked;
+    this.#peeked = Buffer.alloc(0);
+    return chunk;
+  }
+
+  /** Puts bytes that were read in front again. */
+  putBack(chunks: AsyncIterable<Buffer>): void {
+    const peeked = this.#peeked;
+    this.#peeked = Buffer.alloc(0);
+    if (peeked.length > 0) this.#parts.unshift(only(peeked));
+    this.#parts.unshift(chunks[Symbol.asyncIterator]());
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
     try {
-      for (const chunk of this.#peeked.splice(0)) if (chunk.length > 0) yield chunk;
-      while (!this.#ended) {
-        const next = await this.#chunks.next();
-        if (next.done === true) this.#ended = true;
-        else yield next.value;
-      }
+      for (let chunk = await this.next(); chunk !== undefined; chunk = await this.next()) yield chunk;
     } finally {
       await this.close();
     }
@@ -38,7 +47,19 @@ export class ChunkStream implements AsyncIterable<Buffer> {
 
   /** Ends whatever the chunks come from. */
   async close(): Promise<void> {
-    this.#ended = true;
-    await this.#chunks.return?.();
+    for (const part of this.#parts.splice(0)) await part.return?.();
   }
+
+  async #pull(): Promise<Buffer | undefined> {
+    for (let part = this.#parts[0]; part !== undefined; part = this.#parts[0]) {
+      const next = await part.next();
+      if (next.done !== true) return next.value;
+      if (this.#parts[0] === part) this.#parts.shift();
+    }
+    return undefined;
+  }
+}
+
+async function* only(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield await Promise.resolve(bytes);
 }

@@ -53,7 +53,7 @@ async function copyWithHoles(from: string, to: string, { signal, progress, name 
 }
 
 /** The parts of a chunk that hold anything but zeros, in units of `blockSize`. */
-function runsWithData(chunk: Buffer): { start: number; end: number }[] {
+export function runsWithData(chunk: Buffer): { start: number; end: number }[] {
   const runs: { start: number; end: number }[] = [];
   for (let start = 0; start < chunk.length; start += blockSize) {
     const block = chunk.subarray(start, start + blockSize);

@@ -149,7 +149,7 @@ async function readGuidCopy(
   headerAt: number,
 ): Promise<PartitionTable | undefined> {
   const readIfThere = async (start: number, size: number) =>
-    start >= 0 && start + size <= reader.size ? reader.read(start, size) : undefined;
+    start >= 0 && Number.isFinite(start) && start + size <= reader.size ? reader.read(start, size) : undefined;
   const sector = await readIfThere(headerAt, sectorSize);
   const header = sector && parseGptHeader(sector, sectorSize);
   if (header?.at !== headerAt) return undefined;
