@@ -80,8 +80,12 @@ const plainWords: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the name does not resolve',
 };
 
-function describe(code: string, error: unknown): string {
+/** What the name of a system error (`EIO`) means. */
+export function systemErrorWords(code: string): string {
   const words = plainWords[code];
-  if (words !== undefined) return `${words} (${code})`;
-  return error instanceof Error ? error.message : code;
+  return words === undefined ? code : `${words} (${code})`;
+}
+
+function describe(code: string, error: unknown): string {
+  return code in plainWords || !(error instanceof Error) ? systemErrorWords(code) : error.message;
 }

@@ -1,33 +1,27 @@
-import { crc32 } from 'node:zlib';
-import { Failure, interrupted } from '../failure/failure.js';
+import { Failure } from '../failure/failure.js';
 import type { BlockMap } from '../image/block-map.js';
 import type { ProgressListener } from '../platform/progress.js';
-import { type DriveWriter, largestTail, tailStart, type WrittenRun } from './drive-writer.js';
+import { DriveLane } from './drive-lane.js';
+import type { WrittenRun } from './drive-thread.js';
+import type { DriveWriter } from './drive-writer.js';
 import type { ImageWindow } from './image-windows.js';
 import { requireRoom } from './plan-flash.js';
-import { alignedBuffer, type SlotPool } from './slot-pool.js';
 import { StepMeter } from './step-meter.js';
+import { TableWriter } from './table-writer.js';
+import type { WriteEstimate } from './write-estimate.js';
 
-/** What one drive is given to write, and whom to tell when its memory is no longer needed. */
-interface Delivery {
-  readonly window: ImageWindow;
-  readonly runs: readonly WrittenRun[];
-  readonly release: () => void;
+/** What a drive is to be given besides the windows of the image. */
+export interface DriveTaskOptions {
+  /** What is known of the image, to tell in which partition something is wrong. */
+  readonly map: BlockMap;
+  readonly isToBeVerified: boolean;
+  readonly estimate: WriteEstimate;
+  readonly progress: ProgressListener;
 }
-
-/** A run that is written only when everything else is known to be right, and its bytes. */
-interface HeldRun {
-  readonly run: WrittenRun;
-  readonly bytes: Buffer;
-}
-
-/** Windows that are written to one drive at a time: enough that it never waits for the next one. */
-const writesInFlight = 2;
-const readsInFlight = 3;
 
 /**
- * One drive's share of a flash. A drive that fails says so once, in `failure`; from then on it takes what it is given without doing
- * anything, so that it does not hold up the others.
+ * One drive's share of a flash: wiping the table, writing, verifying, and writing the table. It goes at its own pace, and a failure ends
+ * it without an effect on the others.
  */
 export class DriveTask {
   readonly writer: DriveWriter;
@@ -36,168 +30,108 @@ export class DriveTask {
   table: 'old' | 'unsure' | 'none' | 'new' = 'old';
   bytesWritten = 0;
   bytesVerified = 0;
-  readonly #progress: ProgressListener;
-  readonly #meter: StepMeter;
-  readonly #queue: Delivery[] = [];
-  /** Where the part of the drive begins that may hold the copy of the partition table; what is for it is held back. */
-  readonly #tailStart: number;
-  readonly #held: HeldRun[] = [];
-  #tail: Buffer | undefined;
-  #isWritten = false;
-  #inFlight = 0;
-  #onIdle: (() => void) | undefined;
+  readonly #options: DriveTaskOptions;
+  readonly #lane: DriveLane;
+  readonly #tableWriter: TableWriter;
+  /** What was delivered, apart from what is held back. */
+  readonly #runs: WrittenRun[] = [];
+  #meter: StepMeter;
 
-  /** @param total bytes to write in all, given the bytes written so far */
-  constructor(writer: DriveWriter, total: (written: number) => number, progress: ProgressListener) {
+  constructor(writer: DriveWriter, options: DriveTaskOptions) {
     this.writer = writer;
-    this.#progress = progress;
-    this.#tailStart = tailStart(writer.drive);
-    this.#meter = new StepMeter('write', writer.drive.path, total, progress);
+    this.#options = options;
+    this.#tableWriter = new TableWriter(writer);
+    this.#lane = new DriveLane(writer, (bytes) => {
+      this.bytesWritten += bytes;
+      this.#meter.add(bytes);
+    });
+    this.#meter = this.#startMeter('write', () => options.estimate.total);
   }
 
-  /** Does one thing to the drive unless it has failed; a failure is kept, an interruption passed on. */
-  async attempt(work: () => Promise<void>): Promise<void> {
+  /** Takes a window of the image and what of it is to be written; it is held until that has been done. */
+  deliver(window: ImageWindow, runs: readonly WrittenRun[]): void {
     if (this.failure !== undefined) return;
     try {
-      await work();
+      const last = runs.at(-1);
+      if (last !== undefined) requireRoom(this.writer.drive, { name: 'the image', size: last.start + last.size });
+      const { body, tailSize } = this.#tableWriter.holdBack(window, runs);
+      this.#meter.add(tailSize);
+      this.#runs.push(...body);
+      this.#lane.deliver(window, body);
     } catch (error) {
-      if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
-      this.failure = error;
-      if (!this.#isWritten) this.#meter.failed();
+      this.#lane.stop(error);
     }
   }
 
-  /** Wipes the old partition table. */
-  async wipe(): Promise<void> {
+  /** Says that the image is complete. */
+  complete(): void {
+    this.#lane.complete();
+  }
+
+  /** Ends what is being done, soon; `run` then fails with `interrupted`. */
+  stop(): void {
+    this.#lane.stop();
+    this.writer.stop();
+  }
+
+  /** Does everything to the drive, in the order that never leaves a trap. A failure of the drive is kept; an interruption is passed on. */
+  async run(): Promise<void> {
+    try {
+      await this.#wipe();
+      await this.#lane.finished();
+      await this.writer.flush();
+      this.#meter.done();
+      if (this.#options.isToBeVerified) await this.#verify();
+      await this.#writeTable();
+    } catch (error) {
+      this.#lane.stop(error);
+      if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
+      this.failure = error;
+      this.#meter.failed();
+    }
+  }
+
+  /** Lets go of the drive; one that is neither as it was nor complete is left without a partition table. */
+  async leave(): Promise<void> {
+    if (this.table === 'unsure' && !this.writer.isHung) {
+      this.writer.resume();
+      // When the drive has vanished there is nothing to be done, and why it was given up is already being reported.
+      await this.#wipe().catch(() => undefined);
+    }
+    await this.writer.close();
+    if (this.table === 'old' || this.table === 'new') await this.writer.announcePartitions();
+  }
+
+  async #wipe(): Promise<void> {
     this.table = 'unsure';
     await this.writer.wipeTable();
     this.table = 'none';
   }
 
-  /** Takes runs of a window to be written soon; `release` is called when they are, or when the drive has failed. */
-  deliver(delivery: Delivery): void {
-    this.#queue.push(delivery);
-    this.#pump();
-  }
-
-  /** Waits until everything delivered has been written or given up. */
-  async idle(): Promise<void> {
-    if (this.#inFlight === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#onIdle = resolve;
+  async #verify(): Promise<void> {
+    const total = this.#runs.reduce((sum, run) => sum + run.size, 0);
+    this.#meter = this.#startMeter('verify', () => total);
+    const [wrong] = await this.writer.check(this.#runs, (bytes) => {
+      this.bytesVerified += bytes;
+      this.#meter.add(bytes);
     });
-  }
-
-  /** Waits until everything written has reached the medium, and says that writing is over. */
-  async finishWriting(): Promise<void> {
-    await this.writer.flush();
-    this.#isWritten = true;
+    if (wrong !== undefined) throw differs(this.writer.drive.path, wrong, placeOf(wrong, this.#options.map));
     this.#meter.done();
   }
 
-  /** Writes the copy of the new partition table, if the image has one for this drive, and then the table, after which the drive boots. */
-  async writeTable(head: Buffer, isToBeVerified: boolean, pool: SlotPool, signal: AbortSignal): Promise<void> {
-    const table: HeldRun = { run: { start: 0, size: head.length, checksum: crc32(head) }, bytes: head };
+  async #writeTable(): Promise<void> {
     this.table = 'unsure';
-    for (const [held, place] of [
-      [this.#held, 'at the end of the drive'],
-      [[table], 'in the partition table'],
-    ] as const) {
-      await this.#writeHeld(held);
-      if (isToBeVerified) await this.#verifyHeld(held, place, pool, signal);
-    }
+    await this.#tableWriter.write(
+      this.#options.isToBeVerified,
+      (bytes) => (this.bytesWritten += bytes),
+      (bytes) => (this.bytesVerified += bytes),
+      (run, place) => differs(this.writer.drive.path, run, place),
+    );
     this.table = 'new';
   }
 
-  /** Reads everything that is not held back from the medium. Fails at the first run that differs, saying where it is. */
-  async verify(written: readonly WrittenRun[], pool: SlotPool, map: BlockMap, signal: AbortSignal): Promise<void> {
-    const runs = written.filter((run) => run.start < this.#tailStart);
-    const total = runs.reduce((sum, run) => sum + run.size, 0);
-    const meter = new StepMeter('verify', this.writer.drive.path, () => total, this.#progress);
-    const next = runs.values();
-    let isOver = false;
-    const readOn = async () => {
-      for (const run of next) {
-        if (isOver) return;
-        const slot = await pool.take(signal);
-        try {
-          if (signal.aborted) throw interrupted();
-          if (!(await this.writer.holds(run, slot.bytes)))
-            throw differs(this.writer.drive.path, run, placeOf(run, map));
-          this.bytesVerified += run.size;
-          meter.add(run.size);
-        } catch (error) {
-          isOver = true;
-          throw error;
-        } finally {
-          pool.giveBack(slot);
-        }
-      }
-    };
-    const results = await Promise.allSettled(Array.from({ length: readsInFlight }, readOn));
-    for (const result of results) {
-      if (result.status !== 'rejected') continue;
-      meter.failed();
-      throw result.reason;
-    }
-    meter.done();
-  }
-
-  #pump(): void {
-    while (this.#inFlight < writesInFlight) {
-      const delivery = this.#queue.shift();
-      if (delivery === undefined) break;
-      this.#inFlight += 1;
-      void this.#write(delivery);
-    }
-    if (this.#inFlight === 0) this.#onIdle?.();
-  }
-
-  async #write({ window, runs, release }: Delivery): Promise<void> {
-    const work = async () => {
-      for (const run of runs) {
-        const { start, size } = run;
-        if (this.failure !== undefined) return;
-        requireRoom(this.writer.drive, { name: 'the image', size: start + size });
-        const bytes = window.slot.bytes.subarray(start - window.start, start - window.start + size);
-        if (start >= this.#tailStart) this.#hold(run, bytes);
-        else {
-          await this.writer.write(bytes, start);
-          this.bytesWritten += size;
-        }
-        this.#meter.add(size);
-      }
-    };
-    await this.attempt(work);
-    release();
-    this.#inFlight -= 1;
-    this.#pump();
-  }
-
-  #hold(run: WrittenRun, bytes: Buffer): void {
-    this.#tail ??= alignedBuffer(largestTail);
-    const at = run.start - this.#tailStart;
-    bytes.copy(this.#tail, at);
-    this.#held.push({ run, bytes: this.#tail.subarray(at, at + run.size) });
-  }
-
-  async #writeHeld(held: readonly HeldRun[]): Promise<void> {
-    for (const { run, bytes } of held) {
-      await this.writer.write(bytes, run.start);
-      this.bytesWritten += run.size;
-    }
-    await this.writer.flush();
-  }
-
-  async #verifyHeld(held: readonly HeldRun[], place: string, pool: SlotPool, signal: AbortSignal): Promise<void> {
-    for (const { run } of held) {
-      const slot = await pool.take(signal);
-      const isSame = await this.writer.holds(run, slot.bytes).finally(() => {
-        pool.giveBack(slot);
-      });
-      if (!isSame) throw differs(this.writer.drive.path, run, place);
-      this.bytesVerified += run.size;
-    }
+  #startMeter(phase: string, total: () => number): StepMeter {
+    return new StepMeter(phase, this.writer.drive.path, total, this.#options.progress);
   }
 }
 

@@ -1,10 +1,10 @@
-import { crc32 } from 'node:zlib';
 import type { Drive } from '../drives/drive.js';
 import { openDrive, type OpenDrive } from '../drives/open-drive.js';
-import { Failure } from '../failure/failure.js';
-import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
+import { Failure, interrupted } from '../failure/failure.js';
+import { systemErrorWords } from '../failure/while-doing.js';
 import { run } from '../platform/child-process.js';
-import { alignedBuffer } from './slot-pool.js';
+import { type BytesListener, DriveChannel, DriveFaultError } from './drive-channel.js';
+import type { DrivePiece, DriveWork, WrittenRun } from './drive-thread.js';
 
 /** Bytes at the start of a drive that hold its partition table, and at its end that hold the table's copy. */
 export const tableSize = 1024 * 1024;
@@ -21,84 +21,82 @@ export function tailStart({ size }: Pick<Drive, 'size'>): number {
 /** Bytes that the end of a drive has at most, rounded up for `alignedBuffer`. */
 export const largestTail = tableSize + 64 * 1024;
 
-/** A run of bytes on a drive and the CRC-32 of what was written there; 0 where nothing is going to be read back. */
-export interface WrittenRun {
-  readonly start: number;
-  readonly size: number;
-  readonly checksum: number;
-}
+/** How long one request to a drive may take, in milliseconds: more than the kernel waits before it resets a card reader. */
+const defaultStallMs = 60_000;
 
 /**
- * Writes one drive. Between `open` and `writeTable` the drive holds no partition table, so whatever happens in between, nothing boots from
- * it.
+ * Writes one drive, through a thread of its own. What it is asked is done in that order, so nothing needs to be waited for before the next
+ * request; after one that failed, none of those behind it are begun.
  */
 export class DriveWriter {
   readonly drive: Drive;
-  readonly #opened: OpenDrive;
-
-  private constructor(drive: Drive, opened: OpenDrive) {
-    this.drive = drive;
-    this.#opened = opened;
-  }
-
   /** Whether reads come from the medium and not from a cache of this computer. */
-  get isDirect(): boolean {
-    return this.#opened.isDirect;
+  readonly isDirect: boolean;
+  readonly #opened: OpenDrive;
+  readonly #channel: DriveChannel;
+  readonly #stallMs: number;
+
+  private constructor(drive: Drive, opened: OpenDrive, stallMs: number) {
+    this.drive = drive;
+    this.isDirect = opened.isDirect;
+    this.#opened = opened;
+    this.#stallMs = stallMs;
+    this.#channel = new DriveChannel(opened.handle.fd, stallMs);
   }
 
   /** Opens a drive exclusively; nothing is written yet. */
-  static async open(drive: Drive): Promise<DriveWriter> {
-    return new DriveWriter(drive, await openDrive(drive));
+  static async open(drive: Drive, stallMs = defaultStallMs): Promise<DriveWriter> {
+    return new DriveWriter(drive, await openDrive(drive), stallMs);
+  }
+
+  /** Whether the drive no longer answers and was given up. */
+  get isHung(): boolean {
+    return this.#channel.isHung;
   }
 
   /** Wipes the partition table and its copy at the end, and waits until the drive has done so. */
   async wipeTable(): Promise<void> {
     const { size } = this.drive;
-    const zeros = alignedBuffer(largestTail);
     const end = tailStart(this.drive);
-    await this.write(zeros.subarray(0, Math.min(size, tableSize)), 0);
-    await this.write(zeros.subarray(0, size - end), end);
-    await this.flush();
+    const ranges = [
+      { start: 0, size: Math.min(size, tableSize) },
+      { start: end, size: size - end },
+    ];
+    const zeroed = this.#request({ kind: 'zero', ranges });
+    await Promise.all([zeroed, this.flush()]);
   }
 
-  /** Writes all of an aligned buffer. */
-  async write(bytes: Buffer, offset: number): Promise<void> {
-    let done = 0;
-    while (done < bytes.length) {
-      const at = offset + done;
-      const { bytesWritten } = await this.#attempt('writing', at, () =>
-        this.#opened.handle.write(bytes, done, bytes.length - done, at),
-      );
-      if (bytesWritten === 0)
-        throw driveFailed(this.drive, `writing ${this.drive.path} at byte ${at}: it took nothing`);
-      done += bytesWritten;
-    }
-  }
-
-  /** Reads a run back from the medium into an aligned buffer and compares it with what was written there. */
-  async holds(run: WrittenRun, into: Buffer): Promise<boolean> {
-    const bytes = into.subarray(0, run.size);
-    let done = 0;
-    while (done < bytes.length) {
-      const at = run.start + done;
-      const { bytesRead } = await this.#attempt('reading back', at, () =>
-        this.#opened.handle.read(bytes, done, bytes.length - done, at),
-      );
-      if (bytesRead === 0)
-        throw driveFailed(this.drive, `reading back ${this.drive.path} at byte ${at}: it gave nothing`);
-      done += bytesRead;
-    }
-    return crc32(bytes) === run.checksum;
+  /** Writes pieces of aligned shared memory, which must stay as they are meanwhile. */
+  async write(pieces: readonly DrivePiece[], onBytes?: BytesListener): Promise<void> {
+    await this.#request({ kind: 'write', pieces }, onBytes);
   }
 
   /** Waits until the drive has written everything to its medium. */
   async flush(): Promise<void> {
-    await this.#attempt('flushing', undefined, () => this.#opened.handle.datasync());
+    await this.#request({ kind: 'flush' });
+  }
+
+  /** Reads runs back from the medium and gives those that differ from what was written there. */
+  async check(runs: readonly WrittenRun[], onBytes?: BytesListener): Promise<readonly WrittenRun[]> {
+    const wrong = await this.#request({ kind: 'check', runs }, onBytes);
+    return wrong.flatMap((index) => runs[index] ?? []);
+  }
+
+  /** Has everything that was asked fail with `interrupted`, soon. */
+  stop(): void {
+    this.#channel.stop();
+  }
+
+  /** Makes the drive usable again after a request that failed or was stopped. */
+  resume(): void {
+    this.#channel.resume();
   }
 
   /** Lets go of the drive. */
   async close(): Promise<void> {
-    await this.#opened.handle.close();
+    await this.#channel.end();
+    // The thread of such a drive may still use the descriptor, whose number must not come to stand for something else.
+    if (!this.#channel.isHung) await this.#opened.handle.close();
   }
 
   /** Has the kernel look at the new partitions. Not all drives can have any, so it does not matter whether it works. */
@@ -111,23 +109,35 @@ export class DriveWriter {
     }
   }
 
-  async #attempt<T>(verb: string, offset: number | undefined, work: () => Promise<T>): Promise<T> {
+  async #request(work: DriveWork, onBytes?: BytesListener): Promise<readonly number[]> {
     try {
-      return await work();
+      return await this.#channel.request(work, onBytes);
     } catch (error) {
-      const doing = `${verb} ${this.drive.path}${offset === undefined ? '' : ` at byte ${offset}`}`;
-      if (systemErrorCode(error) === undefined) throw error;
-      const described = whileDoing(doing, error);
-      throw driveFailed(this.drive, described instanceof Error ? described.message : doing, error);
+      throw error instanceof DriveFaultError ? this.#explain(error) : error;
     }
   }
-}
 
-/** The failure of a drive that broke, vanished or ended while it was written. */
-function driveFailed(drive: Drive, message: string, cause?: unknown): Failure {
-  const what = drive.isFile ? 'file' : 'card or disk';
-  return new Failure('failed', 'drive-failed', message, {
-    hint: `The ${what} may have been pulled, be worn out, or be smaller than it claims; try another one`,
-    cause,
-  });
+  #explain({ fault: { verb, offset, code, reason } }: DriveFaultError): Failure {
+    const { path, isFile } = this.drive;
+    const doing = `${verb} ${path}${offset === undefined ? '' : ` at byte ${offset}`}`;
+    const failed = (what: string) =>
+      new Failure('failed', 'drive-failed', `${doing}: ${what}`, {
+        hint: `The ${isFile ? 'file' : 'card or disk'} may have been pulled, be worn out, or be smaller than it claims; try another one`,
+      });
+    switch (reason) {
+      case 'stopped':
+        return interrupted();
+      case 'nothing-moved':
+        return failed(verb === 'writing' ? 'it took nothing' : 'it gave nothing');
+      case 'error':
+        return failed(systemErrorWords(code ?? ''));
+      case 'stalled':
+        return new Failure(
+          'failed',
+          'drive-stalled',
+          `${path} has not answered for ${Math.round(this.#stallMs / 1000)} seconds and was given up`,
+          { hint: 'The card or its reader hangs: pull it, and try another card, then another reader' },
+        );
+    }
+  }
 }

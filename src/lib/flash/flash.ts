@@ -6,12 +6,13 @@ import type { ImageSource } from '../image/source.js';
 import type { SourceFormat } from '../image/source-format.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { DriveTask } from './drive-task.js';
-import { DriveWriter, tableSize } from './drive-writer.js';
+import { DriveWriter } from './drive-writer.js';
 import { forgetHostKey } from './forget-host-key.js';
 import { learnMap } from './image-windows.js';
 import type { FlashPlan } from './plan-flash.js';
+import { readImage } from './read-image.js';
 import { SlotPool } from './slot-pool.js';
-import { writeImage } from './write-image.js';
+import { WriteEstimate } from './write-estimate.js';
 
 /** What a flash did. */
 export interface FlashResult {
@@ -41,12 +42,10 @@ export interface FlashOptions {
   readonly progress: ProgressListener;
 }
 
-/**
- * The memory of a flash, shared by all drives: larger windows are not faster, and this many are enough to read ahead, write and be
- * waited for at the same time.
- */
-const windowSize = 4 * 1024 * 1024;
-const windowCount = 6;
+/** Larger windows are not faster, and this many are enough to read ahead while each drive has two that it is writing. */
+const windowSize = 2 * 1024 * 1024;
+const windowsToRead = 6;
+const windowsPerDrive = 2;
 
 /**
  * Writes an image to drives in one pass, in an order that never leaves a trap: the old partition table is wiped first, everything but the
@@ -55,28 +54,37 @@ const windowCount = 6;
  */
 export async function flash(plan: FlashPlan, source: ImageSource, options: FlashOptions): Promise<FlashResult> {
   const startedAt = performance.now();
-  const { signal, progress, changes = [] } = options;
-  if (signal.aborted) throw interrupted();
+  const { progress, changes = [] } = options;
+  if (options.signal.aborted) throw interrupted();
   const map = new BlockMap();
   if (source.reader !== undefined) await learnMap(source.reader, map, changes);
-  const pool = new SlotPool(windowCount, windowSize);
-  const total = totalToWrite(plan, source, map);
   const writers = await openAll(plan.drives);
-  const tasks = writers.map((writer) => new DriveTask(writer, total, progress));
+  const estimate = new WriteEstimate(plan, source, map);
+  const taskOptions = { map, isToBeVerified: plan.verify, estimate, progress };
+  const tasks = writers.map((writer) => new DriveTask(writer, taskOptions));
+  const work = new AbortController();
+  const stop = (why: unknown) => {
+    work.abort(why);
+    for (const task of tasks) task.stop();
+  };
+  const onAbort = () => {
+    stop(interrupted());
+  };
+  options.signal.addEventListener('abort', onAbort, { once: true });
   try {
-    await forEach(tasks, (task) => task.wipe());
-    const written = await writeImage(plan, source, tasks, { map, pool, changes, signal });
-    await forEach(tasks, async (task) => {
-      await task.finishWriting();
-      if (plan.verify) await task.verify(written.runs, pool, map, signal);
-      if (signal.aborted) throw interrupted();
-      await task.writeTable(written.head, plan.verify, pool, signal);
-    });
+    const pool = new SlotPool(windowsToRead + windowsPerDrive * tasks.length, windowSize, work.signal);
+    const reading = readImage(plan, source, tasks, { map, pool, changes, estimate });
+    const all = [reading, ...tasks.map((task) => task.run())];
+    // What goes wrong with the image ends the work on all drives, as an interruption does.
+    for (const one of all) one.catch(stop);
+    await Promise.allSettled(all);
+    // Only the first reason is kept; what fails later fails because of it.
+    work.signal.throwIfAborted();
     throwFailures(tasks);
     if (options.hostname !== undefined) await forgetHostKey(options.hostname, progress);
     const seconds = (performance.now() - startedAt) / 1000;
     return {
-      image: { name: source.name, format: source.format, size: written.size },
+      image: { name: source.name, format: source.format, size: await reading },
       drives: tasks.map(({ writer: { drive, isDirect }, bytesWritten, bytesVerified }) => ({
         path: drive.path,
         serial: drive.serial ?? null,
@@ -87,50 +95,30 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
       })),
     };
   } finally {
+    options.signal.removeEventListener('abort', onAbort);
     await Promise.all(tasks.map((task) => leave(task, progress)));
   }
 }
 
+/** Opens all drives or, when one cannot be opened, none. */
 async function openAll(drives: readonly Drive[]): Promise<DriveWriter[]> {
-  const writers: DriveWriter[] = [];
-  try {
-    for (const drive of drives) writers.push(await DriveWriter.open(drive));
-    return writers;
-  } catch (error) {
-    for (const writer of writers) await writer.close();
-    throw error;
+  const results = await Promise.allSettled(drives.map((drive) => DriveWriter.open(drive)));
+  const writers = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+  for (const result of results) {
+    if (result.status === 'fulfilled') continue;
+    await Promise.all(writers.map((writer) => writer.close()));
+    throw result.reason;
   }
-}
-
-/** Does something to all drives at once and waits for all of them, also when it is interrupted. */
-async function forEach(tasks: readonly DriveTask[], work: (task: DriveTask) => Promise<void>): Promise<void> {
-  const results = await Promise.allSettled(tasks.map((task) => task.attempt(() => work(task))));
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  return writers;
 }
 
 /** Lets go of a drive, and says so when it was left without a partition table, or when that cannot be told. */
 async function leave(task: DriveTask, progress: ProgressListener): Promise<void> {
-  const { writer } = task;
-  // When the drive has vanished there is nothing to be done, and why it was given up is already being reported.
-  if (task.table === 'unsure') await task.wipe().catch(() => undefined);
-  await writer.close();
-  if (task.table === 'old' || task.table === 'new') return writer.announcePartitions();
+  await task.leave();
+  if (task.table === 'old' || task.table === 'new') return;
   const state = task.table === 'none' ? 'holds no partition table now and does not boot' : 'may hold half a system';
-  const text = `${writer.drive.path} ${state}; flash it again before you use it`;
+  const text = `${task.writer.drive.path} ${state}; flash it again before you use it`;
   progress({ type: 'notice', level: 'warning', text });
-}
-
-/** Bytes to write, as well as that can be told while an image is read, given the bytes written so far. */
-function totalToWrite(plan: FlashPlan, source: ImageSource, map: BlockMap): (written: number) => number {
-  const { bytesToWrite, size } = plan.image;
-  if (bytesToWrite !== undefined) return () => Math.max(0, bytesToWrite - tableSize);
-  return (written) => {
-    const atMost = written + Math.max(0, size - map.bytesPassed);
-    const { current, total } = source.packedProgress();
-    if (plan.everything || total === undefined || current < total / 50) return atMost;
-    // What does not matter is mostly empty and packs to nothing, so the packed bytes tell how much is left.
-    return Math.min(atMost, (written * total) / current);
-  };
 }
 
 /** Fails with the failure of the one drive, or with one that tells those of all. */

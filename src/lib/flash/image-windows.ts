@@ -5,12 +5,23 @@ import { type ChangedRanges, layChangesOver } from '../image/overlay.js';
 import type { ByteRange } from '../image/partition-table.js';
 import type { Slot, SlotPool } from './slot-pool.js';
 
-/** A piece of an image in a slot: the slot's first byte is the image's byte `start`. Whoever gets it gives the slot back. */
-export interface ImageWindow {
+/** A piece of an image in a slot that is held once, by whoever gets it: the slot's first byte is the image's byte `start`. */
+export class ImageWindow {
   readonly slot: Slot;
   readonly start: number;
   /** What of it is to be written: aligned, sorted, in bytes of the image. The last run is padded with zeros. */
   readonly runs: readonly ByteRange[];
+
+  constructor(slot: Slot, start: number, runs: readonly ByteRange[]) {
+    this.slot = slot;
+    this.start = start;
+    this.runs = runs;
+  }
+
+  /** The bytes of a range of the image that lies within the window; as many as it has. */
+  bytesOf({ start, size }: ByteRange): Buffer {
+    return this.slot.bytes.subarray(start - this.start, start - this.start + size);
+  }
 }
 
 /** How an image is cut into windows. */
@@ -24,13 +35,12 @@ export interface WindowOptions {
   readonly changes: ChangedRanges;
   /** The end of the image is padded to whole sectors of this size. */
   readonly sectorSize: number;
-  readonly signal: AbortSignal;
 }
 
 /** Cuts a stream into windows; each is shown to the map before the map is asked. */
 export async function* windowsOfStream(
   chunks: AsyncIterable<Buffer>,
-  { pool, map, everything, changes, sectorSize, signal }: WindowOptions,
+  { pool, map, everything, changes, sectorSize }: WindowOptions,
 ): AsyncGenerator<ImageWindow> {
   let start = 0;
   let filled = 0;
@@ -48,7 +58,7 @@ export async function* windowsOfStream(
   try {
     for await (const chunk of chunks) {
       for (let at = 0; at < chunk.length;) {
-        slot ??= await pool.take(signal);
+        slot ??= await pool.take();
         const copied = chunk.copy(slot.bytes, filled, at);
         at += copied;
         filled += copied;
@@ -57,7 +67,7 @@ export async function* windowsOfStream(
         if (runs.length > 0) {
           const full = slot;
           slot = undefined;
-          yield { slot: full, start, runs };
+          yield new ImageWindow(full, start, runs);
         }
         start += filled;
         filled = 0;
@@ -67,17 +77,17 @@ export async function* windowsOfStream(
     if (slot !== undefined && runs.length > 0) {
       const last = slot;
       slot = undefined;
-      yield { slot: last, start, runs };
+      yield new ImageWindow(last, start, runs);
     }
   } finally {
-    if (slot !== undefined) pool.giveBack(slot);
+    slot?.letGo();
   }
 }
 
 /** Reads those windows of a file in which something matters, and of them only what does, a few ahead. */
 export async function* windowsOfFile(
   file: BlockFile,
-  { pool, map, everything, changes, sectorSize, signal }: WindowOptions,
+  { pool, map, everything, changes, sectorSize }: WindowOptions,
 ): AsyncGenerator<ImageWindow> {
   const readsAhead = 3;
   const ahead: Promise<ImageWindow>[] = [];
@@ -86,7 +96,7 @@ export async function* windowsOfFile(
       const end = Math.min(start + pool.slotSize, file.size);
       const runs = everything ? [{ start, size: end - start }] : map.usedWithin(start, end);
       if (runs.length === 0) continue;
-      const reading = readWindow(file, await pool.take(signal), start, runs, { changes, sectorSize });
+      const reading = readWindow(file, await pool.take(), start, runs, { changes, sectorSize });
       // Whoever awaits it gets its failure; until then it is nobody's.
       reading.catch(() => undefined);
       ahead.push(reading);
@@ -95,7 +105,7 @@ export async function* windowsOfFile(
     }
     for (let next = ahead.shift(); next !== undefined; next = ahead.shift()) yield await next;
   } finally {
-    for (const read of await Promise.allSettled(ahead)) if (read.status === 'fulfilled') pool.giveBack(read.value.slot);
+    for (const read of await Promise.allSettled(ahead)) if (read.status === 'fulfilled') read.value.slot.letGo();
   }
 }
 
@@ -113,7 +123,11 @@ async function readWindow(
   }
   const end = Math.min(start + slot.bytes.length, file.size);
   slot.bytes.fill(0, end - start, roundUp(end - start, sectorSize));
-  return { slot, start, runs: runs.map((run) => padRun(run, end, sectorSize)) };
+  return new ImageWindow(
+    slot,
+    start,
+    runs.map((run) => padRun(run, end, sectorSize)),
+  );
 }
 
 /** Learns the whole map of a file by reading what the map asks for. */

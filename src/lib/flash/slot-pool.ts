@@ -1,47 +1,68 @@
 import { interrupted } from '../failure/failure.js';
+import { alignedBuffer } from './aligned-memory.js';
 
-/** Memory that direct I/O accepts: Node has no way to ask for alignment, but WebAssembly memory begins on a page. */
-declare const WebAssembly: {
-  readonly Memory: new (options: { readonly initial: number }) => { readonly buffer: ArrayBuffer };
-};
-
-const wasmPageSize = 64 * 1024;
-
-/** A page-aligned buffer of zeros. `size` is a multiple of 64 KiB. */
-export function alignedBuffer(size: number): Buffer {
-  return Buffer.from(new WebAssembly.Memory({ initial: size / wasmPageSize }).buffer);
-}
-
-/** A piece of aligned memory on loan. */
-export interface Slot {
+/** A piece of aligned memory on loan. Whoever holds it lets go of it once; it goes back to its pool when nobody holds it any more. */
+export class Slot {
   readonly bytes: Buffer;
+  readonly #giveBack: (slot: Slot) => void;
+  #holders = 0;
+
+  constructor(bytes: Buffer, giveBack: (slot: Slot) => void) {
+    this.bytes = bytes;
+    this.#giveBack = giveBack;
+  }
+
+  hold(): void {
+    this.#holders += 1;
+  }
+
+  letGo(): void {
+    this.#holders -= 1;
+    if (this.#holders === 0) this.#giveBack(this);
+  }
 }
 
-/** A fixed number of aligned buffers; who wants one waits until one is given back, which bounds the memory of a flash. */
+interface Waiting {
+  readonly resolve: (slot: Slot) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A fixed number of aligned buffers; who wants one waits until one is free, which bounds the memory of a flash. */
 export class SlotPool {
   readonly slotSize: number;
+  readonly #signal: AbortSignal;
   readonly #free: Slot[];
-  readonly #waiting: ((slot: Slot) => void)[] = [];
+  readonly #waiting: Waiting[] = [];
 
-  constructor(count: number, slotSize: number) {
+  /** @param signal when it is aborted, whoever waits fails with `interrupted` */
+  constructor(count: number, slotSize: number, signal: AbortSignal) {
     const memory = alignedBuffer(count * slotSize);
     this.slotSize = slotSize;
-    this.#free = Array.from({ length: count }, (_, index) => ({
-      bytes: memory.subarray(index * slotSize, (index + 1) * slotSize),
-    }));
+    this.#signal = signal;
+    this.#free = Array.from(
+      { length: count },
+      (_, index) =>
+        new Slot(memory.subarray(index * slotSize, (index + 1) * slotSize), (slot) => {
+          this.#giveBack(slot);
+        }),
+    );
+    signal.addEventListener('abort', () => {
+      for (const { reject } of this.#waiting.splice(0)) reject(interrupted());
+    });
   }
 
-  /** Lends a slot; its content is whatever was in it. */
-  async take(signal: AbortSignal): Promise<Slot> {
-    if (signal.aborted) throw interrupted();
-    const slot = this.#free.pop();
-    // Slots come back when requests to a drive end, which they do, well or badly, also after an abort.
-    return slot ?? new Promise((resolve) => this.#waiting.push(resolve));
+  /** Lends a slot, held once; its content is whatever was in it. */
+  async take(): Promise<Slot> {
+    if (this.#signal.aborted) throw interrupted();
+    const wait = () => new Promise<Slot>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    const slot = this.#free.pop() ?? (await wait());
+    slot.hold();
+    return slot;
   }
 
-  giveBack(slot: Slot): void {
+  #giveBack(slot: Slot): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free.push(slot);
-    else next(slot);
+    else next.resolve(slot);
   }
 }

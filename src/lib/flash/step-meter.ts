@@ -6,11 +6,11 @@ export class StepMeter {
   readonly #phase: string;
   readonly #progress: ProgressListener;
   /** Bytes in all, as well as that can be told at the moment. */
-  readonly #total: (current: number) => number;
+  readonly #total: () => number;
   #current = 0;
   #reportedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(phase: string, id: string, total: (current: number) => number, progress: ProgressListener) {
+  constructor(phase: string, id: string, total: () => number, progress: ProgressListener) {
     this.#phase = phase;
     this.#id = id;
     this.#total = total;
@@ -24,7 +24,7 @@ export class StepMeter {
     const now = performance.now();
     if (now - this.#reportedAt < 100) return;
     this.#reportedAt = now;
-    this.#report('active', Math.max(this.#current, this.#total(this.#current)));
+    this.#report('active', Math.max(this.#current, this.#total()));
   }
 
   done(): void {
@@ -32,7 +32,7 @@ export class StepMeter {
   }
 
   failed(): void {
-    this.#report('failed', this.#total(this.#current));
+    this.#report('failed', this.#total());
   }
 
   #report(state: 'active' | 'done' | 'failed', total: number): void {

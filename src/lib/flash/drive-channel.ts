@@ -1,0 +1,127 @@
+import type { Worker } from 'node:worker_threads';
+import { startWorker } from '../platform/start-worker.js';
+import type { DriveFault, DriveReply, DriveRequest, DriveThreadStart, DriveWork } from './drive-thread.js';
+
+/** How the thread of a drive failed to do what it was asked. */
+export class DriveFaultError extends Error {
+  readonly fault: Omit<DriveFault, 'reason'> & { readonly reason: DriveFault['reason'] | 'stalled' };
+
+  constructor(fault: DriveFaultError['fault']) {
+    super(fault.reason);
+    this.fault = fault;
+  }
+}
+
+/** Called with the bytes done since the last call. */
+export type BytesListener = (bytes: number) => void;
+
+interface Pending {
+  readonly onBytes: BytesListener | undefined;
+  readonly wrong: number[];
+  readonly resolve: (wrong: readonly number[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** How long a stopped thread may take to come back from its system call, so that Ctrl-C is over within two seconds. */
+const stopMs = 1500;
+
+/** A young generation of this size is plenty for a thread that hardly allocates. */
+const threadMemory = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 };
+
+/**
+ * Asks the thread of a drive to do things. Requests are queued in the thread, so that one follows the other without a pause. A thread that
+ * gives no sign of life for too long is given up: what is pending fails as stalled, and so does whatever it is asked later.
+ */
+export class DriveChannel {
+  readonly #worker: Worker;
+  readonly #stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  readonly #pending = new Map<number, Pending>();
+  readonly #stallMs: number;
+  #nextId = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #lost: Error | undefined;
+  #isHung = false;
+
+  /** @param stallMs how long a single request to the drive may take, in milliseconds */
+  constructor(descriptor: number, stallMs: number) {
+    this.#stallMs = stallMs;
+    this.#worker = startWorker('./drive-thread', import.meta.url, threadMemory);
+    this.#worker.on('message', (reply: DriveReply) => {
+      this.#onReply(reply);
+    });
+    this.#worker.on('error', (error) => {
+      this.#lose(error);
+    });
+    this.#worker.postMessage({ descriptor, stop: this.#stop } satisfies DriveThreadStart);
+  }
+
+  /** Whether the thread was given up while it is in a system call on the drive, whose descriptor must stay open. */
+  get isHung(): boolean {
+    return this.#isHung;
+  }
+
+  /** Has the thread do something, after all it was asked before. Gives the indices of runs that are wrong, when it checks any. */
+  request(work: DriveWork, onBytes?: BytesListener): Promise<readonly number[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#lost !== undefined) {
+        reject(this.#lost);
+        return;
+      }
+      const id = this.#nextId;
+      this.#nextId += 1;
+      this.#pending.set(id, { onBytes, wrong: [], resolve, reject });
+      if (this.#pending.size === 1) this.#watch(this.#stallMs);
+      this.#worker.postMessage({ id, work } satisfies DriveRequest);
+    });
+  }
+
+  /** Has the thread end what it is doing after the present system call; what is pending fails as stopped. */
+  stop(): void {
+    Atomics.store(this.#stop, 0, 1);
+    if (this.#pending.size > 0) this.#watch(stopMs);
+  }
+
+  /** Lets the thread work again after a stop or a fault, once nothing is pending any more. */
+  resume(): void {
+    Atomics.store(this.#stop, 0, 0);
+  }
+
+  /** Ends the thread. One that was given up ends by itself when its system call returns. */
+  async end(): Promise<void> {
+    clearTimeout(this.#timer);
+    if (!this.isHung) this.#worker.ref();
+    const ended = this.#worker.terminate();
+    if (!this.isHung) await ended;
+  }
+
+  #onReply({ id, bytes, wrong, isLast, fault }: DriveReply): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    pending.wrong.push(...wrong);
+    if (bytes > 0) pending.onBytes?.(bytes);
+    if (isLast) this.#pending.delete(id);
+    if (this.#pending.size === 0) clearTimeout(this.#timer);
+    else this.#watch(Atomics.load(this.#stop, 0) === 0 ? this.#stallMs : stopMs);
+    if (!isLast) return;
+    if (fault === undefined) pending.resolve(pending.wrong);
+    else pending.reject(new DriveFaultError(fault));
+  }
+
+  #watch(milliseconds: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#isHung = true;
+      const isStopped = Atomics.load(this.#stop, 0) !== 0;
+      const reason = isStopped ? 'stopped' : 'stalled';
+      this.#lose(new DriveFaultError({ verb: 'writing', offset: undefined, code: undefined, reason }));
+    }, milliseconds);
+  }
+
+  #lose(error: Error): void {
+    this.#lost = error;
+    clearTimeout(this.#timer);
+    Atomics.store(this.#stop, 0, 1);
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+  }
+}

@@ -1,0 +1,74 @@
+import { crc32 } from 'node:zlib';
+import { alignedBuffer } from './aligned-memory.js';
+import type { BytesListener } from './drive-channel.js';
+import type { DrivePiece, WrittenRun } from './drive-thread.js';
+import { type DriveWriter, largestTail, tableSize, tailStart } from './drive-writer.js';
+import type { ImageWindow } from './image-windows.js';
+
+/** Where a run lies that is written with the table, in the user's words. */
+type TablePlace = 'at the end of the drive' | 'in the partition table';
+
+/** Holds back what makes a drive bootable, its partition table and the table's copy, until everything else is known to be right. */
+export class TableWriter {
+  readonly #writer: DriveWriter;
+  readonly #head = alignedBuffer(tableSize);
+  #headSize = 0;
+  /** Where the part of the drive begins that may hold the copy of the table. */
+  readonly #tailStart: number;
+  #tail: Buffer | undefined;
+  readonly #tailPieces: DrivePiece[] = [];
+
+  constructor(writer: DriveWriter) {
+    this.#writer = writer;
+    this.#tailStart = tailStart(writer.drive);
+  }
+
+  /** Takes from a window what belongs to the table and its copy, and gives the runs that do not, and how many bytes of the copy it took. */
+  holdBack(window: ImageWindow, runs: readonly WrittenRun[]): { body: WrittenRun[]; tailSize: number } {
+    const body: WrittenRun[] = [];
+    let tailSize = 0;
+    for (const run of runs) {
+      if (run.start < tableSize) this.#headSize += window.bytesOf(run).copy(this.#head, run.start);
+      else if (run.start < this.#tailStart) body.push(run);
+      else tailSize += this.#holdTail(window, run);
+    }
+    return { body, tailSize };
+  }
+
+  /**
+   * Writes the copy of the table, if the image has one for this drive, and then the table, each flushed and, where asked for, read back
+   * before anything else is done.
+   *
+   * @param differs makes the failure for a run that reads back differently
+   */
+  async write(
+    isToBeVerified: boolean,
+    onWritten: BytesListener,
+    onVerified: BytesListener,
+    differs: (run: WrittenRun, place: TablePlace) => Error,
+  ): Promise<void> {
+    const head: DrivePiece = { start: 0, bytes: this.#head.subarray(0, this.#headSize) };
+    const steps: readonly (readonly [readonly DrivePiece[], TablePlace])[] = [
+      [this.#tailPieces, 'at the end of the drive'],
+      [[head], 'in the partition table'],
+    ];
+    for (const [pieces, place] of steps) {
+      await Promise.all([this.#writer.write(pieces, onWritten), this.#writer.flush()]);
+      if (!isToBeVerified) continue;
+      const [wrong] = await this.#writer.check(pieces.map(runOf), onVerified);
+      if (wrong !== undefined) throw differs(wrong, place);
+    }
+  }
+
+  #holdTail(window: ImageWindow, run: WrittenRun): number {
+    this.#tail ??= alignedBuffer(largestTail);
+    const at = run.start - this.#tailStart;
+    const bytes = this.#tail.subarray(at, at + run.size);
+    this.#tailPieces.push({ start: run.start, bytes });
+    return window.bytesOf(run).copy(bytes);
+  }
+}
+
+function runOf({ start, bytes }: DrivePiece): WrittenRun {
+  return { start, size: bytes.length, checksum: crc32(bytes) };
+}

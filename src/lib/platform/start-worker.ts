@@ -1,0 +1,26 @@
+import path from 'node:path';
+import { type ResourceLimits, Worker } from 'node:worker_threads';
+
+/**
+ * Starts a file of davit in a thread of its own: the compiled one or, where the caller itself runs from source, as in tests, the source.
+ * The thread does not keep the process alive.
+ *
+ * @param name the file beside the caller, without its extension
+ * @param caller the caller's `import.meta.url`
+ */
+export function startWorker(name: string, caller: string, resourceLimits: ResourceLimits = {}): Worker {
+  const extension = path.extname(caller);
+  const url = new URL(`${name}${extension}`, caller);
+  const worker =
+    extension === '.ts'
+      ? new Worker(loadSource(url), { eval: true, resourceLimits })
+      : new Worker(url, { resourceLimits });
+  worker.unref();
+  return worker;
+}
+
+/** A thread inherits `--import tsx`, but tsx then only looks after the main thread. */
+function loadSource({ href }: URL): string {
+  const tsx = import.meta.resolve('tsx/esm/api');
+  return `import('${tsx}').then(({ register }) => (register(), import('${href}')))`;
+}
