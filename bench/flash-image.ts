@@ -1,9 +1,15 @@
-// The image that bench/flash.ts writes: 2 GiB in balena's layout, filled with real files of this computer, and its packed forms.
+// The images that bench/flash.ts writes: balena's layout, filled with real files of this computer, and their packed forms.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const mebibyte = 1024 * 1024;
+
+/** An image that was made; its packed forms lie beside it under its name and their extension, its bmap under `.bmap`. */
+export interface BenchImage {
+  readonly path: string;
+  readonly size: number;
+}
 
 interface Part {
   readonly label: string;
@@ -13,70 +19,87 @@ interface Part {
   readonly mebibytesUsed?: number;
 }
 
-const parts: readonly Part[] = [
-  { label: 'resin-boot', mebibytes: 80 },
+/** 2 GiB, of which a third is used. */
+const large: readonly Part[] = [
+  { label: 'resin-boot', mebibytes: 80, from: '/usr/sbin', mebibytesUsed: 20 },
   { label: 'resin-rootA', mebibytes: 700, from: '/usr/bin /usr/sbin /usr/lib', mebibytesUsed: 520 },
   { label: 'resin-rootB', mebibytes: 700 },
   { label: 'resin-state', mebibytes: 20 },
-  { label: 'resin-data', mebibytes: 536, from: '/usr/share', mebibytesUsed: 60 },
+  { label: 'resin-data', mebibytes: 540, from: '/usr/share', mebibytesUsed: 60 },
 ];
 
-/** Makes the image and its packed forms in a folder, unless they are there, and returns its path. */
-export function makeBenchImage(folder: string): string {
-  const image = path.join(folder, 'image.img');
+/** 512 MiB, for cards on which the other one would take minutes. */
+const small: readonly Part[] = [
+  { label: 'resin-boot', mebibytes: 80, from: '/usr/sbin', mebibytesUsed: 20 },
+  { label: 'resin-rootA', mebibytes: 160, from: '/usr/bin /usr/sbin /usr/lib', mebibytesUsed: 50 },
+  { label: 'resin-rootB', mebibytes: 160 },
+  { label: 'resin-state', mebibytes: 20 },
+  { label: 'resin-data', mebibytes: 84, from: '/usr/share', mebibytesUsed: 10 },
+];
+
+const packers: Readonly<Record<string, (image: string, packed: string) => string>> = {
+  gz: (image, packed) => `gzip -6 <${image} >${packed}`,
+  zst: (image, packed) => `zstd -q -3 -T0 -o ${packed} ${image}`,
+  zip: (image, packed) => `zip -6 -q -j ${packed} ${image}`,
+  xz: (image, packed) => `xz -1 -T0 --block-size=24MiB <${image} >${packed}`,
+};
+
+/** Makes both images and their packed forms in a folder, unless they are there; that takes two minutes. */
+export function makeBenchImages(folder: string): { readonly large: BenchImage; readonly small: BenchImage } {
+  mkdirSync(folder, { recursive: true });
+  return { large: makeBenchImage(folder, 'large', large), small: makeBenchImage(folder, 'small', small) };
+}
+
+function makeBenchImage(folder: string, name: string, parts: readonly Part[]): BenchImage {
+  const image = path.join(folder, `${name}.img`);
   if (!existsSync(image)) {
-    console.log('making the image');
-    mkdirSync(folder, { recursive: true });
-    makeImage(`${image}.part`, folder);
-    execFileSync('mv', [`${image}.part`, image]);
+    console.error(`making the ${name} image`);
+    const work = path.join(folder, 'work');
+    rmSync(work, { recursive: true, force: true });
+    mkdirSync(work);
+    const unfinished = path.join(work, 'image');
+    makeImage(unfinished, work, parts);
+    renameSync(unfinished, image);
+    rmSync(work, { recursive: true });
   }
-  const packers: Readonly<Record<string, string>> = {
-    gz: `gzip -6 <${image}`,
-    zst: `zstd -3 -T0 <${image}`,
-    xz: `xz -1 -T0 --block-size=24MiB <${image}`,
-  };
   for (const [extension, command] of Object.entries(packers)) {
     const packed = `${image}.${extension}`;
     if (existsSync(packed)) continue;
-    console.log(`packing ${extension}`);
-    execFileSync('sh', ['-c', `${command} >${packed}.part && mv ${packed}.part ${packed}`]);
+    console.error(`packing ${path.basename(packed)}`);
+    execFileSync('sh', ['-c', `${command(image, `${packed}.part`)} && mv ${packed}.part ${packed}`]);
   }
-  if (!existsSync(`${image}.bmap`)) execFileSync('bmaptool', ['create', '-o', `${image}.bmap`, image]);
-  return image;
+  if (!existsSync(`${image}.bmap`)) execFileSync('bmaptool', ['-q', 'create', '-o', `${image}.bmap`, image]);
+  return { path: image, size: statSync(image).size };
 }
 
-function makeImage(image: string, folder: string): void {
+function makeImage(image: string, work: string, parts: readonly Part[]): void {
+  // 4 MiB in front of the first partition, and as much behind the last for the copy of the table.
+  const size = (8 + parts.reduce((sum, part) => sum + part.mebibytes, 0)) * mebibyte;
   writeFileSync(image, '');
-  truncateSync(image, 2048 * mebibyte);
-  const work = path.join(folder, 'work');
-  mkdirSync(work);
+  truncateSync(image, size);
   let start = 4;
   const table: string[] = [];
-  for (const [index, part] of parts.entries()) {
-    // The last partition leaves room for the copy of the table.
-    const size = index === parts.length - 1 ? part.mebibytes - 4 : part.mebibytes;
+  for (const [index, { label, mebibytes, from, mebibytesUsed = 0 }] of parts.entries()) {
     const number = index + 1;
-    table.push('-n', `${number}:${start}M:+${size}M`, '-c', `${number}:${part.label}`);
-    const tree = path.join(work, part.label);
+    table.push('-n', `${number}:${start}M:+${mebibytes}M`, '-c', `${number}:${label}`);
+    const tree = path.join(work, label);
     mkdirSync(tree);
-    if (part.from !== undefined) copyFiles(part.from, tree, part.mebibytesUsed ?? 0);
+    if (from !== undefined) copyFiles(from, tree, mebibytesUsed);
     const file = path.join(work, 'partition');
     if (number === 1) {
-      execFileSync('mkfs.vfat', ['-C', '-F', '32', '-n', 'RESIN-BOOT', file, String(size * 1024)], { stdio: 'ignore' });
-      copyFiles('/usr/sbin', tree, 20);
+      execFileSync('mkfs.vfat', ['-C', '-F', '32', '-n', 'RESIN-BOOT', file, String(mebibytes * 1024)], {
+        stdio: 'ignore',
+      });
       execFileSync('sh', ['-c', `mcopy -s -o -i ${file} ${tree}/* ::`], { stdio: 'ignore' });
     } else {
-      const label = ['-L', part.label];
-      execFileSync('mke2fs', ['-q', '-F', '-t', 'ext4', '-b', '4096', ...label, '-d', tree, file, `${size}m`]);
+      execFileSync('mke2fs', ['-q', '-F', '-t', 'ext4', '-b', '4096', '-L', label, '-d', tree, file, `${mebibytes}m`]);
     }
     const place = [`seek=${start}`, 'bs=1M', 'conv=notrunc,sparse', 'status=none'];
     execFileSync('dd', [`if=${file}`, `of=${image}`, ...place]);
     rmSync(file);
-    start += size;
+    start += mebibytes;
   }
   execFileSync('sgdisk', ['-a', '2048', ...table, image], { stdio: 'ignore' });
-  rmSync(work, { recursive: true });
-  if (statSync(image).size !== 2048 * mebibyte) throw new Error('the image has the wrong size');
 }
 
 /** Copies regular files until so many MiB are full. */

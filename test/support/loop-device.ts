@@ -27,7 +27,11 @@ export const loopDevicesMissing: string | false =
   process.platform !== 'linux' || process.getuid?.() !== 0 ? 'needs root on Linux for loop devices' : false;
 
 /** Attaches a file to a free loop device and detaches it when the test ends, however it ends. */
-export async function attachLoopDevice(t: TestContext, file: string, options: LoopOptions = {}): Promise<LoopDevice> {
+export async function attachLoopDevice(
+  t: Pick<TestContext, 'after'>,
+  file: string,
+  options: LoopOptions = {},
+): Promise<LoopDevice> {
   const path = await checked([
     'losetup',
     '--find',
@@ -50,7 +54,7 @@ export async function attachLoopDevice(t: TestContext, file: string, options: Lo
 
 /** Makes a file of a size, filled with one byte so that whatever is not written to it can be told, and attaches it. */
 export async function attachUsedCard(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   file: string,
   size: number,
   options: { readonly fill?: number; readonly sectorSize?: number } = {},

@@ -35,7 +35,7 @@ export const slowCardsMissing: string | false =
     : false);
 
 /** Starts a card and ends it, and the programs behind it, when the test ends. */
-export async function startSlowCard(t: TestContext, options: CardOptions): Promise<SlowCard> {
+export async function startSlowCard(t: Pick<TestContext, 'after'>, options: CardOptions): Promise<SlowCard> {
   const folder = await mkdtemp(path.join(tmpdir(), 'davit-card-'));
   const file = path.join(folder, 'card');
   const errorFile = path.join(folder, 'card-fails');
