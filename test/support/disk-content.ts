@@ -28,13 +28,14 @@ export async function partitionContent(disk: string, partition: OsImagePartition
     const problems = (await runProgram(check)).exitCode ?? -1;
     if (isFat) await checked(['mcopy', '-s', '-n', '-i', file, '::', tree]);
     else await checked(['debugfs', '-R', `rdump / ${tree}`, file]);
-    return { problems, files: await hashes(tree) };
+    return { problems, files: await hashesOfFiles(tree) };
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
-async function hashes(tree: string): Promise<Record<string, string>> {
+/** The SHA-256 of every file in a folder, by its path from there. */
+export async function hashesOfFiles(tree: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const entry of await readdir(tree, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
