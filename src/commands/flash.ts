@@ -29,12 +29,13 @@ export default class Flash extends BaseCommand {
     '<%= config.bin %> flash balena.img.gz --drive /dev/sdb',
     '<%= config.bin %> flash balena.img.xz --drive /dev/sdb --drive /dev/sdc --yes',
     'curl --location https://example.com/image.img.zst | <%= config.bin %> flash - --drive /dev/sdb --yes',
+    '<%= config.bin %> flash https://example.com/image.img.gz --drive /dev/sdb',
     '<%= config.bin %> flash balena.zip --drive /dev/sdb --dry-run',
     '<%= config.bin %> flash balena.img.xz --drive /dev/sdb --dev --hostname kiosk',
   ];
 
   static override args = {
-    image: Args.string({ required: true, description: 'Image file, packed or not, or - for standard input.' }),
+    image: Args.string({ required: true, description: 'Image file or URL, packed or not, or - for standard input.' }),
   };
 
   static override flags = {
@@ -67,6 +68,7 @@ export default class Flash extends BaseCommand {
       entry: flags.entry,
       standardInput: this.streams.stdin,
       signal,
+      progress,
     });
     try {
       const isConfigured = Object.keys(request).length > 0;

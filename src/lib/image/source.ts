@@ -1,5 +1,6 @@
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
+import type { ProgressListener } from '../platform/progress.js';
 import type { BlockFile } from './block-file.js';
 import { ChunkStream } from './chunk-stream.js';
 import { findZipImage } from './decode-zip.js';
@@ -8,10 +9,11 @@ import type { ImageOrigin, OriginFile } from './image-origin.js';
 import { detectFormat, formatHeadSize, type SourceFormat } from './source-format.js';
 import { exactly, type Packing, statedSize, unpack } from './source-packing.js';
 import { standardInputOrigin } from './standard-input-origin.js';
+import type { UrlOptions } from './url-origin.js';
 
 /** An open image: its bytes in order and, where it is not packed, in any order. */
 export interface ImageSource {
-  /** What the user calls it: a path, or "standard input". */
+  /** What the user calls it: a path, a URL without secrets, or "standard input". */
   readonly name: string;
   readonly format: SourceFormat;
   /** Bytes of the unpacked image, where the format states them; for zstd the least it can be. */
@@ -43,15 +45,24 @@ export interface SourceOptions {
   /** What the source `-` stands for. */
   readonly standardInput: NodeJS.ReadableStream;
   readonly signal: AbortSignal;
+  /** Told when the connection to a URL is lost. */
+  readonly progress?: ProgressListener;
+  /** Time limits and tries for a URL other than the usual ones. */
+  readonly http?: UrlOptions['http'];
 }
 
 /**
- * Opens an image file, or standard input for `-`, and tells its format by content. The caller closes it. Damage shows while reading:
+ * Opens an image file, a URL, or standard input for `-`, and tells its format by content. The caller closes it. Damage shows while reading:
  * every way of reading fails with `archive-corrupt`.
  */
 export async function openImageSource(location: string, options: SourceOptions): Promise<ImageSource> {
   const { standardInput, signal } = options;
   if (location === '-') return openOrigin(standardInputOrigin(standardInput, signal), options);
+  const url = httpUrl(location);
+  if (url !== undefined) {
+    const { openUrlOrigin } = await import('./url-origin.js');
+    return openOrigin(await openUrlOrigin(url, options), options);
+  }
   return openOrigin(await openFileOrigin(location, signal), options);
 }
 
@@ -112,11 +123,20 @@ async function findPacking(origin: ImageOrigin, head: Buffer, entry: string | un
   if (format === 'zip') {
     if (reader !== undefined) return { format, entry: await findZipImage(name, reader, entry) };
     throw new Failure('usage', 'zip-needs-file', `a zip cannot be read from ${name}: its directory is at its end`, {
-      hint: 'Give the path of the zip, or unpack it on the way: unzip -p image.zip | davit flash -',
+      hint: 'Get the zip as a file first, because a server without ranges and standard input are read only in order',
     });
   }
   if (entry === undefined) return { format };
   throw new Failure('usage', 'entry-without-zip', `${name} is not a zip file, so --entry means nothing`, {
     hint: 'Leave out --entry',
+  });
+}
+
+/** The URL that a location is; a file of such a name is given as `./http:…`. */
+function httpUrl(location: string): URL | undefined {
+  if (!/^https?:/i.test(location)) return undefined;
+  if (URL.canParse(location)) return new URL(location);
+  throw new Failure('usage', 'invalid-url', 'the address of the image is not a URL', {
+    hint: 'Give it as https://host/path',
   });
 }
