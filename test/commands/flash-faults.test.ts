@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { rounds } from '../support/campaign.js';
-import { davit, type DavitResult, startDavit } from '../support/davit.js';
+import { davit, watchDavit } from '../support/davit.js';
 import { bytesAt, hasNoTable, partitionContent } from '../support/disk-content.js';
 import { attachUsedCard, checked, loopDevicesMissing } from '../support/loop-device.js';
 import { makeOsImage, type OsImage } from '../support/os-image.js';
@@ -95,8 +95,7 @@ test(
   async (t) => {
     const { image } = await someImage(t);
     const card = await startSlowCard(t, { size: image.size + 8 * mebibyte, bytesPerSecond: 20e6 });
-    const child = startDavit(flashWords(image.path, card.device.path));
-    const ended = collect(child);
+    const ended = watchDavit(flashWords(image.path, card.device.path));
     while (!isWriting(ended.output())) await wait(5);
     await card.fail();
     const { exitCode, stderr } = await ended.result;
@@ -126,7 +125,7 @@ test(
     const reader = await startSlowCard(t, { size: image.size, bytesPerSecond: 60e6 });
     await checked(['dd', `if=${image.path}`, `of=${reader.device.path}`, 'bs=4M', 'oflag=direct', 'status=none']);
     const card = await attachUsedCard(t, path.join(folder, 'card'), image.size);
-    const ended = collect(startDavit([...flashWords(reader.device.path, card.path), '--all']));
+    const ended = watchDavit([...flashWords(reader.device.path, card.path), '--all']);
     while (!isWriting(ended.output())) await wait(5);
     await reader.fail();
     const { exitCode, stderr } = await ended.result;
@@ -140,8 +139,7 @@ test('goes on with the other cards when one dies, and ends with 5', { skip: slow
   const { folder, image } = await someImage(t);
   const dying = await startSlowCard(t, { size: image.size, bytesPerSecond: 20e6 });
   const good = await attachUsedCard(t, path.join(folder, 'card'), image.size);
-  const child = startDavit([...flashWords(image.path, dying.device.path), '--drive', good.path]);
-  const ended = collect(child);
+  const ended = watchDavit([...flashWords(image.path, dying.device.path), '--drive', good.path]);
   while (!isWriting(ended.output())) await wait(5);
   await dying.fail();
   const { exitCode, stderr } = await ended.result;
@@ -199,12 +197,11 @@ test(
     for (let round = 0; round < all; round += 1) {
       const card = await attachUsedCard(t, path.join(folder, 'card'), image.size);
       const signal = random.pick(['SIGINT', 'SIGTERM', 'SIGKILL'] as const);
-      const child = startDavit(flashWords(image.path, card.path));
-      const ended = collect(child);
+      const ended = watchDavit(flashWords(image.path, card.path));
       // Any time from before the first write to after the last.
-      while (!ended.output().includes('"phase":"write"') && child.exitCode === null) await wait(1);
+      while (!ended.output().includes('"phase":"write"') && ended.child.exitCode === null) await wait(1);
       await wait(random.below(120));
-      child.kill(signal);
+      ended.child.kill(signal);
       await ended.result;
       if (await hasNoTable(card.path, image.size)) {
         await card.detach();
@@ -231,23 +228,3 @@ test(
     t.diagnostic(`${complete} of ${all} rounds were complete`);
   },
 );
-
-interface Running {
-  readonly output: () => string;
-  readonly result: Promise<DavitResult>;
-}
-
-/** Collects what a running davit prints, for looking at it meanwhile. */
-function collect(child: ReturnType<typeof startDavit>): Running {
-  let stdout = '';
-  let stderr = '';
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const result = new Promise<DavitResult>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (exitCode, signal) => {
-      resolve({ exitCode, signal, stdout, stderr });
-    });
-  });
-  return { output: () => stdout + stderr, result };
-}

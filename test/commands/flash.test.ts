@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { davit, davitJson } from '../support/davit.js';
-import { bytesAt, partitionContent } from '../support/disk-content.js';
+import { assertHoldsImage, bytesAt } from '../support/disk-content.js';
 import { attachUsedCard, checked, fillFile, type LoopDevice, loopDevicesMissing } from '../support/loop-device.js';
 import { makeOsImage, type OsImage, type OsImageOptions } from '../support/os-image.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -23,22 +23,6 @@ async function setUp(t: TestContext, options: OsImageOptions = {}, sectorSize = 
   const image = await makeOsImage(path.join(folder, 'image.img'), options);
   const card = await attachUsedCard(t, path.join(folder, 'card'), image.size + 8 * mebibyte, { sectorSize });
   return { folder, image, card };
-}
-
-/** Every file system is clean and every file is the image's, on a card whose free space still holds what was there before. */
-async function assertHoldsImage(disk: string, image: OsImage): Promise<void> {
-  for (const partition of image.partitions) {
-    const [expected, actual] = await Promise.all([
-      partitionContent(image.path, partition),
-      partitionContent(disk, partition),
-    ]);
-    assert.deepEqual(actual, { ...expected, problems: 0 }, `partition ${partition.number}`);
-  }
-  const boot = image.partitions[0]?.start ?? 0;
-  assert.ok(
-    (await bytesAt(disk, 0, boot)).equals(await bytesAt(image.path, 0, boot)),
-    'everything before the partitions',
-  );
 }
 
 async function pack(image: string, format: string): Promise<string> {

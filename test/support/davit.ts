@@ -114,3 +114,27 @@ export async function davitJson(
   const { exitCode, stdout, stderr } = await davit([...commandLine, '--json'], options);
   return { exitCode, document: JSON.parse(stdout), stderr };
 }
+
+/** A davit process that is looked at while it runs. */
+export interface WatchedDavit {
+  readonly child: ChildProcess;
+  /** What it has printed so far, on both streams. */
+  readonly output: () => string;
+  readonly result: Promise<DavitResult>;
+}
+
+/** Starts the built CLI and collects what it prints; its standard input stays open. */
+export function watchDavit(commandLine: readonly string[], options: DavitOptions = {}): WatchedDavit {
+  const child = startDavit(commandLine, options);
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const result = new Promise<DavitResult>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (exitCode, signal) => {
+      resolve({ exitCode, signal, stdout, stderr });
+    });
+  });
+  return { child, output: () => stdout + stderr, result };
+}

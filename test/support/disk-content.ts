@@ -1,10 +1,11 @@
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { runProgram } from './davit.js';
 import { checked } from './loop-device.js';
-import type { OsImagePartition } from './os-image.js';
+import type { OsImage, OsImagePartition } from './os-image.js';
 
 /** What a partition holds, as the tools of its file system see it. */
 export interface PartitionContent {
@@ -64,4 +65,23 @@ export async function hasNoTable(disk: string, size: number): Promise<boolean> {
   const mebibyte = 1024 * 1024;
   const ends = [await bytesAt(disk, 0, mebibyte), await bytesAt(disk, size - mebibyte, mebibyte)];
   return ends.every((bytes) => bytes.equals(Buffer.alloc(mebibyte)));
+}
+
+/**
+ * Demands that every file system is clean, that every file is the image's, and that everything before the first partition is, on a card
+ * whose free space may still hold what was there before.
+ */
+export async function assertHoldsImage(disk: string, image: OsImage): Promise<void> {
+  for (const partition of image.partitions) {
+    const [expected, actual] = await Promise.all([
+      partitionContent(image.path, partition),
+      partitionContent(disk, partition),
+    ]);
+    assert.deepEqual(actual, { ...expected, problems: 0 }, `partition ${partition.number}`);
+  }
+  const boot = image.partitions[0]?.start ?? 0;
+  assert.ok(
+    (await bytesAt(disk, 0, boot)).equals(await bytesAt(image.path, 0, boot)),
+    'everything before the partitions',
+  );
 }
