@@ -35,6 +35,8 @@ const debianPackages = [
     'busybox-static',
     'dnsmasq-base',
   ],
+  // NetworkManager's own parser, for the connections that are written, and certificates for them.
+  ...['python3-gi', 'gir1.2-nm-1.0', 'openssl'],
   // Peers and formats to compare with.
   ...['bmap-tools', 'gzip', 'pigz', 'xz-utils', 'zstd', 'zip', 'unzip', 'procps', 'jq', 'tmux', 'curl'],
 ];

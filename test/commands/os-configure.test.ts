@@ -193,7 +193,7 @@ describe('os configure', () => {
     assert.equal(exitCode, 0, stderr);
     const output = outputOf(image);
     const written = await readBootFile(output, 'system-connections/lan.nmconnection', `${image.path}.read`);
-    assert.equal(String(written), '[connection]\nid=lan\ntype=ethernet\n');
+    assert.equal(String(written), '[connection]\r\nid=lan\r\ntype=ethernet\r\n');
     const config = await configOf(output);
     assert.ok(isRecord(config));
     assert.deepEqual(config.os, { sshKeys: [one, two] });

@@ -9,14 +9,13 @@ import { type BootPartition, findBootPartition, type FoundBy } from './boot-part
 import { checkConfig, idleConfigKeys, isDevelopment } from './config-check.js';
 import { invalidConfig } from './config-file.js';
 import { configChanges, configText, configValue, mergePatch } from './config-json.js';
-import type { ConnectionFile } from './connection-file.js';
+import { type ConnectionFile, connectionWarnings } from './connection-file.js';
 import { invalidJson, locateInJson, parseJsonObject } from './json-text.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
 import { type Path, problemText } from './problem.js';
 import { hostnameIn } from './read-hostname.js';
 import { withoutSecret } from './secrets.js';
 import { parseSshPublicKey } from './ssh-public-key.js';
-import { wifiConnectionFile, wifiConnectionName, type WifiNetwork } from './wifi-connection.js';
 
 /** What is to be in the boot partition; everything left out stays as it is in the image. */
 export interface BootConfigurationRequest {
@@ -30,7 +29,6 @@ export interface BootConfigurationRequest {
   readonly dnsServers?: string;
   readonly ntpServers?: string;
   readonly country?: string;
-  readonly wifi?: WifiNetwork;
   readonly connections?: readonly ConnectionFile[];
   /** What was doubtful about the files that this was read from; told again with the plan. */
   readonly warnings?: readonly string[];
@@ -122,6 +120,7 @@ export async function planBootConfiguration(
         ...warningsAbout(after, os, boot, before.exists),
         ...warningsAboutConfig(after, before.text, os),
         ...warningsAboutRequest(request),
+        ...(request.connections ?? []).flatMap((connection) => connectionWarnings(connection, os)),
       ],
     },
   };
@@ -190,9 +189,7 @@ function requireGoodValues(config: JsonObject, changes: readonly { readonly key:
 }
 
 function connectionFiles(request: BootConfigurationRequest): { path: string; content: Buffer }[] {
-  const wifi =
-    request.wifi === undefined ? [] : [{ name: wifiConnectionName, content: wifiConnectionFile(request.wifi) }];
-  const all = [...wifi, ...(request.connections ?? [])];
+  const all = request.connections ?? [];
   const names = all.map((one) => one.name.toLowerCase());
   const twice = all.find((one, index) => names.indexOf(one.name.toLowerCase()) !== index);
   if (twice !== undefined) {
@@ -200,7 +197,7 @@ function connectionFiles(request: BootConfigurationRequest): { path: string; con
       hint: 'Rename one of the files; one name is one connection',
     });
   }
-  return all.map(({ name, content }) => ({ path: `system-connections/${name}`, content: Buffer.from(content) }));
+  return all.map(({ name, content }) => ({ path: `system-connections/${name}`, content }));
 }
 
 async function writeFiles(
@@ -250,7 +247,7 @@ function warningsAboutConfig(config: JsonObject, textBefore: string, os: OsFacts
   return [...bad, ...idleConfigKeys(config, os).map((problem) => problemText(problem))];
 }
 
-function warningsAboutRequest({ config = {}, wifi }: BootConfigurationRequest): string[] {
-  const hasOldWifi = 'wifiSsid' in config && wifi === undefined;
+function warningsAboutRequest({ config = {}, connections = [] }: BootConfigurationRequest): string[] {
+  const hasOldWifi = 'wifiSsid' in config && connections.length === 0;
   return hasOldWifi ? ['wifiSsid and wifiKey in config.json have no effect since OS 2.0: use --wifi-ssid'] : [];
 }

@@ -3,12 +3,14 @@ import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { type Keyfile, parseKeyfile, unescapeKeyfileValue } from './keyfile.js';
-import { isWifiKey } from './wifi-connection.js';
+import { isUnmanagedInterface } from './network.js';
+import { isWifiKey } from './network-wifi.js';
+import { isOlderThan, type OsFacts } from './os-facts.js';
 
-/** A NetworkManager connection that is to lie in the boot partition's `system-connections`. */
+/** A NetworkManager connection, or a certificate that one needs, for the boot partition's `system-connections`. */
 export interface ConnectionFile {
   readonly name: string;
-  readonly content: string;
+  readonly content: Buffer;
 }
 
 /** The long names of sections and their short ones; NetworkManager takes either. */
@@ -18,18 +20,17 @@ const aliases: Readonly<Record<string, string>> = {
   '802-11-wireless-security': 'wifi-security',
 };
 
-/** Reads a connection file of the user's and checks that NetworkManager will take it. Line ends become those of Unix. */
+/** Reads a connection file of the user's and checks that NetworkManager will take it; its bytes stay as they are. */
 export async function readConnectionFile(file: string): Promise<ConnectionFile> {
   const name = path.basename(file);
   requireReadName(name);
-  let bytes: Buffer;
+  let content: Buffer;
   try {
-    bytes = await readFile(file);
+    content = await readFile(file);
   } catch (error) {
     throw whileDoing(`reading the connection file ${file}`, error);
   }
-  const content = decode(bytes, file).replaceAll('\r\n', '\n');
-  checkConnection(parseKeyfile(content, file), file);
+  checkConnection(parseKeyfile(decode(content, file), file), file);
   return { name, content };
 }
 
@@ -57,7 +58,8 @@ function requireReadName(name: string): void {
 
 function decode(bytes: Buffer, file: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    // A byte-order mark is no comment and no section to GLib; it must not be overlooked here.
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
     throw new Failure('usage', 'invalid-keyfile', `${file} is not UTF-8 text`, {
       hint: 'Give a NetworkManager key file',
@@ -82,4 +84,36 @@ function checkConnection(keyfile: Keyfile, file: string): void {
       'A psk has 8 to 63 printable ASCII characters or 64 hexadecimal digits',
     );
   }
+}
+
+/** The types of connections that balenaOS has what it takes for. */
+const usableTypes: ReadonlySet<string> = new Set([
+  ...['ethernet', '802-3-ethernet', 'wifi', '802-11-wireless', 'gsm', 'cdma', 'bridge', 'bond', 'vlan', 'wireguard'],
+  ...['vpn', 'loopback', 'dummy', 'tun', 'ip-tunnel', 'macvlan', 'vrf', 'vxlan', 'bluetooth', 'pppoe', 'infiniband'],
+]);
+
+/** What is likely not to work on a device about a connection that NetworkManager will read. */
+export function connectionWarnings({ name, content }: ConnectionFile, os: OsFacts): string[] {
+  if (isNameIgnored(name)) return [];
+  const keyfile = parseKeyfile(String(content), name);
+  const type = connectionValue(keyfile, 'connection', 'type') ?? '';
+  const device = connectionValue(keyfile, 'connection', 'interface-name');
+  const keyManagement = connectionValue(keyfile, 'wifi-security', 'key-mgmt');
+  const isEnterprise = keyManagement?.startsWith('wpa-eap') === true;
+  const warnings: readonly (readonly [boolean, string])[] = [
+    [!usableTypes.has(type), `is of type ${type}, which balenaOS has no support for`],
+    [
+      device !== undefined && isUnmanagedInterface(device),
+      `is for the interface ${device ?? ''}, which the OS keeps NetworkManager away from`,
+    ],
+    [
+      keyManagement === 'sae' && isOlderThan(os.osVersion, '6.5.50'),
+      `needs WPA3, which balenaOS has since 6.5.50, and this is ${os.osVersion ?? 'older'}`,
+    ],
+    [
+      isEnterprise && !keyfile.get('802-1x')?.get('eap')?.startsWith('tls') && !keyfile.get('802-1x')?.has('ca-cert'),
+      'has no ca-cert: the device will give its password to whoever names a network like it',
+    ],
+  ];
+  return warnings.flatMap(([applies, text]) => (applies ? [`the connection ${name} ${text}`] : []));
 }

@@ -9,11 +9,11 @@ import { type BootPartition, findBootPartition, type FoundBy } from './boot-part
 import { checkConfig } from './config-check.js';
 import { connectionValue, isNameIgnored } from './connection-file.js';
 import { invalidJson, parseJsonObject } from './json-text.js';
-import { parseKeyfile } from './keyfile.js';
+import { parseKeyfile, unescapeKeyfileValue } from './keyfile.js';
+import { readSsidValue } from './network-wifi.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
 import { problemText } from './problem.js';
 import { connectionWithoutSecrets, withoutSecrets } from './secrets.js';
-import { readSsidValue } from './wifi-connection.js';
 
 /** One partition and what it holds; `start` and `size` are bytes. */
 interface InspectedPartition extends Partition {
@@ -145,7 +145,7 @@ function describeConnection(file: string, text: string): InspectedConnection {
       file,
       isIgnored,
       type: connectionValue(keyfile, 'connection', 'type') ?? null,
-      ssid: ssid === undefined ? null : readSsidValue(ssid),
+      ssid: ssid === undefined ? null : readSsidValue(unescapeKeyfileValue(ssid)).toString('utf8'),
       settings: connectionWithoutSecrets(keyfile),
     };
   } catch (error) {

@@ -5,7 +5,7 @@ export type Keyfile = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
 /**
  * Parses a key file by GLib's rules: comments start with #, a section in brackets comes before the first key, a section that comes
- * twice is continued, of a key that comes twice the last counts. The failure names the line but not what stands in it.
+ * twice is continued, of a key that comes twice the last counts, and only ASCII is white space. The failure names the line but not what stands in it.
  *
  * @param what the file, as the user knows it
  */
@@ -13,7 +13,7 @@ export function parseKeyfile(text: string, what: string): Keyfile {
   const sections = new Map<string, Map<string, string>>();
   let section: Map<string, string> | undefined;
   for (const [index, raw] of text.split('\n').entries()) {
-    const line = raw.replace(/\r$/, '').replace(/^\s+/, '');
+    const line = raw.replace(/\r$/, '').replace(/^[ \t\v\f\r]+/, '');
     if (line === '' || line.startsWith('#')) continue;
     const name = /^\[([^[\]]+)\]\s*$/.exec(line)?.[1];
     if (name !== undefined) {
@@ -33,17 +33,29 @@ export function parseKeyfile(text: string, what: string): Keyfile {
         },
       );
     }
-    section.set(line.slice(0, equals).trimEnd(), line.slice(equals + 1).replace(/^\s+/, ''));
+    section.set(
+      line.slice(0, equals).replace(/[ \t\v\f\r]+$/, ''),
+      line.slice(equals + 1).replace(/^[ \t\v\f\r]+/, ''),
+    );
   }
   return sections;
 }
 
-/** Writes a key file; values are escaped already (see `escapeKeyfileValue`). */
-export function keyfileText(sections: Readonly<Record<string, Readonly<Record<string, string>>>>): string {
+/** The keys of a section with their values as they are meant, not yet escaped; those without a value are left out. */
+export type KeyfileSection = Readonly<Record<string, string | undefined>>;
+
+/** The sections of a key file that is to be written. */
+export type KeyfileSections = Readonly<Record<string, KeyfileSection>>;
+
+/** Writes a key file; a section without keys stays, as it can mean something. */
+export function keyfileText(sections: KeyfileSections): string {
   return Object.entries(sections)
-    .map(([name, keys]) =>
-      [`[${name}]`, ...Object.entries(keys).map(([key, value]) => `${key}=${value}`), ''].join('\n'),
-    )
+    .map(([name, keys]) => {
+      const lines = Object.entries(keys).flatMap(([key, value]) =>
+        value === undefined ? [] : [`${key}=${escapeKeyfileValue(value)}`],
+      );
+      return [`[${name}]`, ...lines, ''].join('\n');
+    })
     .join('\n');
 }
 

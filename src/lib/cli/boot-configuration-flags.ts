@@ -5,6 +5,8 @@ import { Flags } from '@oclif/core';
 import type { BootConfigurationRequest } from '../boot-config/boot-configuration-plan.js';
 import { readConfigFile } from '../boot-config/config-file.js';
 import { readConnectionFile } from '../boot-config/connection-file.js';
+import { networkDataShape } from '../boot-config/network.js';
+import { networkFiles } from '../boot-config/network-files.js';
 import { readSshPublicKeys } from '../boot-config/ssh-public-key.js';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
@@ -106,6 +108,10 @@ export async function readBootConfigurationRequest(
   const persistentLogging = flags['persistent-logging'];
   const sshKeys = flags['ssh-key'];
   const ssid = flags['wifi-ssid'];
+  const connections = [
+    ...(ssid === undefined ? [] : await wifiConnection(ssid, flags, context)),
+    ...(await Promise.all((network ?? []).map(readConnectionFile))),
+  ];
   return {
     ...(config === undefined ? {} : await readConfigFile(config)),
     ...(dev === undefined ? {} : { developmentMode: dev }),
@@ -115,11 +121,29 @@ export async function readBootConfigurationRequest(
     ...(dns === undefined ? {} : { dnsServers: spaced(dns) }),
     ...(ntp === undefined ? {} : { ntpServers: spaced(ntp) }),
     ...(country === undefined ? {} : { country }),
-    ...(network === undefined ? {} : { connections: await Promise.all(network.map(readConnectionFile)) }),
-    ...(ssid === undefined
-      ? {}
-      : { wifi: { ssid, key: await wifiKey(ssid, flags, context), isHidden: flags['wifi-hidden'] } }),
+    ...(connections.length === 0 ? {} : { connections }),
   };
+}
+
+/** The file that balena's dashboard and CLI use, so that a later change by either replaces this one instead of adding to it. */
+const wifiConnectionName = 'resin-wifi';
+
+async function wifiConnection(ssid: string, flags: BootConfigurationFlagValues, context: RequestContext) {
+  const key = await wifiKey(ssid, flags, context);
+  const network = {
+    type: 'wifi',
+    ssid,
+    ...(key === undefined ? { security: 'open' as const } : { key }),
+    ...(flags['wifi-hidden'] ? { hidden: true } : {}),
+  } as const;
+  const [problem] = networkDataShape.problems(network, []);
+  if (problem === undefined) return networkFiles(wifiConnectionName, network);
+  if (problem.path.at(-1) === 'ssid') {
+    throw new Failure('usage', 'invalid-ssid', `--wifi-ssid ${problem.message}`, { hint: 'Check --wifi-ssid' });
+  }
+  throw new Failure('usage', 'invalid-wifi-key', `the Wi-Fi key ${problem.message}`, {
+    hint: 'Check what --wifi-key-file holds; a line end after the key does no harm',
+  });
 }
 
 async function wifiKey(

@@ -7,6 +7,7 @@ import {
   type BootConfigurationRequest,
   planBootConfiguration,
 } from '../../../src/lib/boot-config/boot-configuration-plan.js';
+import { networkFiles } from '../../../src/lib/boot-config/network-files.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
 import { type BlockReader, openBlockFile } from '../../../src/lib/image/block-file.js';
 import { applyChanges } from '../../../src/lib/image/overlay.js';
@@ -21,8 +22,10 @@ const everything: BootConfigurationRequest = {
   hostname: 'kiosk',
   sshKeys: [sshKey],
   persistentLogging: true,
-  wifi: { ssid: 'Office', key: 'correct horse', isHidden: false },
-  connections: [{ name: 'lan.nmconnection', content: '[connection]\ntype=ethernet\n' }],
+  connections: [
+    ...(await networkFiles('resin-wifi', { type: 'wifi', ssid: 'Office', key: 'correct horse' })),
+    { name: 'lan.nmconnection', content: Buffer.from('[connection]\ntype=ethernet\n') },
+  ],
 };
 
 async function makeImage(t: TestContext, options: OsImageOptions = {}): Promise<OsImage> {
@@ -216,13 +219,18 @@ describe('planning a boot configuration', () => {
       {},
       {
         connections: [
-          { name: 'A', content: '' },
-          { name: 'a', content: '' },
+          { name: 'A', content: Buffer.alloc(0) },
+          { name: 'a', content: Buffer.alloc(0) },
         ],
       },
       'same-connection-twice',
     ],
-    ['a name that FAT cannot hold', {}, { connections: [{ name: 'a:b', content: '' }] }, 'invalid-file-name'],
+    [
+      'a name that FAT cannot hold',
+      {},
+      { connections: [{ name: 'a:b', content: Buffer.alloc(0) }] },
+      'invalid-file-name',
+    ],
   ];
   for (const [what, options, request, code] of refused) {
     test(`refuses ${what}`, async (t) => {

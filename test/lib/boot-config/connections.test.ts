@@ -2,89 +2,11 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { isNameIgnored, readConnectionFile } from '../../../src/lib/boot-config/connection-file.js';
-import { escapeKeyfileValue, parseKeyfile, unescapeKeyfileValue } from '../../../src/lib/boot-config/keyfile.js';
+import { connectionWarnings, isNameIgnored, readConnectionFile } from '../../../src/lib/boot-config/connection-file.js';
+import { parseKeyfile } from '../../../src/lib/boot-config/keyfile.js';
 import { connectionWithoutSecrets, hidden } from '../../../src/lib/boot-config/secrets.js';
-import {
-  isWifiKey,
-  readSsidValue,
-  ssidValue,
-  wifiConnectionFile,
-} from '../../../src/lib/boot-config/wifi-connection.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
-import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-
-describe('a Wi-Fi connection file', () => {
-  test('is what NetworkManager reads', () => {
-    const text = wifiConnectionFile({ ssid: 'Office', key: ' p;a#s=s\\word', isHidden: true });
-    assert.equal(
-      text,
-      [
-        '[connection]\nid=resin-wifi\ntype=wifi\n',
-        '[wifi]\nhidden=true\nmode=infrastructure\nssid=Office\n',
-        '[wifi-security]\nauth-alg=open\nkey-mgmt=wpa-psk\npsk=\\sp;a#s=s\\\\word\n',
-        '[ipv4]\nmethod=auto\n',
-        '[ipv6]\naddr-gen-mode=stable-privacy\nmethod=auto\n',
-      ].join('\n'),
-    );
-  });
-
-  test('has no security section for an open network', () => {
-    assert.doesNotMatch(wifiConnectionFile({ ssid: 'Guests', key: undefined, isHidden: false }), /security|hidden/);
-  });
-
-  // What nmcli 1.42 wrote for the same SSIDs.
-  const spellings: readonly (readonly [string, string])[] = [
-    ['a\\b c', 'a\\\\b c'],
-    [' lead', '\\slead'],
-    ['$HOME `x` "q"', '$HOME `x` "q"'],
-    ['[x]', '[x]'],
-    ['#x', '#x'],
-    ['Zürich', '90;195;188;114;105;99;104;'],
-    ['\ttab', '9;116;97;98;'],
-    ['72;105;', '55;50;59;49;48;53;59;'],
-    ['12', '49;50;'],
-  ];
-  for (const [ssid, value] of spellings) {
-    test(`spells the SSID ${JSON.stringify(ssid)} so that NetworkManager reads it back`, () => {
-      assert.equal(ssidValue(ssid), value);
-      assert.equal(readSsidValue(value), ssid);
-    });
-  }
-
-  test('gives back any SSID and any key', () => {
-    const random = seededRandom(3);
-    const letters = Array.from(' \t\\;=#[]"\'$`asntr0123ü日😀');
-    for (let round = 0; round < 2000; round += 1) {
-      const value = Array.from({ length: 1 + random.below(8) }, () => random.pick(letters)).join('');
-      assert.equal(readSsidValue(ssidValue(value)), value);
-      assert.equal(unescapeKeyfileValue(escapeKeyfileValue(value)), value);
-      const keyfile = parseKeyfile(`[s]\nk=${escapeKeyfileValue(value)}\n`, 'x');
-      assert.equal(unescapeKeyfileValue(keyfile.get('s')?.get('k') ?? ''), value);
-    }
-  });
-
-  test('takes keys of 8 to 63 printable characters or 64 hexadecimal digits, and no others', () => {
-    for (const good of ['12345678', 'x'.repeat(63), 'aF'.repeat(32), '    ~~~~']) assert.ok(isWifiKey(good), good);
-    for (const bad of ['', '1234567', 'x'.repeat(64), 'pässword', 'tab\tinside', 'aG'.repeat(32), 'line\nbreak']) {
-      assert.ok(!isWifiKey(bad), bad);
-      assert.throws(
-        () => wifiConnectionFile({ ssid: 'x', key: bad, isHidden: false }),
-        (error: unknown) => error instanceof Failure && (bad === '' || !error.message.includes(bad)),
-      );
-    }
-  });
-
-  test('takes SSIDs of 1 to 32 bytes, counted in UTF-8', () => {
-    for (const good of ['x', 'x'.repeat(32), 'é'.repeat(16)]) {
-      assert.ok(wifiConnectionFile({ ssid: good, key: undefined, isHidden: false }));
-    }
-    for (const bad of ['', 'x'.repeat(33), 'é'.repeat(17)]) {
-      assert.throws(() => wifiConnectionFile({ ssid: bad, key: undefined, isHidden: false }), Failure);
-    }
-  });
-});
 
 describe('a connection file of the user', () => {
   const working = '[connection]\nid=lan\ntype=ethernet\n\n[ipv4]\nmethod=manual\naddress1=10.0.0.5/24,10.0.0.1\n';
@@ -93,7 +15,7 @@ describe('a connection file of the user', () => {
     test(`may be named ${name}`, async (t) => {
       const file = path.join(await temporaryFolder(t), name);
       await writeFile(file, working);
-      assert.deepEqual(await readConnectionFile(file), { name, content: working });
+      assert.deepEqual(await readConnectionFile(file), { name, content: Buffer.from(working) });
     });
   }
 
@@ -120,10 +42,34 @@ describe('a connection file of the user', () => {
     });
   }
 
-  test('gets the line ends of Unix', async (t) => {
+  test('stays as it is, to the byte', async (t) => {
     const file = path.join(await temporaryFolder(t), 'lan');
-    await writeFile(file, working.replaceAll('\n', '\r\n'));
-    assert.equal((await readConnectionFile(file)).content, working);
+    const text = `# mine\r\n${working.replaceAll('\n', '\r\n')}\n\n`;
+    await writeFile(file, text);
+    assert.equal(String((await readConnectionFile(file)).content), text);
+  });
+
+  const doubtful: readonly (readonly [string, RegExp, string?])[] = [
+    ['[connection]\ntype=bridge\ninterface-name=br0\n', /br0.*keeps NetworkManager away/],
+    ['[connection]\ntype=team\n', /type team/],
+    ['[connection]\ntype=wifi\n[wifi-security]\nkey-mgmt=sae\n', /6\.5\.50.*6\.1\.3/],
+    ['[connection]\ntype=wifi\n[wifi-security]\nkey-mgmt=wpa-eap\n[802-1x]\neap=peap;\n', /no ca-cert/],
+  ];
+  for (const [content, expected] of doubtful) {
+    test(`is warned about: ${String(expected)}`, () => {
+      const os = { kind: 'direct', osName: 'balenaOS', osVersion: '6.1.3' } as const;
+      const [warning, ...more] = connectionWarnings({ name: 'lan', content: Buffer.from(content) }, os);
+      assert.match(warning ?? '', expected);
+      assert.deepEqual(more, []);
+    });
+  }
+
+  test('is not warned about without a reason', () => {
+    const os = { kind: 'direct', osName: 'balenaOS', osVersion: '8.0.2' } as const;
+    const sae = '[connection]\ntype=wifi\ninterface-name=wlan0\n[wifi-security]\nkey-mgmt=sae\n';
+    assert.deepEqual(connectionWarnings({ name: 'lan', content: Buffer.from(working) }, os), []);
+    assert.deepEqual(connectionWarnings({ name: 'lan', content: Buffer.from(sae) }, os), []);
+    assert.deepEqual(connectionWarnings({ name: 'lan-ca.pem', content: Buffer.from('-----BEGIN') }, os), []);
   });
 
   const broken: readonly (readonly [string, string])[] = [
@@ -140,6 +86,7 @@ describe('a connection file of the user', () => {
       '[connection]\ntype=wifi\n[802-11-wireless-security]\nkey-mgmt=wpa-psk\npsk=s3cret\n',
     ],
     ['an empty file', ''],
+    ['a byte-order mark, which GLib does not know', `\uFEFF${working}`],
   ];
   for (const [what, content] of broken) {
     test(`is refused with ${what}, without showing it`, async (t) => {

@@ -1,0 +1,132 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { Failure } from '../failure/failure.js';
+import type { ConnectionFile } from './connection-file.js';
+import type { KeyfileSection } from './keyfile.js';
+import { listValue } from './network-ip.js';
+import { about, choice, object, text, type ValueOf, where } from './shape.js';
+
+const line = text('text on one line', (value) => !/[\0\r\n]/.test(value));
+
+/** How a device proves itself to a network, and the network to it (802.1X). */
+export const enterpriseShape = where(
+  object(
+    {
+      method: about('peap and ttls log in with a password, tls with a certificate.', choice('peap', 'ttls', 'tls')),
+      identity: about('User name, or the name in the certificate.', line),
+    },
+    {
+      password: about('Password of peap or ttls.', text()),
+      anonymousIdentity: about('User name that can be seen from outside.', line),
+      innerMethod: about(
+        'How the password is checked; mschapv2 when not given.',
+        choice('mschapv2', 'mschap', 'pap', 'chap', 'md5', 'gtc'),
+      ),
+      caCertificateFile: about("File with the certificate of the server's authority.", text('the path of a file')),
+      clientCertificateFile: about('File with the certificate of the device.', text('the path of a file')),
+      privateKeyFile: about('File with its private key, PEM or PKCS#12.', text('the path of a file')),
+      privateKeyPassword: about('Password of that file.', text()),
+      domain: about("What the name in the server's certificate must end in.", line),
+    },
+  ),
+  (settings, path) => {
+    const wanted =
+      settings.method === 'tls' ? (['clientCertificateFile', 'privateKeyFile'] as const) : (['password'] as const);
+    const missing = wanted.filter((key) => settings[key] === undefined);
+    const inner = settings.method === 'peap' && ['mschap', 'pap', 'chap'].includes(settings.innerMethod ?? '');
+    return [
+      ...missing.map((key) => ({ path, message: `must have ${key}, because its method is ${settings.method}` })),
+      ...(inner ? [{ path: [...path, 'innerMethod'], message: 'must be mschapv2, md5 or gtc for peap' }] : []),
+    ];
+  },
+);
+
+export type Enterprise = ValueOf<typeof enterpriseShape>;
+
+/** Where files of the boot partition's `system-connections` are found on a device. */
+const folderOnDevice = '/mnt/boot/system-connections';
+
+/** The section `[802-1x]` and the files that go with it: certificates and the private key, as they are. */
+export async function enterpriseParts(
+  name: string,
+  settings: Enterprise,
+  readFile: (path: string) => Promise<Buffer>,
+): Promise<{ readonly section: KeyfileSection; readonly files: readonly ConnectionFile[] }> {
+  const files: ConnectionFile[] = [];
+  const carry = async (path: string | undefined, part: string, check: (content: Buffer, path: string) => void) => {
+    if (path === undefined) return undefined;
+    const content = await readFile(path);
+    check(content, path);
+    // NetworkManager passes over these two endings without a word; what is in a file it sees by its content.
+    const file = `${name}-${part}.${isPem(content) ? 'pem' : 'der'}`;
+    files.push({ name: file, content });
+    return `${folderOnDevice}/${file}`;
+  };
+  const isTls = settings.method === 'tls';
+  const inner = settings.innerMethod ?? 'mschapv2';
+  const section: KeyfileSection = {
+    'anonymous-identity': settings.anonymousIdentity,
+    'ca-cert': await carry(settings.caCertificateFile, 'ca', requireCertificates),
+    'client-cert': await carry(settings.clientCertificateFile, 'client', requireCertificates),
+    'domain-suffix-match': settings.domain,
+    eap: listValue([settings.method]),
+    identity: settings.identity,
+    password: isTls ? undefined : settings.password,
+    'phase2-auth': isTls ? undefined : inner,
+    'private-key': await carry(settings.privateKeyFile, 'key', (content, path) => {
+      requirePrivateKey(content, path, settings.privateKeyPassword);
+    }),
+    'private-key-password': settings.privateKeyPassword,
+    // 4 is "not required": without it NetworkManager asks for a password that nobody is there to give.
+    'private-key-password-flags':
+      settings.privateKeyFile !== undefined && settings.privateKeyPassword === undefined ? '4' : undefined,
+  };
+  return { section, files };
+}
+
+function isPem(content: Buffer): boolean {
+  return content.includes('-----BEGIN ');
+}
+
+const hint = 'Give a file in PEM or DER form; openssl x509 -in <file> -text shows what a certificate is';
+
+function requireCertificates(content: Buffer, path: string): void {
+  const blocks = String(content).match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
+  try {
+    // A PKCS#12 file holds certificate and key; it is told by its version number.
+    if (blocks === null && isPkcs12(content)) return;
+    for (const block of blocks ?? [content]) readCertificate(block);
+  } catch (error) {
+    throw new Failure('usage', 'invalid-certificate', `${path} holds no certificate that can be read`, {
+      hint,
+      cause: error,
+    });
+  }
+}
+
+function readCertificate(encoded: string | Buffer): X509Certificate {
+  return new X509Certificate(encoded);
+}
+
+function requirePrivateKey(content: Buffer, path: string, passphrase: string | undefined): void {
+  if (!isPem(content) && isPkcs12(content)) return;
+  try {
+    createPrivateKey({
+      key: content,
+      ...(isPem(content) ? { format: 'pem' } : { format: 'der', type: 'pkcs8' }),
+      ...(passphrase === undefined ? {} : { passphrase }),
+    });
+  } catch (error) {
+    throw new Failure(
+      'usage',
+      'invalid-certificate',
+      `${path} holds no private key that can be read${passphrase === undefined ? '' : ' with the password given'}`,
+      { hint: 'Give a private key in PEM or PKCS#12 form, and its password if it has one', cause: error },
+    );
+  }
+}
+
+/** Whether it is a PFX structure: a sequence that begins with the integer 3 (RFC 7292). */
+function isPkcs12(content: Buffer): boolean {
+  const lengthBytes = (content[1] ?? 0) > 0x80 ? (content[1] ?? 0) & 0x7f : 0;
+  return content[0] === 0x30 && content.subarray(2 + lengthBytes, 5 + lengthBytes).equals(Buffer.from([2, 1, 3]));
+}

@@ -1,0 +1,154 @@
+import {
+  connectionShapes,
+  hardwareAddress,
+  interfaceShape,
+  linkAddressShape,
+  mtuShape,
+  sharedShapes,
+} from './network-common.js';
+import { enterpriseShape } from './network-enterprise.js';
+import { endpointShape, networkShape } from './network-ip.js';
+import { accessPointShape, wifiShape } from './network-wifi.js';
+import {
+  about,
+  choice,
+  list,
+  mapOf,
+  object,
+  type Shape,
+  text,
+  truth,
+  type ValueOf,
+  variants,
+  where,
+  wholeNumber,
+} from './shape.js';
+
+/** Interfaces that balenaOS keeps NetworkManager away from (its NetworkManager.conf): the engine's own. */
+export function isUnmanagedInterface(name: string): boolean {
+  return /^(balena|resin|br|veth)/.test(name);
+}
+
+const newInterfaceShape = about(
+  'Name of the interface that is made.',
+  where(interfaceShape, (name, path) =>
+    isUnmanagedInterface(name)
+      ? [{ path, message: 'must not begin with br, balena, resin or veth: the OS leaves such interfaces alone' }]
+      : [],
+  ),
+);
+
+const portsShape = about(
+  'Ethernet interfaces that belong to it.',
+  list(interfaceShape, 'a list of network interfaces', 1),
+);
+
+const ethernetShape = object(
+  {},
+  {
+    ...connectionShapes,
+    hardwareAddress: about('Only on the interface with this hardware address.', hardwareAddress),
+    mac: about('Hardware address to use.', linkAddressShape),
+    mtu: mtuShape,
+    enterprise: about('How to log in to a switch that asks for it (802.1X).', enterpriseShape),
+  },
+);
+
+const vlanShape = object(
+  {
+    id: about('Number of the VLAN.', wholeNumber('a number from 1 to 4094', 1, 4094)),
+    parent: about('Interface that carries it.', interfaceShape),
+  },
+  { ...sharedShapes, interface: newInterfaceShape, mtu: mtuShape },
+);
+
+const bridgeShape = object(
+  { interface: newInterfaceShape, ports: portsShape },
+  { ...sharedShapes, stp: about('Spanning tree; on when not given.', truth), mac: linkAddressShape, mtu: mtuShape },
+);
+
+const bondShape = object(
+  {
+    interface: newInterfaceShape,
+    ports: portsShape,
+    mode: choice('active-backup', 'balance-rr', 'balance-xor', 'broadcast', '802.3ad', 'balance-tlb', 'balance-alb'),
+  },
+  {
+    ...sharedShapes,
+    options: about(
+      'Further options of the bonding driver, such as miimon.',
+      mapOf(text('text of letters, digits and commas', /^[\w.,:+-]+$/), text('an option name', /^[a-z_]+$/)),
+    ),
+    mac: linkAddressShape,
+    mtu: mtuShape,
+  },
+);
+
+const line = text('text on one line', (value) => !/[\0\r\n]/.test(value));
+
+const cellularShape = object(
+  {},
+  {
+    ...connectionShapes,
+    apn: about(
+      'Access point name; chosen by the SIM card when not given.',
+      text('an access point name', /^[A-Za-z0-9.-]{1,64}$/),
+    ),
+    user: line,
+    password: line,
+    pin: about('PIN of the SIM card.', text('4 to 8 digits in quotes', /^\d{4,8}$/)),
+    networkId: about(
+      'The only provider to use: country and network code.',
+      text('5 or 6 digits in quotes', /^\d{5,6}$/),
+    ),
+    roaming: about('Whether networks of other providers may be used; yes when not given.', truth),
+    number: about('Number that old modems dial; *99# when not given.', text('a number to dial', /^[0-9*#+]+$/)),
+    mtu: mtuShape,
+  },
+);
+
+const wireguardKey = (what: string) =>
+  text(`a WireGuard ${what}: 32 bytes in base64`, (value) => /^[A-Za-z0-9+/]{43}=$/.test(value));
+
+const wireguardShape = object(
+  {
+    interface: newInterfaceShape,
+    privateKey: about("The device's own key, as wg genkey makes it.", wireguardKey('private key')),
+    peers: list(
+      object(
+        {
+          publicKey: wireguardKey('public key'),
+          allowedIps: about('What goes through the tunnel to it.', list(networkShape, 'a list of networks', 1)),
+        },
+        {
+          endpoint: endpointShape,
+          presharedKey: wireguardKey('preshared key'),
+          keepalive: about('Seconds between two signs of life.', wholeNumber('seconds from 1 to 65535', 1, 65_535)),
+        },
+      ),
+      'a list of peers',
+      1,
+    ),
+  },
+  { ...sharedShapes, listenPort: wholeNumber('a port number', 1, 65_535), mtu: mtuShape },
+);
+
+/** One network that a device is to use, as data. */
+export const networkDataShape = variants('type', {
+  ethernet: ethernetShape,
+  wifi: wifiShape,
+  'access-point': accessPointShape,
+  cellular: cellularShape,
+  vlan: vlanShape,
+  bridge: bridgeShape,
+  bond: bondShape,
+  wireguard: wireguardShape,
+});
+
+export type Network = ValueOf<typeof networkDataShape>;
+
+/** The name of a network: also the name of its file, which NetworkManager must not pass over. */
+export const networkNameShape: Shape<string> = text(
+  'letters, digits, hyphens, underscores and spaces, 40 at most',
+  /^[A-Za-z0-9_]([A-Za-z0-9_ -]{0,38}[A-Za-z0-9_])?$/,
+);
