@@ -6,6 +6,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { findProgram } from '../../src/lib/platform/child-process.js';
+import { runProgram } from './davit.js';
 import { attachLoopDevice, fillFile, type LoopDevice, loopDevicesMissing } from './loop-device.js';
 
 /** A card of a chosen speed whose requests can be made to fail, as a loop device on a FUSE file served by nbdkit. */
@@ -76,6 +77,8 @@ export async function startSlowCard(t: Pick<TestContext, 'after'>, options: Card
     // SIGTERM makes nbdfuse unmount; it takes nbdkit down with it.
     server.kill('SIGTERM');
     await ended;
+    // It leaves the mount to others when it has lost nbdkit before.
+    await runProgram(['umount', '--lazy', file]);
     await rm(folder, { recursive: true });
   });
   while ((await stat(file)).size !== options.size) {
