@@ -8,8 +8,10 @@ import { bootConfigurationLines } from '../lib/output/boot-configuration-text.js
 import { Failure } from '../lib/failure/failure.js';
 import { flash, type FlashResult } from '../lib/flash/flash.js';
 import { type FlashPlan, planFlash } from '../lib/flash/plan-flash.js';
+import { bmapCheck } from '../lib/image/bmap-check.js';
+import { findBmap } from '../lib/image/find-bmap.js';
 import { openImageSource } from '../lib/image/source.js';
-import { flashedLine, planLines } from '../lib/output/flash-text.js';
+import { bmapText, flashedLine, planLines } from '../lib/output/flash-text.js';
 import { askYesNo } from '../lib/output/prompts.js';
 
 /** A result with what was put into the boot partition, if anything was. */
@@ -55,6 +57,14 @@ export default class Flash extends BaseCommand {
       summary: 'Read back what was written and compare it.',
     }),
     all: Flags.boolean({ summary: 'Write every byte of the image, whatever it is and whether or not it matters.' }),
+    bmap: Flags.string({
+      helpValue: '<file>',
+      summary: 'Block map of bmaptool whose checksums the image has to have; without it, one beside the image is used.',
+    }),
+    'no-bmap': Flags.boolean({
+      exclusive: ['bmap'],
+      summary: 'Use no block map that lies beside the image or in its zip.',
+    }),
     entry: Flags.string({ helpValue: '<name>', summary: 'The image inside a zip that holds several files.' }),
     ...bootConfigurationFlags,
   };
@@ -84,13 +94,16 @@ export default class Flash extends BaseCommand {
         verify: flags.verify,
         changes,
       });
+      const bmap = flags['no-bmap'] ? undefined : await findBmap(source, flags.bmap);
+      const checks = bmap === undefined ? [] : [bmapCheck(bmap, source)];
+      if (bmap !== undefined) progress({ type: 'notice', level: 'info', text: bmapText(bmap) });
       const lines = [...planLines(plan), ...(summary === undefined ? [] : bootConfigurationLines(summary))];
       if (flags['dry-run']) {
         for (const line of lines) this.print(line);
         return { plan, ...configuration };
       }
       if (!flags.yes) await this.#confirm(plan, lines);
-      const result = await flash(plan, source, { signal, progress, changes, hostname });
+      const result = await flash(plan, source, { signal, progress, checks, changes, hostname });
       for (const drive of result.drives) this.print(flashedLine(drive));
       return { ...result, ...configuration };
     } finally {

@@ -46,6 +46,37 @@ async function assertSameContent(card: string, image: RandomImage, folder: strin
   }
 }
 
+/**
+ * Fails unless a card written from a stream holds what one written from a file holds. A stream that has passed a bitmap before it knew that it was
+ * one (meta_bg with packed_meta_blocks) has to write more, all of it from the image.
+ */
+async function assertWritesAtLeast(files: {
+  readonly image: string;
+  readonly fromFile: string;
+  readonly fromStream: string;
+  readonly size: number;
+}): Promise<void> {
+  const handles = await Promise.all([files.image, files.fromFile, files.fromStream].map((file) => open(file, 'r')));
+  const unwritten = Buffer.alloc(4096, 0xaa);
+  for (let at = 0; at < files.size; at += mebibyte) {
+    const length = Math.min(mebibyte, files.size - at);
+    const [image, fromFile, fromStream] = await Promise.all(
+      handles.map(async (handle) => (await handle.read(Buffer.alloc(length), 0, length, at)).buffer),
+    );
+    assert.ok(image && fromFile && fromStream);
+    if (fromFile.equals(fromStream)) continue;
+    for (let block = 0; block < length; block += unwritten.length) {
+      const [source, one, other] = [image, fromFile, fromStream].map((all) =>
+        all.subarray(block, block + unwritten.length),
+      );
+      if (one?.equals(other ?? unwritten)) continue;
+      assert.ok(one?.equals(unwritten.subarray(0, one.length)), `the cards differ at byte ${at + block}`);
+      assert.ok(other?.equals(source ?? unwritten), `the card written from a stream is wrong at byte ${at + block}`);
+    }
+  }
+  await Promise.all(handles.map((handle) => handle.close()));
+}
+
 const totals = { size: 0, written: 0 };
 
 /** The seed of the first image: one that failed can be tried again alone. */
@@ -79,7 +110,7 @@ for (let seed = first; seed < first + rounds(4, 150); seed += 1) {
     const isLoop = seed % 4 === 0 && loopDevicesMissing === false;
     await flash(`${image.path}.gz`, isLoop ? (await attachLoopDevice(t, other)).path : other);
     await checked(['sync', other]);
-    await checked(['cmp', card, other]);
+    await assertWritesAtLeast({ image: image.path, fromFile: card, fromStream: other, size: image.size });
     for (const file of [card, other]) await rm(file);
   });
 }

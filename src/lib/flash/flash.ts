@@ -1,6 +1,7 @@
 import type { Drive } from '../drives/drive.js';
 import { Failure, interrupted } from '../failure/failure.js';
 import { BlockMap } from '../image/block-map.js';
+import type { ContentCheck } from '../image/content-check.js';
 import type { ChangedRanges } from '../image/overlay.js';
 import type { ImageSource } from '../image/source.js';
 import type { SourceFormat } from '../image/source-format.js';
@@ -34,6 +35,8 @@ export interface FlashedDrive {
 
 /** What a flash needs besides its plan. */
 export interface FlashOptions {
+  /** What the image has to stand up to before a drive gets its partition table. */
+  readonly checks?: readonly ContentCheck[];
   /** Laid over the image as it is written, such as a configured boot partition. */
   readonly changes?: ChangedRanges;
   /** The hostname that the device will have, where it is known: the host key pinned for it is forgotten. */
@@ -54,7 +57,7 @@ const windowsPerDrive = 2;
  */
 export async function flash(plan: FlashPlan, source: ImageSource, options: FlashOptions): Promise<FlashResult> {
   const startedAt = performance.now();
-  const { progress, changes = [] } = options;
+  const { progress, checks = [], changes = [] } = options;
   if (options.signal.aborted) throw interrupted();
   const map = new BlockMap();
   if (source.reader !== undefined) await learnMap(source.reader, map, changes);
@@ -73,7 +76,7 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   options.signal.addEventListener('abort', onAbort, { once: true });
   try {
     const pool = new SlotPool(windowsToRead + windowsPerDrive * tasks.length, windowSize, work.signal);
-    const reading = readImage(plan, source, tasks, { map, pool, changes, estimate });
+    const reading = readImage(plan, source, tasks, { map, pool, checks, changes, estimate });
     const all = [reading, ...tasks.map((task) => task.run())];
     // What goes wrong with the image ends the work on all drives, as an interruption does.
     for (const one of all) one.catch(stop);

@@ -1,6 +1,7 @@
 import { Failure } from '../failure/failure.js';
 import type { BlockFile } from '../image/block-file.js';
 import type { BlockMap } from '../image/block-map.js';
+import type { ContentCheck } from '../image/content-check.js';
 import { type ChangedRanges, layChangesOver } from '../image/overlay.js';
 import type { ByteRange } from '../image/partition-table.js';
 import type { Slot, SlotPool } from './slot-pool.js';
@@ -31,7 +32,9 @@ export interface WindowOptions {
   readonly map: BlockMap;
   /** Whether everything is to be written, whatever the map says. */
   readonly everything: boolean;
-  /** Laid over the image before anything looks at it. */
+  /** What the image has to stand up to as it is; whoever read all windows finishes them. */
+  readonly checks: readonly ContentCheck[];
+  /** Laid over the image before anything else looks at it. */
   readonly changes: ChangedRanges;
   /** The end of the image is padded to whole sectors of this size. */
   readonly sectorSize: number;
@@ -40,7 +43,7 @@ export interface WindowOptions {
 /** Cuts a stream into windows; each is shown to the map before the map is asked. */
 export async function* windowsOfStream(
   chunks: AsyncIterable<Buffer>,
-  { pool, map, everything, changes, sectorSize }: WindowOptions,
+  { pool, map, everything, checks, changes, sectorSize }: WindowOptions,
 ): AsyncGenerator<ImageWindow> {
   let start = 0;
   let filled = 0;
@@ -48,6 +51,7 @@ export async function* windowsOfStream(
   /** What of the filled part of the slot is to be written. */
   const finish = ({ bytes }: Slot): ByteRange[] => {
     const content = bytes.subarray(0, filled);
+    for (const check of checks) check.pass(start, content);
     layChangesOver(content, start, changes);
     map.pass(content);
     const end = start + filled;
@@ -84,19 +88,29 @@ export async function* windowsOfStream(
   }
 }
 
-/** Reads those windows of a file in which something matters, and of them only what does, a few ahead. */
-export async function* windowsOfFile(
+/** Reads those windows of a file in which something matters or is to be checked, and of them only what is. */
+export async function* windowsOfFile(file: BlockFile, options: WindowOptions): AsyncGenerator<ImageWindow> {
+  for await (const read of readWindows(file, options)) {
+    const window = finishWindow(read, options);
+    if (window.runs.length > 0) yield window;
+    else window.slot.letGo();
+  }
+}
+
+/** Reads windows a few ahead. */
+async function* readWindows(
   file: BlockFile,
-  { pool, map, everything, changes, sectorSize }: WindowOptions,
-): AsyncGenerator<ImageWindow> {
+  { pool, map, everything, checks }: WindowOptions,
+): AsyncGenerator<ReadWindow> {
   const readsAhead = 3;
-  const ahead: Promise<ImageWindow>[] = [];
+  const ahead: Promise<ReadWindow>[] = [];
   try {
     for (let start = 0; start < file.size; start += pool.slotSize) {
       const end = Math.min(start + pool.slotSize, file.size);
       const runs = everything ? [{ start, size: end - start }] : map.usedWithin(start, end);
-      if (runs.length === 0) continue;
-      const reading = readWindow(file, await pool.take(), start, runs, { changes, sectorSize });
+      const pieces = union([...runs, ...checks.flatMap((check) => check.wantedWithin(start, end))]);
+      if (pieces.length === 0) continue;
+      const reading = readWindow(file, { slot: await pool.take(), start, end, runs, pieces });
       // Whoever awaits it gets its failure; until then it is nobody's.
       reading.catch(() => undefined);
       ahead.push(reading);
@@ -109,25 +123,47 @@ export async function* windowsOfFile(
   }
 }
 
-async function readWindow(
-  file: BlockFile,
-  slot: Slot,
-  start: number,
-  runs: readonly ByteRange[],
-  { changes, sectorSize }: Pick<WindowOptions, 'changes' | 'sectorSize'>,
-): Promise<ImageWindow> {
-  for (const run of runs) {
-    const target = slot.bytes.subarray(run.start - start, run.start - start + run.size);
-    await file.readInto(target, run.start);
-    layChangesOver(target, run.start, changes);
-  }
-  const end = Math.min(start + slot.bytes.length, file.size);
+/** A window of a file as it was read: `pieces` are what its slot holds, `runs` what of them is to be written. */
+interface ReadWindow {
+  readonly slot: Slot;
+  readonly start: number;
+  readonly end: number;
+  readonly runs: readonly ByteRange[];
+  readonly pieces: readonly ByteRange[];
+}
+
+async function readWindow(file: BlockFile, window: ReadWindow): Promise<ReadWindow> {
+  for (const piece of window.pieces) await file.readInto(within(window, piece), piece.start);
+  return window;
+}
+
+function within({ slot, start }: ReadWindow, range: ByteRange): Buffer {
+  return slot.bytes.subarray(range.start - start, range.start - start + range.size);
+}
+
+/** Checks what was read and makes of it what is to be written. */
+function finishWindow(read: ReadWindow, { checks, changes, sectorSize }: WindowOptions): ImageWindow {
+  const { slot, start, end, runs, pieces } = read;
+  for (const check of checks) for (const piece of pieces) check.pass(piece.start, within(read, piece));
+  for (const run of runs) layChangesOver(within(read, run), run.start, changes);
   slot.bytes.fill(0, end - start, roundUp(end - start, sectorSize));
   return new ImageWindow(
     slot,
     start,
     runs.map((run) => padRun(run, end, sectorSize)),
   );
+}
+
+/** Ranges as few sorted ones that do not overlap. */
+function union(ranges: readonly ByteRange[]): ByteRange[] {
+  const merged: { start: number; size: number }[] = [];
+  for (const { start, size } of [...ranges].sort((a, b) => a.start - b.start)) {
+    const last = merged.at(-1);
+    if (last !== undefined && start <= last.start + last.size) {
+      last.size = Math.max(last.size, start + size - last.start);
+    } else merged.push({ start, size });
+  }
+  return merged;
 }
 
 /** Learns the whole map of a file by reading what the map asks for. */

@@ -22,7 +22,7 @@ export async function readImage(
   plan: FlashPlan,
   source: ImageSource,
   tasks: readonly DriveTask[],
-  means: Pick<WindowOptions, 'map' | 'pool' | 'changes'> & { readonly estimate: WriteEstimate },
+  means: Pick<WindowOptions, 'map' | 'pool' | 'checks' | 'changes'> & { readonly estimate: WriteEstimate },
 ): Promise<number> {
   const sectorSize = Math.max(...plan.drives.map((drive) => drive.sectorSize));
   const options = { ...means, everything: plan.everything, sectorSize };
@@ -37,6 +37,7 @@ export async function readImage(
   }
   const size = source.reader?.size ?? means.map.bytesPassed;
   await source.requireUnchanged();
+  for (const check of means.checks) check.finish(size);
   if (!plan.everything) requireWholeImage(source.name, means.map, size);
   for (const task of tasks) task.complete();
   return size;

@@ -2,7 +2,7 @@ import { headSize, recogniseFileSystem, type WhyAllUsed } from './file-systems.j
 import { partitionLayout } from './partition-layout.js';
 import type { ByteRange, Partition } from './partition-table.js';
 import { RangeFeed, type RangeParser, shifted } from './range-feed.js';
-import { UnusedRanges } from './unused-ranges.js';
+import { SortedRanges } from './sorted-ranges.js';
 
 /** Runs of unused bytes shorter than this are written all the same: one longer request costs less than two short ones. */
 const shortestGap = 64 * 1024;
@@ -130,7 +130,7 @@ export class BlockMap {
 /** What is learnt of the space of a partition as its bytes come. */
 class LearntSpace implements PartitionSpace {
   readonly partition: Partition;
-  readonly unused = new UnusedRanges();
+  readonly unused = new SortedRanges();
   #fileSystem: string | undefined;
   #whyAllUsed: WhyAllUsed | undefined = 'unseen';
 

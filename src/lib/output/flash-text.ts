@@ -1,3 +1,4 @@
+import type { Bmap } from '../image/bmap.js';
 import type { Drive } from '../drives/drive.js';
 import type { FlashedDrive } from '../flash/flash.js';
 import type { FlashPlan } from '../flash/plan-flash.js';
@@ -30,4 +31,11 @@ export function flashedLine({ path, bytesWritten, verifiedFrom, seconds }: Flash
   const words = { medium: 'written and verified', cache: 'written and verified (not past the cache)' };
   const done = verifiedFrom === null ? 'written, not verified,' : words[verifiedFrom];
   return `flashed ${path}: ${formatBytes(bytesWritten)} ${done} in ${formatDuration(seconds)}`;
+}
+
+/** `checking the image against image.bmap`. */
+export function bmapText({ name, algorithm }: Bmap): string {
+  return algorithm === undefined
+    ? `comparing the size of the image with ${name}, which has no checksums`
+    : `checking the image against ${name}`;
 }

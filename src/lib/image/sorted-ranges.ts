@@ -1,7 +1,7 @@
 import type { ByteRange } from './partition-table.js';
 
-/** The unused ranges of one partition, in order, neighbours joined. */
-export class UnusedRanges {
+/** Ranges of bytes in order, neighbours joined. */
+export class SortedRanges {
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
   #discarded = false;
