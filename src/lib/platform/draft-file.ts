@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import { constants, type FileHandle, link, open, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { Failure } from '../failure/failure.js';
+import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
+
+/** How an output file is made. */
+export interface DraftOptions {
+  /** Whether a file that has the name already is replaced. */
+  readonly mayOverwrite: boolean;
+  /** Who may read it, before the umask; 0o666 by default. */
+  readonly mode?: number;
+}
+
+/**
+ * A file that gets its name only when it is complete: until then it lies beside it under another one, and whatever goes wrong leaves neither
+ * it nor a changed older file behind.
+ */
+export class DraftFile {
+  /** The name that it will have. */
+  readonly path: string;
+  readonly handle: FileHandle;
+  readonly #draft: string;
+  readonly #mayOverwrite: boolean;
+  #isOpen = true;
+
+  private constructor(file: string, draft: string, handle: FileHandle, mayOverwrite: boolean) {
+    this.path = file;
+    this.handle = handle;
+    this.#draft = draft;
+    this.#mayOverwrite = mayOverwrite;
+  }
+
+  /**
+   * Begins a file. Fails with `output-exists` when the name is taken and may not be overwritten. Whoever begins it calls `discard` in
+   * the end, also after `complete`.
+   */
+  static async begin(file: string, { mayOverwrite, mode = 0o666 }: DraftOptions): Promise<DraftFile> {
+    await requireFree(file, mayOverwrite);
+    const draft = path.join(path.dirname(file), `.davit-${randomBytes(8).toString('hex')}.partial`);
+    try {
+      const handle = await open(draft, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, mode);
+      return new DraftFile(file, draft, handle, mayOverwrite);
+    } catch (error) {
+      const hint = systemErrorCode(error) === 'ENOENT' ? 'Make the folder first' : 'Give another place';
+      throw whileDoing(`writing ${file}`, error, { hint });
+    }
+  }
+
+  /** Waits until everything is on the disk and gives the file its name. */
+  async complete(): Promise<void> {
+    try {
+      await this.handle.sync();
+      await this.#close();
+      await this.#name();
+      await syncFolder(path.dirname(this.path));
+    } catch (error) {
+      throw whileDoing(`writing ${this.path}`, error);
+    }
+  }
+
+  /** Removes what was written, unless it is complete. */
+  async discard(): Promise<void> {
+    await this.#close();
+    await rm(this.#draft, { force: true });
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    await this.handle.close();
+  }
+
+  /** What has come up under the name in the meantime is replaced only if that was asked for. */
+  async #name(): Promise<void> {
+    if (!this.#mayOverwrite) {
+      try {
+        await link(this.#draft, this.path);
+        return;
+      } catch (error) {
+        if (systemErrorCode(error) === 'EEXIST') throw outputExists(this.path);
+        // Not every file system has links; there, the look before has to do.
+        await requireFree(this.path, false);
+      }
+    }
+    await rename(this.#draft, this.path);
+  }
+}
+
+async function requireFree(file: string, mayOverwrite: boolean): Promise<void> {
+  try {
+    const existing = await stat(file);
+    if (!existing.isFile()) {
+      throw new Failure('usage', 'output-not-a-file', `${file} exists and is not a file`, {
+        hint: 'Give the path of a file',
+      });
+    }
+    if (!mayOverwrite) throw outputExists(file);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw whileDoing(`looking at ${file}`, error);
+  }
+}
+
+function outputExists(file: string): Failure {
+  return new Failure('refused', 'output-exists', `${file} exists already`, {
+    hint: 'Use --force to replace it, or give another name',
+  });
+}
+
+/** Makes the new name durable; Windows cannot open folders, and some network file systems cannot flush them. */
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder);
+    await handle.sync().finally(() => handle.close());
+  } catch (error) {
+    if (!['EPERM', 'EACCES', 'EINVAL', 'EISDIR', 'ENOTSUP'].includes(systemErrorCode(error) ?? '')) throw error;
+  }
+}
