@@ -4,6 +4,7 @@ import { planSourceConfiguration } from '../lib/boot-config/plan-source-configur
 import { readHostname } from '../lib/boot-config/read-hostname.js';
 import { BaseCommand } from '../lib/cli/base-command.js';
 import { bootConfigurationFlags, readBootConfigurationRequest } from '../lib/cli/boot-configuration-flags.js';
+import { flashExtrasFlags } from '../lib/cli/flash-extras-flags.js';
 import { bootConfigurationLines } from '../lib/output/boot-configuration-text.js';
 import { Failure } from '../lib/failure/failure.js';
 import { flash, type FlashResult } from '../lib/flash/flash.js';
@@ -11,7 +12,7 @@ import { type FlashPlan, planFlash } from '../lib/flash/plan-flash.js';
 import { bmapCheck } from '../lib/image/bmap-check.js';
 import { findBmap } from '../lib/image/find-bmap.js';
 import { openImageSource } from '../lib/image/source.js';
-import { bmapText, flashedLine, planLines } from '../lib/output/flash-text.js';
+import { bmapText, flashedLine, planLines, resumeNotices } from '../lib/output/flash-text.js';
 import { askYesNo } from '../lib/output/prompts.js';
 
 /** A result with what was put into the boot partition, if anything was. */
@@ -66,6 +67,7 @@ export default class Flash extends BaseCommand {
       summary: 'Use no block map that lies beside the image or in its zip.',
     }),
     entry: Flags.string({ helpValue: '<name>', summary: 'The image inside a zip that holds several files.' }),
+    ...flashExtrasFlags,
     ...bootConfigurationFlags,
   };
 
@@ -93,6 +95,7 @@ export default class Flash extends BaseCommand {
         everything: flags.all,
         verify: flags.verify,
         changes,
+        extras: flags,
       });
       const bmap = flags['no-bmap'] ? undefined : await findBmap(source, flags.bmap);
       const checks = bmap === undefined ? [] : [bmapCheck(bmap, source)];
@@ -103,6 +106,7 @@ export default class Flash extends BaseCommand {
         return { plan, ...configuration };
       }
       if (!flags.yes) await this.#confirm(plan, lines);
+      for (const text of resumeNotices(plan)) progress({ type: 'notice', level: 'info', text });
       const result = await flash(plan, source, { signal, progress, checks, changes, hostname });
       for (const drive of result.drives) this.print(flashedLine(drive));
       return { ...result, ...configuration };

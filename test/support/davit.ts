@@ -1,9 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The project's root folder. */
 export const projectRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+/** Where davit keeps its state in tests, also when they call it directly, instead of where it is kept on this computer. */
+const stateFolder = path.join(tmpdir(), `davit-test-state-${process.pid}`);
+process.env.DAVIT_STATE_DIR = stateFolder;
+process.on('exit', () => {
+  rmSync(stateFolder, { recursive: true, force: true });
+});
 
 /** A signal and the output that triggers it. */
 export interface SignalWhen {

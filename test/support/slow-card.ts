@@ -34,6 +34,8 @@ export interface CardOptions {
   readonly brokenAt?: CardRange & { readonly on: 'read' | 'write' };
   /** The card has only so many bytes, begins anew behind them and hides that, as counterfeits do. */
   readonly wrapsAt?: number;
+  /** What is written from there on is lost, a multiple of 1 MiB, and zeros come back. */
+  readonly losesFrom?: number;
   /** The content is kept in a file, where a test can change it; it is with the faults above too, which make a card slow. */
   readonly isFile?: boolean;
 }
@@ -114,17 +116,19 @@ function keepsFile(options: CardOptions): boolean {
   return options.isFile === true || hasFaults(options);
 }
 
-function hasFaults({ corruptedAt, brokenAt, wrapsAt }: CardOptions): boolean {
-  return corruptedAt !== undefined || brokenAt !== undefined || wrapsAt !== undefined;
+function hasFaults({ corruptedAt, brokenAt, wrapsAt, losesFrom }: CardOptions): boolean {
+  return corruptedAt !== undefined || brokenAt !== undefined || wrapsAt !== undefined || losesFrom !== undefined;
 }
 
 function plugin(options: CardOptions, content: string): string[] {
   if (!keepsFile(options)) return ['memory', String(options.size)];
   if (!hasFaults(options)) return ['file', content];
-  const { size, corruptedAt, brokenAt, wrapsAt } = options;
+  const { size, corruptedAt, brokenAt, wrapsAt, losesFrom } = options;
   const touches = (range: CardRange) => `[ $4 -lt ${range.start + range.size} ] && [ $(($4 + $3)) -gt ${range.start} ]`;
   const breaksOn = (kind: 'read' | 'write') =>
     brokenAt?.on === kind ? `if ${touches(brokenAt)}; then echo EIO bad block >&2; exit 1; fi; ` : '';
+  const isLost = (otherwise: string) =>
+    losesFrom === undefined ? '' : `if [ $4 -ge ${losesFrom} ]; then ${otherwise}; exit 0; fi; `;
   const at = wrapsAt === undefined ? '$4' : `$(($4 % ${wrapsAt}))`;
   const read = `dd if=${content} skip=${at} count=$3 iflag=count_bytes,skip_bytes bs=1M status=none`;
   // Each byte of what touches the range is counted up by one.
@@ -136,7 +140,7 @@ function plugin(options: CardOptions, content: string): string[] {
     'can_write=exit 0',
     'can_flush=exit 0',
     'flush=exit 0',
-    `pwrite=${breaksOn('write')}dd of=${content} seek=${at} oflag=seek_bytes conv=notrunc bs=1M iflag=fullblock status=none`,
-    `pread=${breaksOn('read')}${readChanged ?? read}`,
+    `pwrite=${breaksOn('write')}${isLost('cat >/dev/null')}dd of=${content} seek=${at} oflag=seek_bytes conv=notrunc bs=1M iflag=fullblock status=none`,
+    `pread=${breaksOn('read')}${isLost('head -c $3 /dev/zero')}${readChanged ?? read}`,
   ];
 }

@@ -12,8 +12,8 @@ export class DriveFaultError extends Error {
   }
 }
 
-/** Called with the bytes done since the last call. */
-export type BytesListener = (bytes: number) => void;
+/** Called with the bytes done since the last call, and how many of them were on the drive already. */
+export type BytesListener = (bytes: number, skipped: number) => void;
 
 interface Pending {
   readonly onBytes: BytesListener | undefined;
@@ -60,7 +60,7 @@ export class DriveChannel {
     return this.#isHung;
   }
 
-  /** Has the thread do something, after all it was asked before. Gives the indices of runs that are wrong, when it checks any. */
+  /** Has the thread do something, after all it was asked before. Gives the indices of what was compared and found wrong. */
   request(work: DriveWork, onBytes?: BytesListener): Promise<readonly number[]> {
     return new Promise((resolve, reject) => {
       if (this.#lost !== undefined) {
@@ -94,11 +94,11 @@ export class DriveChannel {
     if (!this.isHung) await ended;
   }
 
-  #onReply({ id, bytes, wrong, isLast, fault }: DriveReply): void {
+  #onReply({ id, bytes, skipped, wrong, isLast, fault }: DriveReply): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     pending.wrong.push(...wrong);
-    if (bytes > 0) pending.onBytes?.(bytes);
+    if (bytes > 0) pending.onBytes?.(bytes, skipped);
     if (isLast) this.#pending.delete(id);
     if (this.#pending.size === 0) clearTimeout(this.#timer);
     else this.#watch(Atomics.load(this.#stop, 0) === 0 ? this.#stallMs : stopMs);

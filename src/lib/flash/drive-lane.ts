@@ -1,7 +1,5 @@
 import { interrupted } from '../failure/failure.js';
-import type { BytesListener } from './drive-channel.js';
 import type { WrittenRun } from './drive-thread.js';
-import type { DriveWriter } from './drive-writer.js';
 import type { ImageWindow } from './image-windows.js';
 
 /** What is to be written of a window to one drive. */
@@ -10,24 +8,26 @@ interface Delivery {
   readonly runs: readonly WrittenRun[];
 }
 
+/** Writes what is to be written of a window; may be asked again before it is done. */
+type LaneWork = (window: ImageWindow, runs: readonly WrittenRun[]) => Promise<void>;
+
 /** Windows that a drive has been asked to write at a time: enough that it never waits for the next one. */
 const windowsAsked = 2;
 
 /** The windows of an image on their way to one drive, each held until it has been written or given up. */
 export class DriveLane {
-  readonly #writer: DriveWriter;
-  readonly #onBytes: BytesListener;
+  readonly #work: LaneWork;
   readonly #queue: Delivery[] = [];
   readonly #finished: Promise<void>;
   #finish: () => void = () => undefined;
   #fail: (error: unknown) => void = () => undefined;
   #asked = 0;
+  #isOpen = false;
   #isComplete = false;
   #isOver = false;
 
-  constructor(writer: DriveWriter, onBytes: BytesListener) {
-    this.#writer = writer;
-    this.#onBytes = onBytes;
+  constructor(work: LaneWork) {
+    this.#work = work;
     this.#finished = new Promise((resolve, reject) => {
       this.#finish = resolve;
       this.#fail = reject;
@@ -41,6 +41,12 @@ export class DriveLane {
     if (this.#isOver || runs.length === 0) return;
     window.slot.hold();
     this.#queue.push({ window, runs });
+    this.#pump();
+  }
+
+  /** Lets what is delivered be written; until then it waits. */
+  open(): void {
+    this.#isOpen = true;
     this.#pump();
   }
 
@@ -63,6 +69,7 @@ export class DriveLane {
   }
 
   #pump(): void {
+    if (!this.#isOpen) return;
     while (this.#asked < windowsAsked) {
       const delivery = this.#queue.shift();
       if (delivery === undefined) break;
@@ -74,8 +81,7 @@ export class DriveLane {
 
   async #write({ window, runs }: Delivery): Promise<void> {
     try {
-      const pieces = runs.map(({ start, size }) => ({ start, bytes: window.bytesOf({ start, size }) }));
-      await this.#writer.write(pieces, this.#onBytes);
+      await this.#work(window, runs);
     } catch (error) {
       this.stop(error);
     } finally {

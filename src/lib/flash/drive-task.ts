@@ -1,17 +1,25 @@
+import { eject, type Ejection } from '../drives/eject.js';
 import { Failure } from '../failure/failure.js';
 import type { BlockMap } from '../image/block-map.js';
 import type { ProgressListener } from '../platform/progress.js';
+import { discardRest } from './discard-rest.js';
 import { DriveLane } from './drive-lane.js';
 import type { WrittenRun } from './drive-thread.js';
 import type { DriveWriter } from './drive-writer.js';
+import type { FlashJournal } from './flash-journal.js';
 import type { ImageWindow } from './image-windows.js';
+import type { DriveExtras } from './plan-extras.js';
 import { requireRoom } from './plan-flash.js';
+import { probeDrive } from './probe-drive.js';
+import { RunWriter } from './run-writer.js';
 import { StepMeter } from './step-meter.js';
 import { TableWriter } from './table-writer.js';
 import type { WriteEstimate } from './write-estimate.js';
 
 /** What a drive is to be given besides the windows of the image. */
 export interface DriveTaskOptions {
+  readonly extras: DriveExtras;
+  readonly journal: FlashJournal;
   /** What is known of the image, to tell in which partition something is wrong. */
   readonly map: BlockMap;
   readonly isToBeVerified: boolean;
@@ -26,25 +34,34 @@ export interface DriveTaskOptions {
 export class DriveTask {
   readonly writer: DriveWriter;
   failure: Failure | undefined;
+  isEjected = false;
   /** What the drive has for a partition table; unsure while one is being wiped or written, or when that failed. */
   table: 'old' | 'unsure' | 'none' | 'new' = 'old';
   bytesWritten = 0;
+  /** Bytes that were there already. */
+  bytesSkipped = 0;
   bytesVerified = 0;
   readonly #options: DriveTaskOptions;
+  readonly #stopping = new AbortController();
+  readonly #runWriter: RunWriter;
   readonly #lane: DriveLane;
   readonly #tableWriter: TableWriter;
   /** What was delivered, apart from what is held back. */
   readonly #runs: WrittenRun[] = [];
+  #hasDiscarded = false;
   #meter: StepMeter;
 
   constructor(writer: DriveWriter, options: DriveTaskOptions) {
     this.writer = writer;
     this.#options = options;
     this.#tableWriter = new TableWriter(writer);
-    this.#lane = new DriveLane(writer, (bytes) => {
-      this.bytesWritten += bytes;
+    const onBytes = (bytes: number, skipped: number) => {
+      this.bytesWritten += bytes - skipped;
+      this.bytesSkipped += skipped;
       this.#meter.add(bytes);
-    });
+    };
+    this.#runWriter = new RunWriter(writer, { ...options, onBytes });
+    this.#lane = new DriveLane((window, runs) => this.#runWriter.write(window, runs));
     this.#meter = this.#startMeter('write', () => options.estimate.total);
   }
 
@@ -70,19 +87,27 @@ export class DriveTask {
 
   /** Ends what is being done, soon; `run` then fails with `interrupted`. */
   stop(): void {
+    this.#stopping.abort();
     this.#lane.stop();
     this.writer.stop();
   }
 
   /** Does everything to the drive, in the order that never leaves a trap. A failure of the drive is kept; an interruption is passed on. */
   async run(): Promise<void> {
+    const { extras, progress } = this.#options;
+    const { signal } = this.#stopping;
     try {
+      await this.#runWriter.begin();
       await this.#wipe();
+      if (extras.probe) await probeDrive(this.writer, signal, progress);
+      this.#lane.open();
       await this.#lane.finished();
       await this.writer.flush();
       this.#meter.done();
+      await this.#discard();
       if (this.#options.isToBeVerified) await this.#verify();
       await this.#writeTable();
+      await this.#runWriter.done();
     } catch (error) {
       this.#lane.stop(error);
       if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
@@ -99,7 +124,23 @@ export class DriveTask {
       await this.#wipe().catch(() => undefined);
     }
     await this.writer.close();
-    if (this.table === 'old' || this.table === 'new') await this.writer.announcePartitions();
+    const { eject } = this.#options.extras;
+    const isEjected = this.table === 'new' && eject !== null && (await this.#eject(eject));
+    if (!isEjected && (this.table === 'old' || this.table === 'new')) await this.writer.announcePartitions();
+  }
+
+  /** Makes the drive safe to pull; it is done, so that this cannot be is no failure. */
+  async #eject(ejection: Ejection): Promise<boolean> {
+    const { progress } = this.#options;
+    try {
+      await eject(this.writer.drive, ejection);
+      this.isEjected = ejection.way !== 'nothing';
+      progress({ type: 'notice', level: 'info', text: ejection.outcome });
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      progress({ type: 'notice', level: 'warning', text: `${error.message}; it is done and flushed` });
+    }
+    return this.isEjected;
   }
 
   async #wipe(): Promise<void> {
@@ -108,10 +149,25 @@ export class DriveTask {
     this.table = 'none';
   }
 
+  async #discard(): Promise<void> {
+    const { extras, progress } = this.#options;
+    if (extras.discard === null) return;
+    const { drive } = this.writer;
+    if (typeof extras.discard === 'string') {
+      progress({ type: 'notice', level: 'info', text: `Nothing is discarded on ${drive.path}: ${extras.discard}` });
+      return;
+    }
+    this.#hasDiscarded = true;
+    await discardRest(drive, this.#runs, extras.discard, { signal: this.#stopping.signal, progress });
+  }
+
   async #verify(): Promise<void> {
-    const total = this.#runs.reduce((sum, run) => sum + run.size, 0);
+    // Some drives forget more than they were told to.
+    const runs = this.#hasDiscarded ? this.#runs : this.#runWriter.toVerify(this.#runs);
+    const total = sizeOf(runs);
+    this.bytesVerified = sizeOf(this.#runs) - total;
     this.#meter = this.#startMeter('verify', () => total);
-    const [wrong] = await this.writer.check(this.#runs, (bytes) => {
+    const [wrong] = await this.writer.check(runs, (bytes) => {
       this.bytesVerified += bytes;
       this.#meter.add(bytes);
     });
@@ -137,6 +193,10 @@ export class DriveTask {
   #startMeter(phase: string, total: () => number): StepMeter {
     return new StepMeter(phase, this.writer.drive.path, total, this.#options.progress);
   }
+}
+
+function sizeOf(runs: readonly WrittenRun[]): number {
+  return runs.reduce((sum, run) => sum + run.size, 0);
 }
 
 /** Where a run lies, in the user's words. */

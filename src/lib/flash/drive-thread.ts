@@ -4,6 +4,7 @@ import { fdatasyncSync, readSync, writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import { alignedBuffer } from './aligned-memory.js';
+import { differingRanges } from './differing-ranges.js';
 
 /** What the thread is told first. */
 export interface DriveThreadStart {
@@ -29,6 +30,10 @@ export interface DrivePiece {
 /** What the thread does, one after the other, in the order in which it is asked. */
 export type DriveWork =
   | { readonly kind: 'write'; readonly pieces: readonly DrivePiece[] }
+  /** Reads what is there first, writes only what differs, and finds the pieces of which anything did. */
+  | { readonly kind: 'rewrite'; readonly pieces: readonly DrivePiece[] }
+  /** Reads into the pieces. */
+  | { readonly kind: 'read'; readonly pieces: readonly DrivePiece[] }
   | { readonly kind: 'zero'; readonly ranges: readonly { readonly start: number; readonly size: number }[] }
   | { readonly kind: 'flush' }
   /** Reads runs back and finds those that are not as they should be. */
@@ -41,7 +46,7 @@ export interface DriveRequest {
 
 /** How a system call failed. */
 export interface DriveFault {
-  readonly verb: 'writing' | 'reading back' | 'flushing';
+  readonly verb: 'writing' | 'reading' | 'reading back' | 'flushing';
   readonly offset: number | undefined;
   /** The name of the system error; undefined when the drive took or gave nothing, or nothing was begun. */
   readonly code: string | undefined;
@@ -53,7 +58,9 @@ export interface DriveReply {
   readonly id: number;
   /** Bytes written, or read and compared, since the last reply. */
   readonly bytes: number;
-  /** Which of the runs to be checked are wrong, since the last reply. */
+  /** How many of them were to be written but were there already. */
+  readonly skipped: number;
+  /** Which of the runs or pieces that were compared are not on the drive as they should be, since the last reply. */
   readonly wrong: readonly number[];
   /** Whether this is the last reply to the request. */
   readonly isLast: boolean;
@@ -62,6 +69,9 @@ export interface DriveReply {
 
 /** Bytes per system call: enough for any drive to be at full speed, and few enough to stop soon on the slowest. */
 const callSize = 1024 * 1024;
+
+/** Called with bytes that are done, and how many of them did not have to be. */
+type DoneListener = (bytes: number, skipped: number) => void;
 
 /** At most this often does a request say how far it has come. */
 const reportMs = 100;
@@ -86,15 +96,18 @@ class DriveThread {
   /** Does what it is asked and replies. After a fault it begins nothing more until the stop is lifted. */
   serve({ id, work }: DriveRequest, reply: (reply: DriveReply) => void): void {
     let bytes = 0;
+    let skipped = 0;
     let wrong: number[] = [];
     let repliedAt = performance.now();
     const answer = (end: Pick<DriveReply, 'isLast' | 'fault'>) => {
-      reply({ id, bytes, wrong, ...end });
+      reply({ id, bytes, skipped, wrong, ...end });
       bytes = 0;
+      skipped = 0;
       wrong = [];
     };
-    const done = (count: number) => {
+    const done: DoneListener = (count, skippedCount) => {
       bytes += count;
+      skipped += skippedCount;
       const now = performance.now();
       if (now - repliedAt < reportMs) return;
       repliedAt = now;
@@ -110,10 +123,18 @@ class DriveThread {
     }
   }
 
-  #perform(work: DriveWork, done: (bytes: number) => void, foundWrong: (index: number) => void): void {
+  #perform(work: DriveWork, done: DoneListener, foundWrong: (index: number) => void): void {
     switch (work.kind) {
       case 'write':
         for (const { start, bytes } of work.pieces) this.#write(bytes, start, done);
+        break;
+      case 'rewrite':
+        for (const [index, piece] of work.pieces.entries()) if (!this.#rewrite(piece, done)) foundWrong(index);
+        break;
+      case 'read':
+        for (const { start, bytes } of work.pieces) {
+          for (let at = 0; at < bytes.length;) at += this.#read('reading', bytes.subarray(at), start + at);
+        }
         break;
       case 'zero':
         this.#own.fill(0);
@@ -134,29 +155,59 @@ class DriveThread {
     }
   }
 
-  #write(bytes: Uint8Array, start: number, done: (bytes: number) => void): void {
+  #write(bytes: Uint8Array, start: number, done: DoneListener): void {
     for (let at = 0; at < bytes.length;) {
       const size = Math.min(callSize, bytes.length - at);
       const written = this.#attempt('writing', start + at, () =>
         writeSync(this.#start.descriptor, bytes, at, size, start + at),
       );
       at += written;
-      done(written);
+      done(written, 0);
     }
   }
 
-  #holds(run: WrittenRun, done: (bytes: number) => void): boolean {
+  #read(verb: DriveFault['verb'], into: Uint8Array, start: number): number {
+    return this.#attempt(verb, start, () => readSync(this.#start.descriptor, into, 0, into.length, start));
+  }
+
+  #holds(run: WrittenRun, done: DoneListener): boolean {
     let checksum = 0;
     for (let at = 0; at < run.size;) {
       const size = Math.min(callSize, run.size - at);
-      const read = this.#attempt('reading back', run.start + at, () =>
-        readSync(this.#start.descriptor, this.#own, 0, size, run.start + at),
-      );
+      const read = this.#read('reading back', this.#own.subarray(0, size), run.start + at);
       checksum = crc32(this.#own.subarray(0, read), checksum);
       at += read;
-      done(read);
+      done(read, 0);
     }
     return checksum === run.checksum;
+  }
+
+  /** Whether the drive held all of a piece already. */
+  #rewrite({ start, bytes }: DrivePiece, done: DoneListener): boolean {
+    let wasThere = true;
+    for (let at = 0; at < bytes.length; at += callSize) {
+      const wanted = bytes.subarray(at, at + callSize);
+      const ranges = differingRanges(wanted, this.#readable(wanted.length, start + at));
+      let skipped = wanted.length;
+      for (const range of ranges) {
+        this.#write(wanted.subarray(range.start, range.start + range.size), start + at + range.start, () => undefined);
+        skipped -= range.size;
+        wasThere = false;
+      }
+      done(wanted.length, skipped);
+    }
+    return wasThere;
+  }
+
+  /** What the drive holds, or less where it cannot be read: writing may cure that, and if it does not, says so itself. */
+  #readable(size: number, start: number): Uint8Array {
+    let filled = 0;
+    try {
+      while (filled < size) filled += this.#read('reading', this.#own.subarray(filled, size), start + filled);
+    } catch (error) {
+      if (!(error instanceof Fault) || error.fault.reason !== 'error') throw error;
+    }
+    return this.#own.subarray(0, filled);
   }
 
   #attempt<T extends number | undefined>(verb: DriveFault['verb'], offset: number | undefined, call: () => T): T {

@@ -71,6 +71,17 @@ export class DriveWriter {
     await this.#request({ kind: 'write', pieces }, onBytes);
   }
 
+  /** Writes what differs of pieces of aligned shared memory from what is there, and gives those of which anything did. */
+  async rewrite(pieces: readonly DrivePiece[], onBytes?: BytesListener): Promise<readonly DrivePiece[]> {
+    const wrong = await this.#request({ kind: 'rewrite', pieces }, onBytes);
+    return wrong.flatMap((index) => pieces[index] ?? []);
+  }
+
+  /** Reads into a piece of aligned shared memory. */
+  async read(piece: DrivePiece): Promise<void> {
+    await this.#request({ kind: 'read', pieces: [piece] });
+  }
+
   /** Waits until the drive has written everything to its medium. */
   async flush(): Promise<void> {
     await this.#request({ kind: 'flush' });

@@ -8,8 +8,10 @@ import type { SourceFormat } from '../image/source-format.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { DriveTask } from './drive-task.js';
 import { DriveWriter } from './drive-writer.js';
+import { FlashJournal } from './flash-journal.js';
 import { forgetHostKey } from './forget-host-key.js';
 import { learnMap } from './image-windows.js';
+import { noExtras } from './plan-extras.js';
 import type { FlashPlan } from './plan-flash.js';
 import { readImage } from './read-image.js';
 import { SlotPool } from './slot-pool.js';
@@ -26,10 +28,14 @@ export interface FlashedDrive {
   readonly path: string;
   readonly serial: string | null;
   readonly bytesWritten: number;
+  /** Bytes that the drive held already, so that they were not written. */
+  readonly bytesSkipped: number;
   /** Bytes read back and found equal; 0 when that was not asked for. */
   readonly bytesVerified: number;
   /** Whether they came from the medium, or, on a file that knows no direct I/O, perhaps only from memory. */
   readonly verifiedFrom: 'medium' | 'cache' | null;
+  /** Whether something was done to make it safe to pull. */
+  readonly ejected: boolean;
   readonly seconds: number;
 }
 
@@ -63,9 +69,13 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   if (source.reader !== undefined) await learnMap(source.reader, map, changes);
   const writers = await openAll(plan.drives);
   const estimate = new WriteEstimate(plan, source, map);
-  const taskOptions = { map, isToBeVerified: plan.verify, estimate, progress };
-  const tasks = writers.map((writer) => new DriveTask(writer, taskOptions));
+  const tasks = writers.map((writer, index) => {
+    const extras = plan.extras[index] ?? noExtras;
+    const journal = new FlashJournal(writer.drive, plan.image);
+    return new DriveTask(writer, { extras, journal, map, isToBeVerified: plan.verify, estimate, progress });
+  });
   const work = new AbortController();
+  let size: number;
   const stop = (why: unknown) => {
     work.abort(why);
     for (const task of tasks) task.stop();
@@ -84,23 +94,31 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
     // Only the first reason is kept; what fails later fails because of it.
     work.signal.throwIfAborted();
     throwFailures(tasks);
+    size = await reading;
     if (options.hostname !== undefined) await forgetHostKey(options.hostname, progress);
-    const seconds = (performance.now() - startedAt) / 1000;
-    return {
-      image: { name: source.name, format: source.format, size: await reading },
-      drives: tasks.map(({ writer: { drive, isDirect }, bytesWritten, bytesVerified }) => ({
-        path: drive.path,
-        serial: drive.serial ?? null,
-        bytesWritten,
-        bytesVerified,
-        verifiedFrom: plan.verify ? (isDirect ? 'medium' : 'cache') : null,
-        seconds,
-      })),
-    };
   } finally {
     options.signal.removeEventListener('abort', onAbort);
     await Promise.all(tasks.map((task) => leave(task, progress)));
   }
+  const seconds = (performance.now() - startedAt) / 1000;
+  return {
+    image: { name: source.name, format: source.format, size },
+    drives: tasks.map((task) => flashedDrive(task, plan.verify, seconds)),
+  };
+}
+
+function flashedDrive(task: DriveTask, isVerified: boolean, seconds: number): FlashedDrive {
+  const { writer, bytesWritten, bytesSkipped, bytesVerified, isEjected } = task;
+  return {
+    path: writer.drive.path,
+    serial: writer.drive.serial ?? null,
+    bytesWritten,
+    bytesSkipped,
+    bytesVerified,
+    verifiedFrom: isVerified ? (writer.isDirect ? 'medium' : 'cache') : null,
+    ejected: isEjected,
+    seconds,
+  };
 }
 
 /** Opens all drives or, when one cannot be opened, none. */

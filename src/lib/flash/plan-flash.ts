@@ -5,13 +5,17 @@ import { BlockMap } from '../image/block-map.js';
 import type { ChangedRanges } from '../image/overlay.js';
 import type { ImageSource } from '../image/source.js';
 import type { SourceFormat } from '../image/source-format.js';
+import { fingerprintOf } from './flash-journal.js';
 import { learnMap, requireWholeImage } from './image-windows.js';
+import { type DriveExtras, type ExtrasRequest, planExtras } from './plan-extras.js';
 import { requireElsewhere } from './require-elsewhere.js';
 
 /** What is to be written where; a plain value, so that it can be shown before anything happens. */
 export interface FlashPlan {
   readonly image: PlannedImage;
   readonly drives: readonly Drive[];
+  /** What else is done to each of them, in the same order. */
+  readonly extras: readonly DriveExtras[];
   /** Whether every byte of the image is written, not only those that matter. */
   readonly everything: boolean;
   /** Whether what was written is read back from the drive and compared. */
@@ -27,6 +31,8 @@ export interface PlannedImage {
   readonly sizeIsExact: boolean;
   /** Bytes that will be written, where that can be told: not for packed images, whose map is learnt on the way. */
   readonly bytesToWrite: number | undefined;
+  /** Of its first bytes, to know it again. */
+  readonly fingerprint: string;
 }
 
 /** What a plan is made from. */
@@ -38,9 +44,10 @@ export interface FlashRequest {
   readonly verify?: boolean;
   /** Laid over the image as it is written. */
   readonly changes?: ChangedRanges;
+  readonly extras?: ExtrasRequest;
 }
 
-/** Bytes of a packed image that are looked at to learn its partition table. */
+/** Bytes of an image that are looked at to know it again and, of a packed one, to learn its partition table. */
 const headSize = 64 * 1024;
 
 /**
@@ -59,20 +66,22 @@ export async function planFlash(request: FlashRequest): Promise<FlashPlan> {
   }
   const image = await planImage(source, everything, request.changes ?? []);
   for (const drive of drives) requireRoom(drive, image);
-  return { image, drives, everything, verify };
+  const extras = await Promise.all(drives.map((drive) => planExtras(drive, image, request.extras)));
+  return { image, drives, extras, everything, verify };
 }
 
 async function planImage(source: ImageSource, everything: boolean, changes: ChangedRanges): Promise<PlannedImage> {
   const { name, format, reader } = source;
   const map = new BlockMap();
-  if (reader === undefined) map.pass(await source.stream.peek(headSize));
+  const head = await (reader?.read(0, Math.min(headSize, reader.size)) ?? source.stream.peek(headSize));
+  if (reader === undefined) map.pass(head);
   else await learnMap(reader, map, changes);
   if (!everything) requireTable(name, map);
   const exactSize = format === 'zstd' ? undefined : source.size;
   if (exactSize !== undefined && !everything) requireWholeImage(name, map, exactSize);
   const size = exactSize ?? Math.max(source.size ?? 0, map.partitionsEnd);
   const bytesToWrite = everything ? exactSize : reader && sizeOfRuns(map, reader.size);
-  return { name, format, size, sizeIsExact: exactSize !== undefined, bytesToWrite };
+  return { name, format, size, sizeIsExact: exactSize !== undefined, bytesToWrite, fingerprint: fingerprintOf(head) };
 }
 
 function sizeOfRuns(map: BlockMap, size: number): number {

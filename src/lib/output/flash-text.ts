@@ -1,17 +1,21 @@
 import type { Bmap } from '../image/bmap.js';
 import type { Drive } from '../drives/drive.js';
 import type { FlashedDrive } from '../flash/flash.js';
+import type { DriveExtras } from '../flash/plan-extras.js';
 import type { FlashPlan } from '../flash/plan-flash.js';
 import { formatBytes, formatDuration } from './format.js';
 
 /** What a plan says to a person who is about to agree to it: the image, and all that tells each drive from another. */
-export function planLines({ image, drives, everything, verify }: FlashPlan): string[] {
+export function planLines({ image, drives, extras, everything, verify }: FlashPlan): string[] {
   const size = `${image.sizeIsExact ? '' : 'at least '}${formatBytes(image.size)}`;
   const amount = image.bytesToWrite === undefined ? 'what matters of it' : formatBytes(image.bytesToWrite);
   return [
     `image   ${image.name} (${image.format}, ${size})`,
     `write   ${everything ? 'all of it' : amount}, ${verify ? 'then read it back and compare' : 'without reading it back'}`,
-    ...drives.map((drive) => `drive   ${describeDrive(drive)}`),
+    ...drives.flatMap((drive, index) => [
+      `drive   ${describeDrive(drive)}`,
+      ...extrasLines(extras[index]).map((line) => `        ${line}`),
+    ]),
   ];
 }
 
@@ -26,11 +30,35 @@ function describeDrive(drive: Drive): string {
   return parts.join('  ');
 }
 
+/** What is done to a drive besides writing and verifying, one line each. */
+function extrasLines(extras: DriveExtras | undefined): string[] {
+  if (extras === undefined) return [];
+  const { compare, resumedFrom, probe, discard, eject } = extras;
+  const lines: string[] = [];
+  if (probe) lines.push('its capacity is probed first');
+  if (compare === 'everything') lines.push('what it holds is read first, and only what differs is written');
+  if (resumedFrom !== null)
+    lines.push(`an earlier flash came to ${formatBytes(resumedFrom)}; what is there is checked and kept`);
+  if (typeof discard === 'string') lines.push(`nothing is discarded: ${discard}`);
+  else if (discard !== null) lines.push('what is not part of the image is discarded');
+  if (eject !== null) lines.push(eject.way === 'nothing' ? eject.outcome : `at the end ${eject.outcome}`);
+  return lines;
+}
+
+/** What is said when flashes that were interrupted are gone on with. */
+export function resumeNotices({ drives, extras }: FlashPlan): string[] {
+  return drives.flatMap((drive, index) => {
+    const from = extras[index]?.resumedFrom ?? null;
+    return from === null ? [] : `${drive.path}: resuming at ${formatBytes(from)}, checking what is there`;
+  });
+}
+
 /** `flashed /dev/sdb: 684 MB written and verified in 34s`. */
-export function flashedLine({ path, bytesWritten, verifiedFrom, seconds }: FlashedDrive): string {
+export function flashedLine({ path, bytesWritten, bytesSkipped, verifiedFrom, seconds }: FlashedDrive): string {
   const words = { medium: 'written and verified', cache: 'written and verified (not past the cache)' };
   const done = verifiedFrom === null ? 'written, not verified,' : words[verifiedFrom];
-  return `flashed ${path}: ${formatBytes(bytesWritten)} ${done} in ${formatDuration(seconds)}`;
+  const skipped = bytesSkipped === 0 ? '' : ` (${formatBytes(bytesSkipped)} were there already)`;
+  return `flashed ${path}: ${formatBytes(bytesWritten)} ${done}${skipped} in ${formatDuration(seconds)}`;
 }
 
 /** `checking the image against image.bmap`. */

@@ -26,12 +26,23 @@ export const folders = {
   cache: () => environmentVariable('DAVIT_CACHE_DIR') ?? xdg('XDG_CACHE_HOME', '.cache'),
   /** Things that cannot: pinned host keys, seen devices. */
   data: () => environmentVariable('DAVIT_DATA_DIR') ?? xdg('XDG_DATA_HOME', path.join('.local', 'share')),
+  /**
+   * What is remembered from one run to the next and not missed when it is lost: how far interrupted flashes came. What root does is about
+   * the computer and is kept with it, so that sudo leaves no files of root in anybody's home.
+   */
+  state: () =>
+    environmentVariable('DAVIT_STATE_DIR') ??
+    (isLinuxRoot() ? '/var/lib/davit' : xdg('XDG_STATE_HOME', path.join('.local', 'state'))),
   home: () => homedir(),
   temporary: () => tmpdir(),
 };
 
 function xdg(variable: string, fallback: string): string {
   return path.join(environmentVariable(variable) ?? path.join(homedir(), fallback), 'davit');
+}
+
+function isLinuxRoot(): boolean {
+  return process.platform === 'linux' && process.getuid?.() === 0;
 }
 
 /** The command line that runs this very program with these very arguments as root, whatever root's PATH is. */

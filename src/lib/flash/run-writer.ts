@@ -1,0 +1,118 @@
+import { Failure } from '../failure/failure.js';
+import type { ProgressListener } from '../platform/progress.js';
+import type { BytesListener } from './drive-channel.js';
+import type { WrittenRun } from './drive-thread.js';
+import type { DriveWriter } from './drive-writer.js';
+import { type FlashJournal, removeOldJournals } from './flash-journal.js';
+import type { ImageWindow } from './image-windows.js';
+import type { DriveExtras } from './plan-extras.js';
+
+/** How runs are written. */
+export interface RunWriterOptions {
+  readonly extras: Pick<DriveExtras, 'compare' | 'resumedFrom'>;
+  readonly journal: FlashJournal;
+  readonly onBytes: BytesListener;
+  readonly progress: ProgressListener;
+}
+
+/** Runs that are read again of what was found; a run has a window's size at most. */
+const samplesInFront = 8;
+const samplesAllOver = 24;
+
+/** How often, in milliseconds, everything written is flushed, so that a flash that is cut off can go on from there. */
+const flushEvery = 3000;
+
+/**
+ * Writes the runs of an image to a drive, leaves alone what is there already where that is to be expected, and keeps the journal of how far
+ * it has come.
+ */
+export class RunWriter {
+  /** What the drive held already, as it was read from it. */
+  readonly found = new Set<WrittenRun>();
+  readonly #writer: DriveWriter;
+  readonly #options: RunWriterOptions;
+  /** Up to where the drive is expected to hold the image. */
+  readonly #expected: number;
+  /** Whether all that was compared last was there: then so may be what follows, whatever the journal says. */
+  #wasThere: boolean;
+  #flushedAt = performance.now();
+  #isJournalKept = true;
+
+  constructor(writer: DriveWriter, options: RunWriterOptions) {
+    const { compare, resumedFrom } = options.extras;
+    this.#writer = writer;
+    this.#options = options;
+    this.#expected = compare === 'everything' ? Number.POSITIVE_INFINITY : (resumedFrom ?? 0);
+    this.#wasThere = compare === 'resumed';
+  }
+
+  /** Notes that a flash has begun, before anything is written. */
+  async begin(): Promise<void> {
+    await this.#keepJournal(() => removeOldJournals());
+    await this.#record(0);
+  }
+
+  /** Writes runs of a window, in the order of the image. */
+  async write(window: ImageWindow, runs: readonly WrittenRun[]): Promise<void> {
+    const [first, last] = [runs[0], runs.at(-1)];
+    if (first === undefined || last === undefined) return;
+    const isExpected = this.#wasThere || first.start < this.#expected;
+    const written = isExpected ? this.#rewrite(window, runs) : this.#write(window, runs);
+    await Promise.all([written, this.#flushNowAndThen(last.start + last.size)]);
+  }
+
+  /** Forgets the flash, because it is done. */
+  async done(): Promise<void> {
+    await this.#keepJournal((journal) => journal.remove());
+  }
+
+  /**
+   * What of the runs is to be read again to verify them: what was written, and of what was found some at the beginning and some all over,
+   * because a drive that holds less than it claims puts what is written beyond its end over what is before.
+   */
+  toVerify(runs: readonly WrittenRun[]): WrittenRun[] {
+    const found = [...this.found];
+    const step = Math.max(1, Math.floor(found.length / samplesAllOver));
+    const sample = new Set(found.filter((_, index) => index < samplesInFront || index % step === 0));
+    return runs.filter((run) => !this.found.has(run) || sample.has(run));
+  }
+
+  async #write(window: ImageWindow, runs: readonly WrittenRun[]): Promise<void> {
+    const pieces = runs.map(({ start, size }) => ({ start, bytes: window.bytesOf({ start, size }) }));
+    await this.#writer.write(pieces, this.#options.onBytes);
+  }
+
+  async #rewrite(window: ImageWindow, runs: readonly WrittenRun[]): Promise<void> {
+    const pieces = runs.map((run) => ({ run, start: run.start, bytes: window.bytesOf(run) }));
+    const wrong = await this.#writer.rewrite(pieces, this.#options.onBytes);
+    for (const { run, start } of pieces) if (!wrong.some((piece) => piece.start === start)) this.found.add(run);
+    this.#wasThere = wrong.length === 0 && this.#options.extras.compare === 'resumed';
+  }
+
+  async #flushNowAndThen(end: number): Promise<void> {
+    const now = performance.now();
+    if (now - this.#flushedAt < flushEvery) return;
+    this.#flushedAt = now;
+    await this.#writer.flush();
+    await this.#record(end);
+  }
+
+  async #record(end: number): Promise<void> {
+    // What an earlier flash came to is still there while this one compares it.
+    const reached = Math.max(end, this.#options.extras.resumedFrom ?? 0);
+    await this.#keepJournal((journal) => journal.record(reached));
+  }
+
+  /** A journal that cannot be kept costs nothing but the chance to go on from it. */
+  async #keepJournal(work: (journal: FlashJournal) => Promise<void>): Promise<void> {
+    if (!this.#isJournalKept) return;
+    try {
+      await work(this.#options.journal);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#isJournalKept = false;
+      const text = `If this flash is interrupted, the next one starts from the beginning: ${error.message}`;
+      this.#options.progress({ type: 'notice', level: 'warning', text });
+    }
+  }
+}
