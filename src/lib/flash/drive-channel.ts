@@ -38,6 +38,7 @@ export class DriveChannel {
   readonly #pending = new Map<number, Pending>();
   readonly #stallMs: number;
   #nextId = 0;
+  #last: Promise<readonly number[]> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lost: Error | undefined;
   #isHung = false;
@@ -45,12 +46,14 @@ export class DriveChannel {
   /** @param stallMs how long a single request to the drive may take, in milliseconds */
   constructor(descriptor: number, stallMs: number) {
     this.#stallMs = stallMs;
-    this.#worker = startWorker('./drive-thread', import.meta.url, threadMemory);
-    this.#worker.on('message', (reply: DriveReply) => {
-      this.#onReply(reply);
-    });
-    this.#worker.on('error', (error) => {
-      this.#lose(error);
+    this.#worker = startWorker('./drive-thread', import.meta.url, {
+      onMessage: (reply: DriveReply) => {
+        this.#onReply(reply);
+      },
+      onError: (error) => {
+        this.#lose(error);
+      },
+      resourceLimits: threadMemory,
     });
     this.#worker.postMessage({ descriptor, stop: this.#stop } satisfies DriveThreadStart);
   }
@@ -62,7 +65,7 @@ export class DriveChannel {
 
   /** Has the thread do something, after all it was asked before. Gives the indices of what was compared and found wrong. */
   request(work: DriveWork, onBytes?: BytesListener): Promise<readonly number[]> {
-    return new Promise((resolve, reject) => {
+    this.#last = new Promise((resolve, reject) => {
       if (this.#lost !== undefined) {
         reject(this.#lost);
         return;
@@ -73,12 +76,13 @@ export class DriveChannel {
       if (this.#pending.size === 1) this.#watch(this.#stallMs);
       this.#worker.postMessage({ id, work } satisfies DriveRequest);
     });
+    return this.#last;
   }
 
   /** Has the thread end what it is doing after the present system call; what is pending fails as stopped. */
   stop(): void {
-    Atomics.store(this.#stop, 0, 1);
-    if (this.#pending.size > 0) this.#watch(stopMs);
+    const before = Atomics.exchange(this.#stop, 0, 1);
+    if (before === 0 && this.#pending.size > 0) this.#watch(stopMs);
   }
 
   /** Lets the thread work again after a stop or a fault, once nothing is pending any more. */
@@ -86,12 +90,15 @@ export class DriveChannel {
     Atomics.store(this.#stop, 0, 0);
   }
 
-  /** Ends the thread. One that was given up ends by itself when its system call returns. */
+  /** Waits until nothing is pending any more, done or failed. */
+  async idle(): Promise<void> {
+    while (this.#last !== undefined && this.#pending.size > 0) await Promise.allSettled([this.#last]);
+  }
+
+  /** Ends the thread, once nothing is pending. One that hangs is left to itself; when its system call returns, it begins nothing more. */
   async end(): Promise<void> {
-    clearTimeout(this.#timer);
-    if (!this.isHung) this.#worker.ref();
-    const ended = this.#worker.terminate();
-    if (!this.isHung) await ended;
+    await this.idle();
+    if (!this.#isHung) await this.#worker.terminate();
   }
 
   #onReply({ id, bytes, skipped, wrong, isLast, fault }: DriveReply): void {

@@ -118,8 +118,8 @@ export class DriveTask {
 
   /** Lets go of the drive; one that is neither as it was nor complete is left without a partition table. */
   async leave(): Promise<void> {
-    if (this.table === 'unsure' && !this.writer.isHung) {
-      this.writer.resume();
+    if (this.table === 'unsure') {
+      await this.writer.resume();
       // When the drive has vanished there is nothing to be done, and why it was given up is already being reported.
       await this.#wipe().catch(() => undefined);
     }

@@ -98,8 +98,9 @@ export class DriveWriter {
     this.#channel.stop();
   }
 
-  /** Makes the drive usable again after a request that failed or was stopped. */
-  resume(): void {
+  /** Waits until nothing is being done any more, and makes the drive usable again if it answers, also after a failure or a stop. */
+  async resume(): Promise<void> {
+    await this.#channel.idle();
     this.#channel.resume();
   }
 
