@@ -76,7 +76,7 @@ async function planImage(source: ImageSource, everything: boolean, changes: Chan
   const head = await (reader?.read(0, Math.min(headSize, reader.size)) ?? source.stream.peek(headSize));
   if (reader === undefined) map.pass(head);
   else await learnMap(reader, map, changes);
-  if (!everything) requireTable(name, map);
+  if (!everything) requireTable(name, map, head.length < headSize);
   const exactSize = format === 'zstd' ? undefined : source.size;
   if (exactSize !== undefined && !everything) requireWholeImage(name, map, exactSize);
   const size = exactSize ?? Math.max(source.size ?? 0, map.partitionsEnd);
@@ -88,8 +88,9 @@ function sizeOfRuns(map: BlockMap, size: number): number {
   return map.usedWithin(0, size).reduce((sum, run) => sum + run.size, 0);
 }
 
-function requireTable(name: string, map: BlockMap): void {
-  if (map.kind !== 'none') return;
+/** A table that goes on beyond the bytes that were looked at is a table; one that goes on beyond the end of the image is not. */
+function requireTable(name: string, { kind }: BlockMap, isWhole: boolean): void {
+  if (kind === 'gpt' || kind === 'mbr' || (kind === undefined && !isWhole)) return;
   throw new Failure('refused', 'not-an-image', `${name} is not the image of a disk: it has no partition table`, {
     hint: 'Give a disk image (.img, also packed), or write it as it is with --all',
   });

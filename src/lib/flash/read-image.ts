@@ -28,12 +28,18 @@ export async function readImage(
   const options = { ...means, everything: plan.everything, sectorSize };
   const cuts = [tableSize, ...plan.drives.map(tailStart)].sort((a, b) => a - b);
   const windows = source.reader ? windowsOfFile(source.reader, options) : windowsOfStream(source.stream, options);
-  for await (const window of windows) {
-    const runs = sumRuns(window, cuts, plan.verify);
-    for (const { start, size } of runs) if (start >= tableSize) means.estimate.add(size);
-    for (const task of tasks) task.deliver(window, runs);
-    window.slot.letGo();
-    if (tasks.every((task) => task.failure !== undefined)) return means.map.bytesPassed;
+  try {
+    for await (const window of windows) {
+      const runs = sumRuns(window, cuts, plan.verify);
+      for (const { start, size } of runs) if (start >= tableSize) means.estimate.add(size);
+      for (const task of tasks) task.deliver(window, runs);
+      window.slot.letGo();
+      if (tasks.every((task) => task.failure !== undefined)) return means.map.bytesPassed;
+    }
+  } catch (error) {
+    // A file that ends too early was shortened, which says more.
+    await source.requireUnchanged();
+    throw error;
   }
   const size = source.reader?.size ?? means.map.bytesPassed;
   await source.requireUnchanged();
