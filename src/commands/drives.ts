@@ -1,55 +1,85 @@
 import { BaseCommand } from '../lib/cli/base-command.js';
+import type { Drive } from '../lib/drives/drive.js';
+import { type DriveRisk, riskFlags } from '../lib/drives/drive-risks.js';
+import type { DrivePartition } from '../lib/drives/drive-partitions.js';
 import { listDrives } from '../lib/drives/list-drives.js';
-import { formatBytes } from '../lib/output/format.js';
-import { tableLines } from '../lib/output/table.js';
+import { driveLines } from '../lib/output/drive-text.js';
 
 /** One drive as `davit drives --json` gives it. */
-interface ListedDrive {
+export interface ListedDrive {
   readonly path: string;
   readonly size: number;
+  readonly sectorSize: number;
   readonly model: string | null;
   readonly serial: string | null;
   readonly bus: string | null;
+  readonly slot: string | null;
+  readonly byId: readonly string[];
+  readonly byPath: readonly string[];
   readonly removable: boolean;
+  readonly readOnly: boolean;
+  readonly partitions: readonly DrivePartition[];
+  /** What a person would call what is on it. */
   readonly contents: readonly string[];
   readonly flashable: boolean;
-  /** Why it is not flashable. */
+  /** Why it is not flashable, the most serious first, with the flag that overrules it if there is one. */
+  readonly refusals: readonly ListedRefusal[];
   readonly reason: string | null;
+}
+
+/** Why a drive is not flashable. */
+interface ListedRefusal {
+  readonly code: string;
+  readonly message: string;
+  readonly risk: DriveRisk | null;
+  readonly flag: string | null;
+}
+
+/** What `davit drives --json` prints. */
+export interface DrivesResult {
+  readonly version: 1;
+  readonly drives: readonly ListedDrive[];
 }
 
 export default class Drives extends BaseCommand {
   static override summary = 'List the drives of this computer and tell which can be flashed.';
 
   static override description =
-    'A drive is refused when it holds any part of the running system, is mounted, used as swap, by RAID, LVM or encryption, or is write-protected.';
+    'A drive is never written when it holds any part of the running system, swap, or a part of RAID, LVM, ZFS or open encryption, ' +
+    'or is write-protected. A drive that is built in, larger than a card, mounted, or that looks like it holds data ' +
+    'is written only when that is said with the flag named beside it.';
 
   static override examples = ['<%= config.bin %> drives', '<%= config.bin %> drives --json'];
 
-  async run(): Promise<{ readonly drives: readonly ListedDrive[] }> {
+  async run(): Promise<DrivesResult> {
     await this.parse(Drives);
-    const drives = (await listDrives()).map((drive): ListedDrive => ({
-      path: drive.path,
-      size: drive.size,
-      model: drive.model ?? null,
-      serial: drive.serial ?? null,
-      bus: drive.bus ?? null,
-      removable: drive.isRemovable,
-      contents: drive.contents,
-      flashable: drive.refusals.length === 0,
-      reason: drive.refusals[0]?.message ?? null,
-    }));
-    const rows = drives.map((drive) => [
-      drive.path,
-      formatBytes(drive.size),
-      drive.model ?? '-',
-      drive.serial ?? '-',
-      drive.bus ?? '-',
-      drive.removable ? 'yes' : 'no',
-      drive.contents.join(', ') || '-',
-      drive.reason === null ? 'yes' : `no: ${drive.reason}`,
-    ]);
-    const headings = ['path', 'size', 'model', 'serial', 'bus', 'removable', 'contents', 'flashable'];
-    for (const line of tableLines(headings, rows)) this.print(line);
-    return { drives };
+    const drives = await listDrives();
+    const { stdoutIsTerminal, windowSize } = this.streams;
+    for (const line of driveLines(drives, stdoutIsTerminal ? windowSize().columns : Infinity)) this.print(line);
+    return { version: 1, drives: drives.map(listed) };
   }
+}
+
+function listed(drive: Drive): ListedDrive {
+  const { path, size, sectorSize, byId, byPath, partitions, contents, isRemovable, isReadOnly, refusals } = drive;
+  return {
+    path,
+    size,
+    sectorSize,
+    model: drive.model ?? null,
+    serial: drive.serial ?? null,
+    bus: drive.bus ?? null,
+    slot: drive.slot ?? null,
+    byId,
+    byPath,
+    removable: isRemovable,
+    readOnly: isReadOnly,
+    partitions,
+    contents,
+    flashable: refusals.length === 0,
+    refusals: refusals.map(({ risk, failure: { code, message } }) => {
+      return { code, message, risk, flag: risk === null ? null : riskFlags[risk] };
+    }),
+    reason: refusals[0]?.failure.message ?? null,
+  };
 }

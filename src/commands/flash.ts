@@ -4,6 +4,7 @@ import { planSourceConfiguration } from '../lib/boot-config/plan-source-configur
 import { readHostname } from '../lib/boot-config/read-hostname.js';
 import { BaseCommand } from '../lib/cli/base-command.js';
 import { bootConfigurationFlags, readBootConfigurationRequest } from '../lib/cli/boot-configuration-flags.js';
+import { acceptedRisks, riskFlags } from '../lib/cli/drive-flags.js';
 import { flashExtrasFlags } from '../lib/cli/flash-extras-flags.js';
 import { bootConfigurationLines } from '../lib/output/boot-configuration-text.js';
 import { Failure } from '../lib/failure/failure.js';
@@ -47,8 +48,10 @@ export default class Flash extends BaseCommand {
       required: true,
       multiple: true,
       multipleNonGreedy: true,
-      helpValue: '<path>',
-      summary: 'Drive to write, as listed by "drives", or an existing file; several are written in one pass.',
+      helpValue: '<drive>',
+      summary:
+        'Drive to write: its path, serial number, slot, or name in /dev/disk/by-id; or a file that stands for a card, ' +
+        'made if it is not there. Several are written in one pass.',
     }),
     yes: Flags.boolean({ char: 'y', summary: 'Do not ask before the drive is overwritten.' }),
     'dry-run': Flags.boolean({ summary: 'Show what would be done and write nothing.' }),
@@ -68,6 +71,7 @@ export default class Flash extends BaseCommand {
     }),
     entry: Flags.string({ helpValue: '<name>', summary: 'The image inside a zip that holds several files.' }),
     ...flashExtrasFlags,
+    ...riskFlags,
     ...bootConfigurationFlags,
   };
 
@@ -92,6 +96,7 @@ export default class Flash extends BaseCommand {
       const plan = await planFlash({
         source,
         drives: flags.drive,
+        accepted: acceptedRisks(flags),
         everything: flags.all,
         verify: flags.verify,
         changes,

@@ -2,11 +2,20 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import { davit, davitJson } from '../support/davit.js';
-import { attachLoopDevice, attachUsedCard, checked, fillFile, loopDevicesMissing } from '../support/loop-device.js';
+import { davitJson, davitProgram } from '../support/davit.js';
+import {
+  attachLoopDevice,
+  attachPartitionedCard,
+  attachUsedCard,
+  checked,
+  fillFile,
+  loopDevicesMissing,
+} from '../support/loop-device.js';
 import { makeOsImage } from '../support/os-image.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { openTerminal } from '../support/terminal.js';
 
+const mebibyte = 1024 * 1024;
 const skip = loopDevicesMissing;
 
 interface Listed {
@@ -16,6 +25,15 @@ interface Listed {
   readonly contents: readonly string[];
   readonly flashable: boolean;
   readonly reason: string | null;
+  readonly refusals: readonly { readonly code: string; readonly flag: string | null }[];
+  readonly partitions: readonly {
+    readonly number: number | null;
+    readonly size: number;
+    readonly fileSystem: string | null;
+    readonly label: string | null;
+    readonly name: string | null;
+    readonly mountPoints: readonly string[];
+  }[];
 }
 
 async function listed(path: string): Promise<Listed | undefined> {
@@ -67,10 +85,62 @@ test('leaves out loop devices without a file and those that are read-only', { sk
   assert.equal(await listed(card.path), undefined);
 });
 
-test('prints a table for people', { skip }, async (t) => {
-  const card = await attachUsedCard(t, path.join(await temporaryFolder(t), 'card'), 64 * 1024 * 1024);
-  const { exitCode, stdout } = await davit(['drives']);
-  assert.equal(exitCode, 0);
-  assert.match(stdout, /^PATH +SIZE +MODEL +SERIAL +BUS +REMOVABLE +CONTENTS +FLASHABLE$/m);
-  assert.match(stdout, new RegExp(`^${card.path} +67\\.1 MB .* yes$`, 'm'));
+test('tells all about a drive: sizes, file systems, mounts, who may overrule what', { skip }, async (t) => {
+  const folder = await temporaryFolder(t);
+  const card = await attachPartitionedCard(t, path.join(folder, 'card'));
+  await checked(['mkfs.ext4', '-q', '-F', '-L', 'Backup', `${card.path}p1`]);
+  await checked(['mkswap', `${card.path}p2`]);
+  const mountPoint = path.join(folder, 'mounted');
+  await mkdir(mountPoint);
+  await checked(['mount', `${card.path}p1`, mountPoint]);
+  try {
+    const drive = await listed(card.path);
+    assert.deepEqual(
+      drive?.partitions.map(({ number, size, fileSystem, label, name, mountPoints }) => {
+        return { number, size, fileSystem, label, name, mountPoints };
+      }),
+      [
+        {
+          number: 1,
+          size: 16 * mebibyte,
+          fileSystem: 'ext4',
+          label: 'Backup',
+          name: 'pictures',
+          mountPoints: [mountPoint],
+        },
+        { number: 2, size: 8 * mebibyte, fileSystem: 'swap', label: null, name: null, mountPoints: [] },
+      ],
+    );
+    assert.deepEqual(
+      drive.refusals.map(({ code, flag }) => ({ code, flag })),
+      [
+        { code: 'drive-mounted', flag: '--unmount' },
+        { code: 'drive-holds-data', flag: '--force-data' },
+      ],
+    );
+  } finally {
+    await checked(['umount', mountPoint]);
+  }
 });
+
+test(
+  'prints what can be flashed first, then what cannot with the reasons, within 80 columns on a terminal',
+  { skip },
+  async (t) => {
+    const folder = await temporaryFolder(t);
+    const card = await attachUsedCard(t, path.join(folder, 'card'), 64 * mebibyte);
+    const mounted = await attachUsedCard(t, path.join(folder, 'mounted'), 64 * mebibyte);
+    await checked(['mkfs.ext4', '-q', '-F', '-L', 'Backup', mounted.path]);
+    const terminal = await openTerminal(`${davitProgram.join(' ')} drives; echo ended; cat`);
+    t.after(() => terminal.close());
+    const screen = await terminal.until(/ended/);
+    assert.match(screen, /^PATH +SIZE +MODEL +SERIAL +SLOT +CONTENTS$/m);
+    assert.match(screen, new RegExp(`^${card.path} +67\\.1 MB `, 'm'));
+    const [, below = ''] = screen.split('Not to be flashed:');
+    assert.match(
+      below,
+      new RegExp(`^${mounted.path} .*\n +${mounted.path} looks like somebody's data: ext4 "Backup"`, 'm'),
+    );
+    assert.match(below, /--force-data/);
+  },
+);

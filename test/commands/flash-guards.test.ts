@@ -1,16 +1,23 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { copyFile, link, mkdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { copyFile, link, mkdir, open, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { asNobody, davit, davitJson } from '../support/davit.js';
+import { asNobody, davit, davitJson, runProgram, startDavit } from '../support/davit.js';
 import { bytesAt } from '../support/disk-content.js';
 import { attachLoopDevice, attachUsedCard, checked, fillFile, loopDevicesMissing } from '../support/loop-device.js';
+import { lvmMember, raidMember } from '../support/member-signature.js';
 import { makeOsImage, type OsImage } from '../support/os-image.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const mebibyte = 1024 * 1024;
 const skip = loopDevicesMissing;
+
+async function mountPointsOf(device: string): Promise<string[]> {
+  const { stdout } = await runProgram(['findmnt', '--noheadings', '--output', 'TARGET', '--source', device]);
+  return stdout.split('\n').filter((line) => line !== '');
+}
 
 async function someImage(t: TestContext): Promise<{ readonly folder: string; readonly image: OsImage }> {
   const folder = await temporaryFolder(t);
@@ -60,12 +67,142 @@ test('refuses a drive with a mounted file system, naming where it is mounted', {
   const before = await card.sectorsWritten();
   try {
     const { code, exitCode, message } = await refusal([image.path, '--drive', card.path, '--yes']);
-    assert.deepEqual({ code, exitCode }, { code: 'drive-in-use', exitCode: 4 });
+    assert.deepEqual({ code, exitCode }, { code: 'drive-mounted', exitCode: 4 });
     assert.ok(message.includes(mountPoint), message);
     assert.equal(await card.sectorsWritten(), before);
   } finally {
     await checked(['umount', mountPoint]);
   }
+});
+
+test('unmounts what is mounted when told so, also one inside another, and then writes', { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = await attachUsedCard(t, path.join(folder, 'card'), 2 * image.size);
+  await checked(['mkfs.ext4', '-q', '-F', card.path]);
+  const mountPoint = path.join(folder, 'mounted here');
+  await mkdir(mountPoint);
+  await checked(['mount', card.path, mountPoint]);
+  try {
+    await mkdir(path.join(mountPoint, 'inside'));
+    await checked(['mount', '--bind', mountPoint, path.join(mountPoint, 'inside')]);
+    const words = ['flash', image.path, '--drive', card.path, '--unmount', '--yes'];
+    assert.equal((await davit([...words, '--dry-run'])).exitCode, 0);
+    assert.ok((await mountPointsOf(card.path)).includes(mountPoint), 'a dry run unmounts nothing');
+    assert.equal((await davit(words)).exitCode, 0);
+    assert.deepEqual(await mountPointsOf(card.path), []);
+  } finally {
+    await runProgram(['umount', '--recursive', mountPoint]);
+  }
+  assert.ok((await bytesAt(card.path, 0, 4096)).equals(await bytesAt(image.path, 0, 4096)));
+});
+
+test('leaves a drive alone whose file system is in use', { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = await attachUsedCard(t, path.join(folder, 'card'), 2 * image.size);
+  await checked(['mkfs.ext4', '-q', '-F', card.path]);
+  const mountPoint = path.join(folder, 'mounted');
+  await mkdir(mountPoint);
+  await checked(['mount', card.path, mountPoint]);
+  const user = spawn('cat', { cwd: mountPoint, stdio: ['pipe', 'pipe', 'inherit'] });
+  try {
+    await once(user, 'spawn');
+    const { code, exitCode } = await refusal([image.path, '--drive', card.path, '--unmount', '--yes']);
+    assert.deepEqual({ code, exitCode }, { code: 'unmount-failed', exitCode: 4 });
+    assert.deepEqual(await mountPointsOf(card.path), [mountPoint]);
+  } finally {
+    user.stdin.end();
+    await once(user, 'exit');
+    await checked(['umount', mountPoint]);
+  }
+});
+
+test("refuses a drive with somebody's data on it, and writes it when that is said", { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = await attachUsedCard(t, path.join(folder, 'card'), 2 * image.size);
+  await checked(['mkfs.ext4', '-q', '-F', '-L', 'Backup', card.path]);
+  const before = await card.sectorsWritten();
+  const { code, exitCode, hint } = await refusal([image.path, '--drive', card.path, '--yes']);
+  assert.deepEqual({ code, exitCode }, { code: 'drive-holds-data', exitCode: 4 });
+  assert.match(hint ?? '', /--force-data/);
+  assert.equal(await card.sectorsWritten(), before);
+  assert.equal((await davit(['flash', image.path, '--drive', card.path, '--force-data', '--yes'])).exitCode, 0);
+});
+
+test('refuses a drive larger than a card is, which may be said in the environment', { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = await attachUsedCard(t, path.join(folder, 'card'), image.size);
+  const tryWith = (limit: string, ...words: string[]) =>
+    davitJson(['flash', image.path, '--drive', card.path, '--dry-run', ...words], {
+      environment: { DAVIT_LARGE_DRIVE: limit },
+    });
+  const codeOf = (document: unknown) => (document as { error?: { code: string } }).error?.code;
+  assert.equal(codeOf((await tryWith('1GB')).document), undefined);
+  assert.equal(codeOf((await tryWith('1.5 MB')).document), 'drive-large');
+  assert.equal(codeOf((await tryWith('1000', '--force-large')).document), undefined);
+  assert.equal(codeOf((await tryWith('many')).document), 'invalid-size');
+});
+
+for (const [what, signature] of [
+  ['RAID', raidMember()],
+  ['LVM', lvmMember()],
+] as const) {
+  test(`refuses a part of ${what} that nothing runs on, whatever is said`, { skip }, async (t) => {
+    const { folder, image } = await someImage(t);
+    const file = path.join(folder, 'card');
+    await fillFile(file, 2 * image.size, 0);
+    const handle = await open(file, 'r+');
+    await handle.write(signature.bytes, 0, null, signature.at);
+    await handle.close();
+    const card = await attachLoopDevice(t, file);
+    const everything = ['--force-data', '--force-fixed', '--force-large', '--unmount'];
+    const { code, exitCode, hint } = await refusal([image.path, '--drive', card.path, '--yes', ...everything]);
+    assert.deepEqual({ code, exitCode }, { code: 'drive-in-use', exitCode: 4 });
+    assert.match(hint ?? '', /wipefs/);
+  });
+}
+
+test('refuses a file that is attached to a loop device, under any of its names', { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const file = path.join(folder, 'card');
+  const card = await attachUsedCard(t, file, image.size);
+  await link(file, `${file}.link`);
+  for (const name of [file, `${file}.link`]) {
+    const { code, exitCode, message } = await refusal([image.path, '--drive', name, '--yes']);
+    assert.deepEqual({ code, exitCode }, { code: 'drive-in-use', exitCode: 4 });
+    assert.ok(message.includes(card.path), message);
+  }
+});
+
+test('refuses a file that another davit is writing, and says which', async (t) => {
+  const { folder, image } = await someImage(t);
+  const file = path.join(folder, 'card');
+  await fillFile(file, image.size, 0);
+  // Another davit that waits for the rest of its image, with the card open.
+  const bytes = await readFile(image.path);
+  const other = startDavit(['flash', '-', '--drive', file, '--yes', '--progress', 'json']);
+  try {
+    other.stdin?.write(bytes.subarray(0, 4 * mebibyte));
+    await once(other.stderr ?? other, 'data');
+    const { code, exitCode, message } = await refusal([image.path, '--drive', file, '--yes']);
+    assert.deepEqual({ code, exitCode }, { code: 'drive-in-use', exitCode: 4 });
+    assert.ok(message.includes(`(process ${other.pid ?? 0})`), message);
+  } finally {
+    other.kill('SIGKILL');
+    await once(other, 'exit');
+  }
+});
+
+test('makes a file that is not there as large as the image, without taking more room', async (t) => {
+  const { folder, image } = await someImage(t);
+  const file = path.join(folder, 'new card.img');
+  assert.equal((await davit(['flash', image.path, '--drive', file, '--yes', '--dry-run'])).exitCode, 0);
+  await assert.rejects(stat(file));
+  const { exitCode, stderr } = await davit(['flash', image.path, '--drive', file, '--yes']);
+  assert.equal(exitCode, 0, stderr);
+  const { size, blocks } = await stat(file);
+  assert.equal(size, image.size);
+  assert.ok(blocks * 512 < size, `${blocks} blocks`);
+  assert.ok((await bytesAt(file, 0, 4096)).equals(await bytesAt(image.path, 0, 4096)));
 });
 
 test('refuses a drive that another program holds', { skip }, async (t) => {
@@ -129,18 +266,17 @@ test('refuses a partition, naming its drive', { skip }, async (t) => {
 
 test('refuses a drive that is made of the image itself, and the image as its own card', { skip }, async (t) => {
   const { image } = await someImage(t);
-  const card = await attachLoopDevice(t, image.path);
   const otherName = `${image.path}.link`;
   await link(image.path, otherName);
-  for (const [source, drive] of [
-    [image.path, otherName],
-    [image.path, card.path],
-    [card.path, card.path],
-    [image.path, image.path],
-  ] as const) {
+  const requireRefused = async (source: string, drive: string) => {
     const { code, exitCode } = await refusal([source, '--drive', drive, '--yes']);
     assert.deepEqual({ code, exitCode }, { code: 'image-on-drive', exitCode: 4 }, `${source} to ${drive}`);
-  }
+  };
+  await requireRefused(image.path, otherName);
+  await requireRefused(image.path, image.path);
+  const card = await attachLoopDevice(t, image.path);
+  await requireRefused(image.path, card.path);
+  await requireRefused(card.path, card.path);
 });
 
 test('refuses what is no drive', async (t) => {

@@ -1,40 +1,121 @@
+import { realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { blockAttribute, blockNames, type HostView, partitionNames, readMounts, readSwapDevices } from './host-view.js';
+import type { DrivePartition } from './drive-partitions.js';
+import {
+  blockAttribute,
+  blockNames,
+  type FstabEntry,
+  type HostView,
+  partitionNames,
+  readFstab,
+  readMounts,
+  readSwapDevices,
+} from './host-view.js';
 
-/** Something that uses a drive, so that it must not be written. */
+/** Something that uses a drive, or will want it back, so that it must not be written. */
 export interface DriveUse {
-  readonly kind: 'system' | 'swap' | 'mounted' | 'held';
+  /** `member` is a part of RAID, LVM, ZFS or the like, whether or not that is running; `planned` is mounted when the computer starts. */
+  readonly kind: 'system' | 'swap' | 'held' | 'member' | 'mounted' | 'planned';
   /** Who uses which part: "/dev/sda1 is mounted at /boot". */
   readonly text: string;
+  /** The part of the drive. */
+  readonly device: string;
   readonly mountPoint?: string;
 }
 
+/** Kinds of uses, the most serious first. */
+const order: readonly DriveUse['kind'][] = ['system', 'swap', 'held', 'member', 'mounted', 'planned'];
+
 /** Folders whose loss the running system would not survive. */
-const systemFolders = ['/boot', '/usr', '/etc', '/var', '/home', '/opt', '/root', '/nix'];
+const systemFolders = ['/boot', '/efi', '/usr', '/etc', '/var', '/home', '/opt', '/root', '/nix'];
+
+/** What blkid calls the parts of things that are made of several drives. */
+const memberOfSomething = /_member$|^(bcache|drbd|ceph_bluestore|stratis)/i;
 
 /**
- * Everything that uses a drive or any part of it, also through RAID, LVM, encryption and loop devices; the most serious first.
+ * Everything that uses a drive or any part of it, also through RAID, LVM, encryption, btrfs and loop devices; the most serious first.
  *
  * @param name the kernel's name of the whole drive: "sdb"
+ * @param partitions what is known of its content
  */
-export async function findDriveUses(name: string, host: HostView): Promise<DriveUse[]> {
+export async function findDriveUses(
+  name: string,
+  host: HostView,
+  partitions: readonly DrivePartition[] = [],
+): Promise<DriveUse[]> {
   const parts = await partsOf(name, host);
   const mounts = await readMounts(host);
-  const swaps = (await readSwapDevices(host)).map((swap) => path.basename(swap));
+  const swaps = await Promise.all((await readSwapDevices(host)).map(kernelName));
+  const volumes = await btrfsVolumes(host);
   const uses: DriveUse[] = [];
   for (const part of parts) {
+    const device = `/dev/${part.name}`;
+    // btrfs has device numbers of its own, but names one of its drives.
+    const sources = [device, ...(volumes.get(part.name) ?? [])];
     for (const { deviceNumber, mountPoint, source } of mounts) {
-      // btrfs has device numbers of its own, but names one of its drives.
-      if (deviceNumber !== part.deviceNumber && source !== `/dev/${part.name}`) continue;
+      if (deviceNumber !== part.deviceNumber && !sources.includes(source)) continue;
       const kind = isSystemFolder(mountPoint) ? 'system' : 'mounted';
-      uses.push({ kind, text: `${describe(part)} is mounted at ${mountPoint}`, mountPoint });
+      uses.push({ kind, device, text: `${describe(part)} is mounted at ${mountPoint}`, mountPoint });
     }
-    if (swaps.includes(part.name)) uses.push({ kind: 'swap', text: `${describe(part)} is used as swap` });
-    if (part.heldThrough !== undefined) uses.push({ kind: 'held', text: describe(part) });
+    if (swaps.includes(part.name)) uses.push({ kind: 'swap', device, text: `${describe(part)} is used as swap` });
+    if (part.heldThrough !== undefined)
+      uses.push({ kind: 'held', device, text: `/dev/${name} is in use by ${describe(part)}` });
+    else if (sources.length > 2) {
+      uses.push({ kind: 'held', device, text: `${device} is in use by btrfs on ${sources.slice(1).join(', ')}` });
+    }
   }
-  const order = ['system', 'swap', 'mounted', 'held'];
+  for (const { path: device, fileSystem } of partitions) {
+    if (fileSystem === null || !memberOfSomething.test(fileSystem)) continue;
+    uses.push({ kind: 'member', device, text: `${device} is part of something larger (${fileSystem})` });
+  }
+  uses.push(...(await plannedUses(partitions, host, new Set(mounts.map((mount) => mount.mountPoint)))));
   const unique = new Map(uses.map((use) => [use.text, use]));
   return [...unique.values()].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+}
+
+/** What /etc/fstab will want back. An entry whose folder is mounted already is that of another drive, perhaps with the same label. */
+async function plannedUses(
+  partitions: readonly DrivePartition[],
+  host: HostView,
+  mounted: ReadonlySet<string>,
+): Promise<DriveUse[]> {
+  const uses: DriveUse[] = [];
+  for (const { device: named, mountPoint, isSwap, options } of await readFstab(host)) {
+    if (mounted.has(mountPoint) || options.includes('noauto')) continue;
+    const name = named.startsWith('/dev/') ? await kernelName(named) : undefined;
+    for (const partition of partitions) {
+      const { path: device } = partition;
+      if (name === undefined ? !isNamed(partition, named) : device !== `/dev/${name}`) continue;
+      if (isSwap) uses.push({ kind: 'swap', device, text: `${device} is swap of this computer (/etc/fstab)` });
+      else {
+        const kind = isSystemFolder(mountPoint) ? 'system' : 'planned';
+        uses.push({ kind, device, text: `${device} belongs at ${mountPoint} (/etc/fstab)` });
+      }
+    }
+  }
+  return uses;
+}
+
+function isNamed(partition: DrivePartition, device: FstabEntry['device']): boolean {
+  const at = device.indexOf('=');
+  const value = device.slice(at + 1);
+  switch (device.slice(0, at)) {
+    case 'UUID':
+      return partition.uuid?.toLowerCase() === value.toLowerCase();
+    case 'PARTUUID':
+      return partition.partitionUuid?.toLowerCase() === value.toLowerCase();
+    case 'LABEL':
+      return partition.label === value;
+    case 'PARTLABEL':
+      return partition.name === value;
+    default:
+      return false;
+  }
+}
+
+/** The kernel's name of a device that may be given by a link. */
+async function kernelName(device: string): Promise<string> {
+  return path.basename(await realpath(device).catch(() => device));
 }
 
 /** The drive, a partition of it, or a device that is made of them. */
@@ -78,13 +159,35 @@ async function kindOf(holder: string, host: HostView): Promise<string> {
 /** A loop device does not lock the device that it is made of, so the kernel lists no holder. */
 async function loopsByBackingDevice(host: HostView): Promise<Map<string, string[]>> {
   const loops = new Map<string, string[]>();
-  for (const name of await blockNames(host, 'block')) {
-    const backing = name.startsWith('loop') ? await blockAttribute(host, name, 'loop/backing_file') : undefined;
-    if (backing?.startsWith('/dev/') !== true) continue;
-    const on = path.basename(backing);
+  for (const { name, backingFile } of await loopDevices(host)) {
+    if (!backingFile.startsWith('/dev/')) continue;
+    const on = path.basename(backingFile);
     loops.set(on, [...(loops.get(on) ?? []), name]);
   }
   return loops;
+}
+
+/** All loop devices that something is attached to, and what. */
+export async function loopDevices(host: HostView): Promise<{ readonly name: string; readonly backingFile: string }[]> {
+  const names = (await blockNames(host, 'block')).filter((name) => name.startsWith('loop'));
+  const found = await Promise.all(
+    names.map(async (name) => ({ name, backingFile: await blockAttribute(host, name, 'loop/backing_file') })),
+  );
+  return found.flatMap(({ name, backingFile }) => (backingFile === undefined ? [] : { name, backingFile }));
+}
+
+/** The paths of all devices of the mounted btrfs file system that a device belongs to, by its kernel name. */
+async function btrfsVolumes(host: HostView): Promise<Map<string, string[]>> {
+  const volumes = new Map<string, string[]>();
+  for (const uuid of await blockNames(host, 'fs', 'btrfs')) {
+    const names = await blockNames(host, 'fs', 'btrfs', uuid, 'devices');
+    for (const name of names)
+      volumes.set(
+        name,
+        names.map((one) => `/dev/${one}`),
+      );
+  }
+  return volumes;
 }
 
 function isSystemFolder(mountPoint: string): boolean {

@@ -1,52 +1,84 @@
 import { stat } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
-import { describeBlockDevices, type DriveDescription } from './describe-block-devices.js';
-import { refusalsFor } from './drive-refusal.js';
+import { type DriveLinks, readDriveLinks } from './drive-links.js';
+import { describeContents, type DrivePartition, readPartitions } from './drive-partitions.js';
+import { findDrivePlace } from './drive-place.js';
+import { type DriveRefusal, refusalsFor } from './drive-refusal.js';
+import { type DriveRisk, largeDriveLimit } from './drive-risks.js';
 import { findDriveUses } from './drive-uses.js';
+import { fileAsDrive } from './file-as-drive.js';
 import {
   blockAttribute,
   formatDeviceNumber,
   type HostView,
   nameOfDevice,
+  partitionNames,
+  readMounts,
   thisHost,
   wholeDeviceOf,
 } from './host-view.js';
+import type { ProbedVolume } from './probe-volumes.js';
 
 /** A drive that an image may be written to, and all that is known about it. */
-export interface Drive extends DriveDescription {
+export interface Drive extends DriveLinks {
   /** As the kernel calls it; for a file, its path. */
   readonly path: string;
   /** A regular file stands for a card: it is written like one. */
   readonly isFile: boolean;
+  /** Such a file that is not there yet; it is made as large as the image. */
+  readonly isNew: boolean;
   /** Bytes. */
   readonly size: number;
   /** Bytes of the smallest write. */
   readonly sectorSize: number;
+  readonly model: string | undefined;
+  readonly serial: string | undefined;
+  /** How it is connected: `usb`, `mmc`, `sata`, `nvme`, `virtio`, `loop`. */
+  readonly bus: string | undefined;
+  /** The place it is plugged in, see `DrivePlace`. */
+  readonly slot: string | undefined;
   readonly isReadOnly: boolean;
   readonly isRemovable: boolean;
+  readonly partitions: readonly DrivePartition[];
+  /** Labels, names or types of the file systems on it, in order. */
+  readonly contents: readonly string[];
   /** What tells this drive from any other that may take its place under the same path. */
   readonly identity: string;
-  /** The failures that writing it ends with before it begins, the most serious first; empty when it may be written. */
-  readonly refusals: readonly Failure[];
+  /** Risks that the user has taken by name. */
+  readonly accepted: readonly DriveRisk[];
+  /** Why writing it fails before it begins, the most serious first; empty when it may be written. Without what is accepted. */
+  readonly refusals: readonly DriveRefusal[];
+}
+
+/** How a drive is looked at. */
+export interface ExamineOptions {
+  readonly accepted?: readonly DriveRisk[];
+  readonly host?: HostView;
 }
 
 /**
  * Looks at the drive with a path such as /dev/sdb or /dev/disk/by-id/…, or at a regular file. Nothing is opened. Fails for a path that does
  * not exist, and for a partition, naming its drive.
  */
-export async function examineDrive(path: string, host: HostView = thisHost): Promise<Drive> {
+export async function examineDrive(path: string, options: ExamineOptions = {}): Promise<Drive> {
   const stats = await stat(path).catch((error: unknown) => {
     throw whileDoing(`looking at ${path}`, error, { hint: 'List the drives with: davit drives' });
   });
-  if (stats.isFile()) return fileAsDrive(path, stats.size, `${stats.dev}:${stats.ino}`);
+  if (stats.isFile()) return fileAsDrive(path, stats, options.host ?? thisHost);
   if (!stats.isBlockDevice()) {
     throw new Failure('usage', 'not-a-drive', `${path} is neither a drive nor a file`, {
       hint: 'List the drives with: davit drives',
     });
   }
   if (process.platform !== 'linux') throw platformUnsupported();
-  const name = await nameOfDevice(host, formatDeviceNumber(stats.rdev));
+  return examineBlockDevice(path, stats.rdev, options);
+}
+
+/** Looks at the whole drive with a device number, such as the one of an open descriptor. */
+export async function examineBlockDevice(path: string, device: number, options: ExamineOptions = {}): Promise<Drive> {
+  const { host = thisHost, accepted = [] } = options;
+  const name = await nameOfDevice(host, formatDeviceNumber(device));
   if (name === undefined) throw new Failure('not-found', 'drive-not-found', `the kernel knows no drive behind ${path}`);
   const whole = await wholeDeviceOf(host, name);
   if (whole !== undefined) {
@@ -54,8 +86,9 @@ export async function examineDrive(path: string, host: HostView = thisHost): Pro
       hint: `Pass --drive /dev/${whole}`,
     });
   }
-  const [description] = await describeBlockDevices(`/dev/${name}`);
-  return blockDeviceAsDrive(name, description?.description ?? noDescription, host);
+  const [drive] = await blockDevicesAsDrives([name], host, accepted);
+  if (drive === undefined) throw new Failure('not-found', 'drive-not-found', `${path} has vanished`);
+  return drive;
 }
 
 /** The failure that writing to a drive ends with where that is not possible yet; files can be written everywhere. */
@@ -65,67 +98,82 @@ export function platformUnsupported(): Failure {
   });
 }
 
-/** What is known of a drive about which nothing was told. */
-export const noDescription: DriveDescription = {
-  model: undefined,
-  serial: undefined,
-  bus: undefined,
-  isHotplug: false,
-  contents: [],
-};
+/** Puts together what is known about whole drives, given the kernel's names for them. */
+export async function blockDevicesAsDrives(
+  names: readonly string[],
+  host: HostView,
+  accepted: readonly DriveRisk[] = [],
+): Promise<Drive[]> {
+  const partitions = await Promise.all(names.map((name) => partitionNames(host, name)));
+  const probed = await host.probe([...names, ...partitions.flat()].map((name) => `/dev/${name}`));
+  const links = await readDriveLinks(host);
+  const limit = largeDriveLimit();
+  return Promise.all(names.map((name) => blockDeviceAsDrive(name, { host, accepted, probed, links, limit })));
+}
 
-/** Puts together what the kernel knows about a whole drive. */
-export async function blockDeviceAsDrive(name: string, description: DriveDescription, host: HostView): Promise<Drive> {
+interface Knowledge {
+  readonly host: HostView;
+  readonly accepted: readonly DriveRisk[];
+  readonly probed: ReadonlyMap<string, ProbedVolume>;
+  readonly links: (name: string) => DriveLinks;
+  readonly limit: number;
+}
+
+async function blockDeviceAsDrive(name: string, { host, accepted, probed, links, limit }: Knowledge): Promise<Drive> {
   const attribute = (key: string) => blockAttribute(host, name, key);
   const path = `/dev/${name}`;
-  const size = Number(await attribute('size')) * 512;
+  const size = Number((await attribute('size')) ?? 0) * 512;
   const isReadOnly = (await attribute('ro')) === '1';
-  const refusals = refusalsFor(path, await findDriveUses(name, host));
-  if (size === 0) {
-    refusals.push(new Failure('refused', 'no-medium', `${path} holds no card or disk`, { hint: 'Insert one' }));
-  }
-  if (isReadOnly) {
-    const hint = 'Many cards and adapters have a small switch for that';
-    refusals.push(new Failure('refused', 'drive-read-only', `${path} is write-protected`, { hint }));
-  }
-  if ((await attribute('dm/uuid')) !== undefined || (await attribute('md/level')) !== undefined) {
-    const hint = 'Pass the path of a drive; list them with: davit drives';
-    refusals.push(new Failure('refused', 'drive-of-drives', `${path} is made of other drives`, { hint }));
-  }
-  const number = await attribute('dev');
+  const place = await findDrivePlace(host, name);
+  const partitions = await readPartitions(name, host, probed, await readMounts(host));
+  const uses = await findDriveUses(name, host, partitions);
+  const refusals = [
+    ...(await unusable(name, host, { path, size, isReadOnly })),
+    ...refusalsFor({ path, size, place, partitions, uses, largeDriveLimit: limit }),
+  ];
+  const model = place.model ?? probed.get(path)?.model;
+  const serial = place.serial ?? probed.get(path)?.serial;
   // The kernel numbers every medium it sees since Linux 5.15, so that a swapped card is told from its predecessor.
   const sequence = await attribute('diskseq');
   return {
-    ...description,
     path,
     isFile: false,
+    isNew: false,
     size,
     sectorSize: Number((await attribute('queue/logical_block_size')) ?? 512),
+    model,
+    serial,
+    bus: place.bus,
+    slot: place.slot,
+    ...links(name),
     isReadOnly,
-    isRemovable: description.isHotplug || (await attribute('removable')) === '1',
-    identity: [number, sequence, size, description.serial, description.model].join(' '),
-    refusals,
+    isRemovable: place.isRemovable,
+    partitions,
+    contents: describeContents(partitions),
+    identity: [await attribute('dev'), sequence, size, serial, model].join(' '),
+    accepted,
+    refusals: refusals.filter(({ risk }) => risk === null || !accepted.includes(risk)),
   };
 }
 
-function fileAsDrive(path: string, size: number, identity: string): Drive {
-  const isEmpty = size === 0;
-  return {
-    ...noDescription,
-    path,
-    isFile: true,
-    size,
-    // Direct I/O on a file works in units of the drive below it, which are 4096 bytes at most.
-    sectorSize: size % 4096 === 0 ? 4096 : 1,
-    isReadOnly: false,
-    isRemovable: false,
-    identity: `${identity} ${size}`,
-    refusals: isEmpty ? [emptyFile(path)] : [],
-  };
-}
-
-function emptyFile(path: string): Failure {
-  return new Failure('refused', 'no-medium', `the file ${path} is empty`, {
-    hint: `Give it the size of a card: truncate -s 8G ${path}`,
-  });
+/** Refusals of what cannot be written, whoever may use it. */
+async function unusable(
+  name: string,
+  host: HostView,
+  { path, size, isReadOnly }: Pick<Drive, 'path' | 'size' | 'isReadOnly'>,
+): Promise<DriveRefusal[]> {
+  const failures: Failure[] = [];
+  if (size === 0) {
+    failures.push(new Failure('refused', 'no-medium', `${path} holds no card or disk`, { hint: 'Insert one' }));
+  }
+  if (isReadOnly) {
+    const hint = 'Many cards and adapters have a small switch for that';
+    failures.push(new Failure('refused', 'drive-read-only', `${path} is write-protected`, { hint }));
+  }
+  const attribute = (key: string) => blockAttribute(host, name, key);
+  if ((await attribute('dm/uuid')) !== undefined || (await attribute('md/level')) !== undefined) {
+    const hint = 'Pass the path of a drive; list them with: davit drives';
+    failures.push(new Failure('refused', 'drive-of-drives', `${path} is made of other drives`, { hint }));
+  }
+  return failures.map((failure) => ({ risk: null, failure }));
 }

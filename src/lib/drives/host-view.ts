@@ -1,15 +1,28 @@
 import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { systemErrorCode } from '../failure/while-doing.js';
+import { type ProbedVolume, probeVolumes } from './probe-volumes.js';
 
-/** Where the kernel tells about itself; tests put other folders there. */
+/** Where a computer tells about itself; tests put other folders there. */
 export interface HostView {
   readonly sysfs: string;
   readonly procfs: string;
+  /** Where udev puts its links. */
+  readonly devices: string;
+  /** The table of file systems that are mounted at the start (fstab(5)). */
+  readonly fstab: string;
+  /** Looks at the content of devices, by their paths. */
+  readonly probe: (paths: readonly string[]) => Promise<ReadonlyMap<string, ProbedVolume>>;
 }
 
 /** This computer. */
-export const thisHost: HostView = { sysfs: '/sys', procfs: '/proc' };
+export const thisHost: HostView = {
+  sysfs: '/sys',
+  procfs: '/proc',
+  devices: '/dev',
+  fstab: '/etc/fstab',
+  probe: probeVolumes,
+};
 
 /** One mounted file system. */
 export interface Mount {
@@ -17,6 +30,15 @@ export interface Mount {
   readonly deviceNumber: string;
   readonly mountPoint: string;
   readonly source: string;
+}
+
+/** A line of /etc/fstab. */
+export interface FstabEntry {
+  /** A path, or `UUID=…`, `LABEL=…`, `PARTUUID=…`, `PARTLABEL=…`. */
+  readonly device: string;
+  readonly mountPoint: string;
+  readonly isSwap: boolean;
+  readonly options: readonly string[];
 }
 
 /** A file of /sys about a block device, without its line end, or undefined where there is none. */
@@ -77,6 +99,16 @@ export async function readSwapDevices(host: HostView): Promise<string[]> {
   });
 }
 
+/** What the computer mounts and swaps to when it starts. */
+export async function readFstab(host: HostView): Promise<FstabEntry[]> {
+  const lines = (await textOf(host.fstab))?.split('\n') ?? [];
+  return lines.flatMap((line) => {
+    const [device = '', mountPoint, type, options = ''] = line.trim().split(/\s+/).map(unescape);
+    if (device.startsWith('#') || mountPoint === undefined || type === undefined) return [];
+    return { device: device.replaceAll('"', ''), mountPoint, isSwap: type === 'swap', options: options.split(',') };
+  });
+}
+
 /** `major:minor` of a device number as `stat` gives it (the layout of glibc's gnu_dev_major and gnu_dev_minor). */
 export function formatDeviceNumber(device: number): string {
   const major = Math.floor(device / 256) % 4096;
@@ -89,7 +121,8 @@ function unescape(word: string): string {
   return word.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
-async function textOf(file: string): Promise<string | undefined> {
+/** A file of /sys or /proc without its line end, or undefined where there is none. */
+export async function textOf(file: string): Promise<string | undefined> {
   const text = await ifThere(() => readFile(file, 'utf8'), undefined);
   return text?.trimEnd();
 }

@@ -1,7 +1,7 @@
 import { Failure } from '../failure/failure.js';
-import { describeBlockDevices } from './describe-block-devices.js';
-import { blockDeviceAsDrive, type Drive, noDescription, platformUnsupported } from './drive.js';
-import { blockNames, type HostView, thisHost } from './host-view.js';
+import { blockDevicesAsDrives, type Drive, platformUnsupported } from './drive.js';
+import type { DriveRisk } from './drive-risks.js';
+import { blockAttribute, blockNames, type HostView, thisHost } from './host-view.js';
 
 /** RAM disks, optical drives, floppies, flash without a controller, what is made of other drives, and the boot areas of eMMC. */
 const notDrives = /^(ram|zram|sr|fd|mtdblock|dm-|md|mmcblk\d+(boot|rpmb))/;
@@ -9,23 +9,27 @@ const notDrives = /^(ram|zram|sr|fd|mtdblock|dm-|md|mmcblk\d+(boot|rpmb))/;
 /** Devices of these kinds exist without anything behind them. */
 const oftenEmpty = /^(loop|nbd)/;
 
-/** Every drive of this computer, those that may be written first. */
-export async function listDrives(host: HostView = thisHost): Promise<Drive[]> {
-  const drives = process.platform === 'linux' ? await listBlockDevices(host) : await listWithDrivelist();
+/** Every drive of this computer, those that may be written first, given the risks that the user takes. */
+export async function listDrives(host: HostView = thisHost, accepted: readonly DriveRisk[] = []): Promise<Drive[]> {
+  const drives = process.platform === 'linux' ? await listBlockDevices(host, accepted) : await listWithDrivelist();
   const rank = (drive: Drive) => (drive.refusals.length === 0 ? 0 : 1);
   return drives.sort((a, b) => rank(a) - rank(b) || a.path.localeCompare(b.path));
 }
 
-async function listBlockDevices(host: HostView): Promise<Drive[]> {
+async function listBlockDevices(host: HostView, accepted: readonly DriveRisk[]): Promise<Drive[]> {
   const names = (await blockNames(host, 'block')).filter((name) => !notDrives.test(name));
-  const described = new Map((await describeBlockDevices()).map((one) => [one.name, one.description]));
-  const drives = await Promise.all(
-    names.map((name) => blockDeviceAsDrive(name, described.get(name) ?? noDescription, host)),
+  const isThere = await Promise.all(names.map((name) => isWorthListing(name, host)));
+  return blockDevicesAsDrives(
+    names.filter((_, index) => isThere[index]),
+    host,
+    accepted,
   );
-  // Read-only loop devices are what package managers such as snap mount by the dozen.
-  return drives.filter(
-    (drive) => !oftenEmpty.test(drive.path.replace('/dev/', '')) || (drive.size > 0 && !drive.isReadOnly),
-  );
+}
+
+/** Read-only loop devices are what package managers such as snap mount by the dozen. */
+async function isWorthListing(name: string, host: HostView): Promise<boolean> {
+  if (!oftenEmpty.test(name)) return true;
+  return (await blockAttribute(host, name, 'size')) !== '0' && (await blockAttribute(host, name, 'ro')) !== '1';
 }
 
 /** Elsewhere than on Linux, drives can be listed but not yet be written. */
@@ -35,14 +39,19 @@ async function listWithDrivelist(): Promise<Drive[]> {
   return found.map((one) => ({
     path: one.device,
     isFile: false,
+    isNew: false,
     size: one.size ?? 0,
     sectorSize: one.logicalBlockSize,
     isReadOnly: one.isReadOnly,
     isRemovable: one.isRemovable,
-    isHotplug: one.isRemovable,
     model: one.description,
     serial: undefined,
     bus: one.busType.toLowerCase(),
+    slot: undefined,
+    byId: [],
+    byPath: [],
+    partitions: [],
+    accepted: [],
     contents: one.mountpoints.flatMap((mount) => mount.label ?? []),
     identity: `${one.device} ${one.size ?? 0} ${one.description}`,
     refusals: [
@@ -50,7 +59,7 @@ async function listWithDrivelist(): Promise<Drive[]> {
         ? [new Failure('refused', 'system-drive', `${one.device} is a system drive`, { hint: 'Choose another drive' })]
         : []),
       platformUnsupported(),
-    ],
+    ].map((failure) => ({ risk: null, failure })),
   }));
 }
 

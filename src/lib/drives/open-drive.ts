@@ -1,11 +1,15 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { commandLineAsRoot } from '../platform/environment.js';
-import type { Drive } from './drive.js';
-import { examineDrive } from './drive.js';
+import { type Drive, examineBlockDevice, examineDrive } from './drive.js';
+import { findHolders } from './drive-holders.js';
 import { requireFlashable } from './drive-refusal.js';
+import { fileAsDrive } from './file-as-drive.js';
+import { thisHost } from './host-view.js';
+import { lockDescriptor } from './lock-drive.js';
+import { unmountDrive } from './unmount-drive.js';
 
 /** A drive opened for reading and writing by nobody else. */
 export interface OpenDrive {
@@ -16,18 +20,18 @@ export interface OpenDrive {
 
 /**
  * Opens a drive so that the kernel refuses if anything on it is mounted or in use, and makes sure that it is still the drive that was
- * looked at. The caller closes it.
+ * looked at. What is mounted from it is unmounted first if that was accepted. The caller closes it.
  */
 export async function openDrive(drive: Drive): Promise<OpenDrive> {
+  if (drive.isNew) return createFile(drive);
+  if (drive.accepted.includes('mounted')) {
+    requireSame(drive, await examineDrive(drive.path, drive));
+    await unmountDrive(drive);
+  }
   const opened = await openDirect(drive);
   try {
-    const now = await examineDrive(drive.path);
-    if (now.identity !== drive.identity) {
-      throw new Failure('refused', 'drive-changed', `${drive.path} is not the drive it was: it was swapped or pulled`, {
-        hint: 'Look again with: davit drives',
-      });
-    }
-    requireFlashable(now);
+    requireSame(drive, await examineOpened(drive, opened));
+    if (!(await lockDescriptor(opened.handle.fd, drive))) throw await inUse(drive);
     return opened;
   } catch (error) {
     await opened.handle.close();
@@ -35,15 +39,48 @@ export async function openDrive(drive: Drive): Promise<OpenDrive> {
   }
 }
 
+/** Makes the file that stands for a card. It takes no room before it is written. */
+async function createFile(drive: Drive): Promise<OpenDrive> {
+  const opened = await openDirect(drive);
+  try {
+    await opened.handle.truncate(drive.size);
+    await lockDescriptor(opened.handle.fd, drive);
+    return opened;
+  } catch (error) {
+    await opened.handle.close();
+    await rm(drive.path);
+    throw whileDoing(`creating ${drive.path}`, error);
+  }
+}
+
+function requireSame(drive: Drive, now: Drive): void {
+  if (now.identity !== drive.identity) {
+    throw new Failure('refused', 'drive-changed', `${drive.path} is not the drive it was: it was swapped or pulled`, {
+      hint: 'Look again with: davit drives',
+    });
+  }
+  requireFlashable(now);
+}
+
+/** Looks at what has been opened, which is not what has the path now if that was swapped in between. */
+async function examineOpened({ path, isFile, accepted }: Drive, { handle }: OpenDrive): Promise<Drive> {
+  const stats = await handle.stat();
+  if (isFile) return fileAsDrive(path, stats, thisHost);
+  return examineBlockDevice(path, stats.rdev, { accepted: accepted.filter((risk) => risk !== 'mounted') });
+}
+
 async function openDirect(drive: Drive): Promise<OpenDrive> {
   // Without O_CREAT, Linux gives O_EXCL on a block device the meaning: only if nothing else holds it.
-  const flags = constants.O_RDWR | (drive.isFile ? 0 : constants.O_EXCL);
+  const mode = drive.isNew ? constants.O_CREAT | constants.O_EXCL : drive.isFile ? 0 : constants.O_EXCL;
+  const flags = constants.O_RDWR | mode;
   // A file whose size is odd cannot be written to its last byte past the cache, and some file systems know no direct I/O.
   const wantsDirect = process.platform === 'linux' && drive.sectorSize > 1;
   try {
     if (wantsDirect) return { handle: await open(drive.path, flags | constants.O_DIRECT), isDirect: true };
   } catch (error) {
     if (systemErrorCode(error) !== 'EINVAL') throw await explain(error, drive);
+    // The file may have been made before its file system said that it knows no direct I/O.
+    if (drive.isNew) await rm(drive.path, { force: true });
   }
   try {
     return { handle: await open(drive.path, flags), isDirect: false };
@@ -55,15 +92,22 @@ async function openDirect(drive: Drive): Promise<OpenDrive> {
 async function explain(error: unknown, drive: Drive): Promise<unknown> {
   const code = systemErrorCode(error);
   if (code === 'EACCES' || code === 'EPERM') {
-    return whileDoing(`opening ${drive.path}`, error, { hint: `Run it as root: ${commandLineAsRoot()}` });
+    const doing = `${drive.isNew ? 'creating' : 'opening'} ${drive.path}`;
+    return whileDoing(doing, error, { hint: `Run it as root: ${commandLineAsRoot()}` });
   }
   if (code === 'EBUSY') {
     // It was not in use when it was looked at, so who uses it has only just come.
-    requireFlashable(await examineDrive(drive.path));
-    return new Failure('refused', 'drive-in-use', `${drive.path} is in use by a program or another system`, {
-      hint: `Find out by what: sudo fuser -v ${drive.path}`,
-      cause: error,
-    });
+    requireFlashable(await examineDrive(drive.path, drive));
+    return inUse(drive, error);
   }
-  return whileDoing(`opening ${drive.path}`, error);
+  return whileDoing(`${drive.isNew ? 'creating' : 'opening'} ${drive.path}`, error);
+}
+
+async function inUse(drive: Drive, cause?: unknown): Promise<Failure> {
+  const holders = await findHolders(drive.path);
+  const who = holders.length > 0 ? holders.join(', ') : 'a program or another system';
+  return new Failure('refused', 'drive-in-use', `${drive.path} is in use by ${who}`, {
+    hint: holders.length > 0 ? 'Wait until it is done, or end it' : `Find out by what: sudo fuser -v ${drive.path}`,
+    cause,
+  });
 }

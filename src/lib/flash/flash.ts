@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import type { Drive } from '../drives/drive.js';
 import { Failure, interrupted } from '../failure/failure.js';
 import { BlockMap } from '../image/block-map.js';
@@ -127,7 +128,10 @@ async function openAll(drives: readonly Drive[]): Promise<DriveWriter[]> {
   const writers = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
   for (const result of results) {
     if (result.status === 'fulfilled') continue;
-    await Promise.all(writers.map((writer) => writer.close()));
+    for (const writer of writers) {
+      await writer.close();
+      if (writer.drive.isNew) await rm(writer.drive.path, { force: true });
+    }
     throw result.reason;
   }
   return writers;
@@ -136,9 +140,11 @@ async function openAll(drives: readonly Drive[]): Promise<DriveWriter[]> {
 /** Lets go of a drive, and says so when it was left without a partition table, or when that cannot be told. */
 async function leave(task: DriveTask, progress: ProgressListener): Promise<void> {
   await task.leave();
+  const { drive } = task.writer;
+  if (drive.isNew && task.table !== 'new' && task.bytesWritten === 0) return rm(drive.path, { force: true });
   if (task.table === 'old' || task.table === 'new') return;
   const state = task.table === 'none' ? 'holds no partition table now and does not boot' : 'may hold half a system';
-  const text = `${task.writer.drive.path} ${state}; flash it again before you use it`;
+  const text = `${drive.path} ${state}; flash it again before you use it`;
   progress({ type: 'notice', level: 'warning', text });
 }
 

@@ -45,7 +45,8 @@ export async function planExtras(
   request: ExtrasRequest = {},
 ): Promise<DriveExtras> {
   const { diff = false, resume = true, probe = false, discard = false, eject = false } = request;
-  const reached = resume && !diff ? await new FlashJournal(drive, image).reached() : undefined;
+  const mayGoOn = resume && !diff && !drive.isNew;
+  const reached = mayGoOn ? await new FlashJournal(drive, image).reached() : undefined;
   return {
     compare: diff ? 'everything' : reached === undefined ? 'nothing' : 'resumed',
     resumedFrom: reached ?? null,

@@ -1,5 +1,8 @@
-import { type Drive, examineDrive } from '../drives/drive.js';
+import type { Drive } from '../drives/drive.js';
 import { requireFlashable } from '../drives/drive-refusal.js';
+import type { DriveRisk } from '../drives/drive-risks.js';
+import { withSize } from '../drives/file-as-drive.js';
+import { findDrive } from '../drives/find-drive.js';
 import { Failure } from '../failure/failure.js';
 import { BlockMap } from '../image/block-map.js';
 import type { ChangedRanges } from '../image/overlay.js';
@@ -38,8 +41,10 @@ export interface PlannedImage {
 /** What a plan is made from. */
 export interface FlashRequest {
   readonly source: ImageSource;
-  /** Paths of drives, or of files that stand for a card. */
+  /** What the user calls the drives, or paths of files that stand for a card, see `findDrive`. */
   readonly drives: readonly string[];
+  /** Risks of writing these drives that the user takes. */
+  readonly accepted?: readonly DriveRisk[];
   readonly everything?: boolean;
   readonly verify?: boolean;
   /** Laid over the image as it is written. */
@@ -55,8 +60,8 @@ const headSize = 64 * 1024;
  * small or write-protected, that holds the running system or the image itself, and for what is not an image of a whole disk.
  */
 export async function planFlash(request: FlashRequest): Promise<FlashPlan> {
-  const { source, everything = false, verify = true } = request;
-  const drives = await Promise.all(request.drives.map((path) => examineDrive(path)));
+  const { source, accepted = [], everything = false, verify = true } = request;
+  const drives = await Promise.all(request.drives.map((called) => findDrive(called, { accepted })));
   for (const [index, drive] of drives.entries()) {
     if (drives.findIndex((one) => one.identity === drive.identity) < index) {
       throw new Failure('usage', 'drive-twice', `${drive.path} is given twice`, { hint: 'Give each drive once' });
@@ -65,9 +70,10 @@ export async function planFlash(request: FlashRequest): Promise<FlashPlan> {
     if (source.file !== undefined) await requireElsewhere(source.file, drive);
   }
   const image = await planImage(source, everything, request.changes ?? []);
-  for (const drive of drives) requireRoom(drive, image);
-  const extras = await Promise.all(drives.map((drive) => planExtras(drive, image, request.extras)));
-  return { image, drives, extras, everything, verify };
+  for (const drive of drives) if (!drive.isNew) requireRoom(drive, image);
+  const sized = drives.map((drive) => withSize(drive, image.size));
+  const extras = await Promise.all(sized.map((drive) => planExtras(drive, image, request.extras)));
+  return { image, drives: sized, extras, everything, verify };
 }
 
 async function planImage(source: ImageSource, everything: boolean, changes: ChangedRanges): Promise<PlannedImage> {

@@ -6,6 +6,7 @@ import type { OriginFile } from '../image/image-origin.js';
 
 /** Fails with `refused` when an image lies on the drive that it is to be written to, is that drive, or is what lies behind it. */
 export async function requireElsewhere(file: OriginFile, drive: Drive): Promise<void> {
+  if (drive.isNew) return;
   const isSame = drive.isFile ? await isSameFile(drive, file) : await isOn(drive, file);
   if (!isSame) return;
   throw new Failure(

@@ -62,6 +62,9 @@ export interface FinishedRun {
   readonly ended: 'stopped' | 'powered-off';
 }
 
+/** What is on the drive stays there, so that it may be any drive that nobody uses. */
+const takenRisks = ['fixed', 'large', 'data'] as const;
+
 /** Checks that an image can be booted on this computer; changes nothing. */
 export async function planRun(request: RunRequest): Promise<RunPlan> {
   await requirePrograms('booting an image', [{ program: 'qemu-system-x86_64', debianPackage: 'qemu-system-x86' }]);
@@ -91,7 +94,7 @@ export async function runImage(plan: RunPlan, options: RunImageOptions): Promise
   const step = { type: 'step', id: path.basename(plan.image), phase: 'boot' } as const;
   try {
     // Held open so that nothing can mount or write the drive while the device does.
-    if (plan.keep && plan.isDrive) held = await openDrive(await examineDrive(plan.image));
+    if (plan.keep && plan.isDrive) held = await openDrive(await examineDrive(plan.image, { accepted: takenRisks }));
     place = await openNetwork(plan.network);
     const { network, endpoints } = place;
     const startedAt = performance.now();

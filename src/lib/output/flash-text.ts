@@ -1,8 +1,8 @@
 import type { Bmap } from '../image/bmap.js';
-import type { Drive } from '../drives/drive.js';
 import type { FlashedDrive } from '../flash/flash.js';
 import type { DriveExtras } from '../flash/plan-extras.js';
 import type { FlashPlan } from '../flash/plan-flash.js';
+import { describeDrive, partitionLines } from './drive-text.js';
 import { formatBytes, formatDuration } from './format.js';
 
 /** What a plan says to a person who is about to agree to it: the image, and all that tells each drive from another. */
@@ -14,20 +14,9 @@ export function planLines({ image, drives, extras, everything, verify }: FlashPl
     `write   ${everything ? 'all of it' : amount}, ${verify ? 'then read it back and compare' : 'without reading it back'}`,
     ...drives.flatMap((drive, index) => [
       `drive   ${describeDrive(drive)}`,
-      ...extrasLines(extras[index]).map((line) => `        ${line}`),
+      ...[...partitionLines(drive), ...extrasLines(extras[index])].map((line) => `        ${line}`),
     ]),
   ];
-}
-
-/** `/dev/sdb  31.9 GB  SanDisk Ultra  serial 4C530001  usb  holds resin-boot, resin-data`. */
-function describeDrive(drive: Drive): string {
-  const parts = [drive.path, formatBytes(drive.size)];
-  if (drive.isFile) parts.push('file');
-  if (drive.model !== undefined) parts.push(drive.model);
-  if (drive.serial !== undefined) parts.push(`serial ${drive.serial}`);
-  if (drive.bus !== undefined) parts.push(drive.bus);
-  parts.push(drive.contents.length > 0 ? `holds ${drive.contents.join(', ')}` : 'no file system seen');
-  return parts.join('  ');
 }
 
 /** What is done to a drive besides writing and verifying, one line each. */

@@ -3,6 +3,7 @@ import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { eject, planEjection } from '../../../src/lib/drives/eject.js';
+import { thisHost } from '../../../src/lib/drives/host-view.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const stick = { path: '/dev/sdz', isFile: false, isRemovable: true, bus: 'usb' };
@@ -27,7 +28,7 @@ async function computer(t: TestContext, programs: readonly string[], files: Read
   t.after(() => {
     process.env.PATH = before;
   });
-  return { sysfs, procfs: path.join(root, 'proc'), calls: () => readFile(calls, 'utf8') };
+  return { ...thisHost, sysfs, procfs: path.join(root, 'proc'), calls: () => readFile(calls, 'utf8') };
 }
 
 test('ejects a card so that its reader takes the next one', async (t) => {

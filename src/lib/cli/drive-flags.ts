@@ -1,0 +1,38 @@
+import { Flags } from '@oclif/core';
+import type { DriveRisk } from '../drives/drive-risks.js';
+
+/** The risks of writing a drive, each taken by its own name; shared by every command that overwrites drives. */
+export const riskFlags = {
+  unmount: Flags.boolean({
+    helpGroup: 'DRIVE',
+    summary: 'Unmount what is mounted from the drive first; asked for on a terminal.',
+  }),
+  'force-fixed': Flags.boolean({
+    helpGroup: 'DRIVE',
+    summary: 'Write a drive that is built into this computer.',
+  }),
+  'force-large': Flags.boolean({
+    helpGroup: 'DRIVE',
+    summary: 'Write a drive that is larger than a card: 256 GB, or what the variable DAVIT_LARGE_DRIVE says.',
+  }),
+  'force-data': Flags.boolean({
+    helpGroup: 'DRIVE',
+    summary: "Write a drive whose file systems look like somebody's data.",
+  }),
+};
+
+/** The risks that the user has taken. */
+export function acceptedRisks(flags: {
+  readonly unmount: boolean;
+  readonly 'force-fixed': boolean;
+  readonly 'force-large': boolean;
+  readonly 'force-data': boolean;
+}): DriveRisk[] {
+  const taken = {
+    mounted: flags.unmount,
+    fixed: flags['force-fixed'],
+    large: flags['force-large'],
+    data: flags['force-data'],
+  };
+  return (['mounted', 'fixed', 'large', 'data'] as const).filter((risk) => taken[risk]);
+}
