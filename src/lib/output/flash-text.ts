@@ -27,7 +27,7 @@ function extrasLines(extras: DriveExtras | undefined): string[] {
   if (probe) lines.push('its capacity is probed first');
   if (compare === 'everything') lines.push('what it holds is read first, and only what differs is written');
   if (resumedFrom !== null)
-    lines.push(`an earlier flash came to ${formatBytes(resumedFrom)}; what is there is checked and kept`);
+    lines.push(`an earlier flash was interrupted${placeText(resumedFrom)}; what is right is kept`);
   if (typeof discard === 'string') lines.push(`nothing is discarded: ${discard}`);
   else if (discard !== null) lines.push('what is not part of the image is discarded');
   if (eject !== null) lines.push(eject.way === 'nothing' ? eject.outcome : `at the end ${eject.outcome}`);
@@ -38,8 +38,13 @@ function extrasLines(extras: DriveExtras | undefined): string[] {
 export function resumeNotices({ drives, extras }: FlashPlan): string[] {
   return drives.flatMap((drive, index) => {
     const from = extras[index]?.resumedFrom ?? null;
-    return from === null ? [] : `${drive.path}: resuming at ${formatBytes(from)}, checking what is there`;
+    return from === null ? [] : `${drive.path}: resuming${placeText(from)}, checking what is there`;
   });
+}
+
+/** How far a flash came for certain; nothing where it had not yet been flushed. */
+function placeText(reached: number): string {
+  return reached === 0 ? '' : ` at ${formatBytes(reached)}`;
 }
 
 /** `flashed /dev/sdb: 684 MB written and verified in 34s`. */
