@@ -21,6 +21,13 @@ export class ChunkStream implements AsyncIterable<Buffer> {
     return this.#peeked.subarray(0, length);
   }
 
+  /** The first bytes, read; fewer than asked for only where the stream is shorter. */
+  async take(length: number): Promise<Buffer> {
+    const bytes = await this.peek(length);
+    this.#peeked = this.#peeked.subarray(bytes.length);
+    return bytes;
+  }
+
   /** The next chunk, or undefined at the end. */
   async next(): Promise<Buffer | undefined> {
     if (this.#peeked.length === 0) return this.#pull();
@@ -30,10 +37,12 @@ export class ChunkStream implements AsyncIterable<Buffer> {
   }
 
   /** Puts bytes that were read in front again. */
+  unread(bytes: Buffer): void {
+    this.#peeked = this.#peeked.length === 0 ? bytes : Buffer.concat([bytes, this.#peeked]);
+  }
+
+  /** Puts as many chunks as were read in front again; nothing may have been looked at beyond them. */
   putBack(chunks: AsyncIterable<Buffer>): void {
-    const peeked = this.#peeked;
-    this.#peeked = Buffer.alloc(0);
-    if (peeked.length > 0) this.#parts.unshift(only(peeked));
     this.#parts.unshift(chunks[Symbol.asyncIterator]());
   }
 
@@ -58,8 +67,4 @@ export class ChunkStream implements AsyncIterable<Buffer> {
     }
     return undefined;
   }
-}
-
-async function* only(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield await Promise.resolve(bytes);
 }

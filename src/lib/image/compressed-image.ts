@@ -1,4 +1,5 @@
 import { Failure } from '../failure/failure.js';
+import { shellWord } from '../platform/environment.js';
 import type { BlockReader } from './block-file.js';
 import { detectFormat, formatHeadSize } from './source-format.js';
 
@@ -7,6 +8,8 @@ const unpackers = {
   xz: 'xz --decompress --keep',
   zstd: 'zstd --decompress',
   zip: 'unzip',
+  bzip2: 'bzip2 --decompress --keep',
+  lz4: 'lz4 --decompress',
 } as const;
 
 /** Fails with `refused` when an image is compressed, because only a raw one can be looked into and changed in place. */
@@ -14,6 +17,6 @@ export async function refuseCompressed(reader: BlockReader, path: string): Promi
   const format = detectFormat(await reader.read(0, Math.min(formatHeadSize, reader.size)), path);
   if (format === 'raw') return;
   throw new Failure('refused', 'image-compressed', `${path} is compressed with ${format}`, {
-    hint: `Decompress it first: ${unpackers[format]} ${path}`,
+    hint: `Decompress it first: ${unpackers[format]} ${shellWord(path)}`,
   });
 }

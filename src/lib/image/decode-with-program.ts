@@ -6,7 +6,13 @@ import { systemErrorCode } from '../failure/while-doing.js';
 import { openChildOutput } from '../platform/child-output.js';
 import { childEnvironment } from '../platform/environment.js';
 import { archiveCorrupt } from './archive-corrupt.js';
-import type { DecodeOptions } from './decode-with-transform.js';
+import type { DecodeOptions } from './decode-options.js';
+
+/** How a program is judged. */
+export interface ProgramOptions extends DecodeOptions {
+  /** Whether whatever it says is about damage, even when it ends with exit code 0. */
+  readonly warningsAreDamage?: boolean;
+}
 
 /**
  * Passes bytes through a program that decodes its standard input; a bad exit code is `archive-corrupt`. A chunk is good only until the next
@@ -15,7 +21,7 @@ import type { DecodeOptions } from './decode-with-transform.js';
 export async function* decodeWithProgram(
   input: AsyncIterable<Buffer>,
   [program, ...programArguments]: readonly [string, ...string[]],
-  { name, signal }: DecodeOptions,
+  { name, signal, warningsAreDamage = false }: ProgramOptions,
 ): AsyncGenerator<Buffer> {
   const { child, output } = await start(program, programArguments);
   const closed = once(child, 'close');
@@ -39,7 +45,7 @@ export async function* decodeWithProgram(
     await feeding;
     if (signal.aborted) throw interrupted();
     for (const error of inputErrors) throw error;
-    if (child.exitCode !== 0) {
+    if (child.exitCode !== 0 || (warningsAreDamage && complaint !== '')) {
       const lastLine = complaint.trim().split('\n').at(-1) ?? '';
       throw archiveCorrupt(name, lastLine === '' ? `${program} could not decode it` : lastLine);
     }

@@ -3,19 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { interrupted } from '../failure/failure.js';
 import { systemErrorCode } from '../failure/while-doing.js';
 import { archiveCorrupt } from './archive-corrupt.js';
-
-/** What a decoder needs besides its input. */
-export interface DecodeOptions {
-  /** What the user calls the archive, for messages. */
-  readonly name: string;
-  readonly signal: AbortSignal;
-}
-
-/**
- * Bytes that a decoder gives at a time. With Node's default of 16 kB, decoding gzip takes four times as long; beyond 1 MiB
- * nothing is gained.
- */
-export const decodedChunkSize = 1024 * 1024;
+import type { DecodeOptions } from './decode-options.js';
 
 /** Passes bytes through one of Node's own decompressors; what it cannot decode is `archive-corrupt`. */
 export async function* decodeWithTransform(
@@ -32,8 +20,8 @@ export async function* decodeWithTransform(
     await feeding;
   } catch (error) {
     if (signal.aborted) throw interrupted();
-    // zlib's codes are Z_DATA_ERROR, Z_BUF_ERROR, …
-    if (systemErrorCode(error)?.startsWith('Z_') === true) {
+    // Such as ZSTD_error_corruption_detected.
+    if (systemErrorCode(error)?.startsWith('Z') === true) {
       throw archiveCorrupt(name, error instanceof Error ? error.message : String(error), error);
     }
     throw error;

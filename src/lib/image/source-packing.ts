@@ -1,17 +1,21 @@
-import { archiveCorrupt } from './archive-corrupt.js';
+import { decodeBzip2 } from './decode-bzip2.js';
 import { decodeGzip } from './decode-gzip.js';
-import type { DecodeOptions } from './decode-with-transform.js';
-import { decodeXz } from './decode-xz.js';
-import { decodeZipEntry, type ZipEntry } from './decode-zip.js';
+import { decodeLz4 } from './decode-lz4.js';
+import type { DecodeOptions } from './decode-options.js';
+import { decodeXz, type XzLayout } from './decode-xz.js';
+import { decodeZipEntry } from './decode-zip.js';
 import { decodeZstd } from './decode-zstd.js';
 import type { ImageOrigin } from './image-origin.js';
 import type { SourceFormat } from './source-format.js';
-import { xzUncompressedSize } from './xz-index.js';
+import { unpackedXzSize } from './xz-index.js';
+import type { ZipEntry } from './zip-image.js';
 import { zstdContentSize } from './zstd-header.js';
 
-/** How the image in a source is packed, and where a zip has it. */
+/** How the image in a source is packed, where a zip has it, and the blocks of an xz file. */
 export type Packing =
-  { readonly format: Exclude<SourceFormat, 'zip'> } | { readonly format: 'zip'; readonly entry: ZipEntry };
+  | { readonly format: Exclude<SourceFormat, 'zip' | 'xz'> }
+  | ({ readonly format: 'xz' } & XzLayout)
+  | { readonly format: 'zip'; readonly entry: ZipEntry };
 
 /** Unpacks an image from its packed bytes. */
 export function unpack(packed: AsyncIterable<Buffer>, packing: Packing, options: DecodeOptions): AsyncIterable<Buffer> {
@@ -21,41 +25,33 @@ export function unpack(packed: AsyncIterable<Buffer>, packing: Packing, options:
     case 'gzip':
       return decodeGzip(packed, options);
     case 'xz':
-      return decodeXz(packed, options);
+      return decodeXz(packed, options, packing);
     case 'zstd':
       return decodeZstd(packed, options);
+    case 'bzip2':
+      return decodeBzip2(packed, options);
+    case 'lz4':
+      return decodeLz4(packed, options);
     case 'zip':
       return decodeZipEntry(packed, packing.entry, options);
   }
 }
 
 /** Bytes of the unpacked image, where its format states them. `head` is the beginning of the packed bytes. */
-export async function statedSize(
-  { size, reader }: Pick<ImageOrigin, 'size' | 'reader'>,
-  packing: Packing,
-  head: Buffer,
-): Promise<number | undefined> {
+export function statedSize({ size }: Pick<ImageOrigin, 'size'>, packing: Packing, head: Buffer): number | undefined {
   switch (packing.format) {
     case 'raw':
       return size;
-    case 'gzip':
-      // Its trailer tells the size of its last member only, and that modulo 4 GiB.
-      return undefined;
     case 'xz':
-      return reader && xzUncompressedSize(reader);
+      return packing.blocks && unpackedXzSize(packing.blocks);
     case 'zstd':
       return zstdContentSize(head);
     case 'zip':
       return packing.entry.unpackedSize;
+    // The trailer of gzip tells the size of its last member only, and that modulo 4 GiB.
+    case 'gzip':
+    case 'bzip2':
+    case 'lz4':
+      return undefined;
   }
-}
-
-/** Fails when a stream is shorter or longer than its archive says, as when a decoder stops after the first of several streams. */
-export async function* exactly(chunks: AsyncIterable<Buffer>, size: number, name: string): AsyncGenerator<Buffer> {
-  let have = 0;
-  for await (const chunk of chunks) {
-    have += chunk.length;
-    yield chunk;
-  }
-  if (have !== size) throw archiveCorrupt(name, `it unpacks to ${have} bytes, not to the ${size} that it states`);
 }

@@ -3,12 +3,13 @@ import { whileDoing } from '../failure/while-doing.js';
 import type { ProgressListener } from '../platform/progress.js';
 import type { BlockFile } from './block-file.js';
 import { ChunkStream } from './chunk-stream.js';
-import { findZipImage } from './decode-zip.js';
 import { openFileOrigin } from './file-origin.js';
 import type { ImageOrigin, OriginFile } from './image-origin.js';
 import { detectFormat, formatHeadSize, type SourceFormat } from './source-format.js';
-import { exactly, type Packing, statedSize, unpack } from './source-packing.js';
+import { type Packing, statedSize, unpack } from './source-packing.js';
 import { standardInputOrigin } from './standard-input-origin.js';
+import { readXzBlocks } from './xz-index.js';
+import { type ChooseEntry, findZipImage } from './zip-image.js';
 import type { UrlOptions } from './url-origin.js';
 
 /** An open image: its bytes in order and, where it is not packed, in any order. */
@@ -42,6 +43,8 @@ export interface ImageSource {
 export interface SourceOptions {
   /** The file inside a zip. */
   readonly entry?: string | undefined;
+  /** Asked for the entry when a zip holds several files that may be the image; without it that is a failure. */
+  readonly chooseEntry?: ChooseEntry;
   /** What the source `-` stands for. */
   readonly standardInput: NodeJS.ReadableStream;
   readonly signal: AbortSignal;
@@ -67,29 +70,32 @@ export async function openImageSource(location: string, options: SourceOptions):
 }
 
 /** Opens the image that an origin holds; closing the image closes the origin. */
-async function openOrigin(origin: ImageOrigin, options: Pick<SourceOptions, 'entry' | 'signal'>): Promise<ImageSource> {
+async function openOrigin(
+  origin: ImageOrigin,
+  options: Pick<SourceOptions, 'entry' | 'chooseEntry' | 'signal'>,
+): Promise<ImageSource> {
   const { name, reopen, requireUnchanged } = origin;
   const { signal } = options;
   let current = 0;
-  const read = async function* (bytes: AsyncIterable<Buffer>) {
-    for await (const chunk of bytes) {
+  const read: ImageOrigin['stream'] = async function* (range) {
+    for await (const chunk of origin.stream(range)) {
       current += chunk.length;
       yield chunk;
     }
   };
-  const whole = new ChunkStream(read(origin.stream()));
+  const whole = new ChunkStream(read());
   try {
     const head = await whole.peek(formatHeadSize);
     if (head.length === 0) throw new Failure('failed', 'image-empty', `${name} is empty`, { hint: 'Give an image' });
-    const packing = await findPacking(origin, head, options.entry);
-    const size = await statedSize(origin, packing, head);
-    const packed = packing.format === 'zip' ? read(origin.stream(packing.entry)) : whole;
-    if (packed !== whole) await whole.close();
-    current = 0;
-    const decoded = unpack(packed, packing, { name, signal });
-    const stream = new ChunkStream(
-      packing.format === 'xz' && size !== undefined ? exactly(decoded, size, name) : decoded,
-    );
+    const packing = await findPacking({ ...origin, stream: read }, head, options);
+    const size = statedSize(origin, packing, head);
+    let packed: AsyncIterable<Buffer> = whole;
+    if (packing.format === 'zip') {
+      await whole.close();
+      current = 0;
+      packed = read(packing.entry);
+    }
+    const stream = new ChunkStream(unpack(packed, packing, { name, signal }));
     const entry = packing.format === 'zip' ? packing.entry.name : undefined;
     return {
       name,
@@ -117,16 +123,25 @@ async function openOrigin(origin: ImageOrigin, options: Pick<SourceOptions, 'ent
   }
 }
 
-async function findPacking(origin: ImageOrigin, head: Buffer, entry: string | undefined): Promise<Packing> {
-  const { name, reader } = origin;
-  const format = detectFormat(head, name);
+async function findPacking(
+  origin: ImageOrigin,
+  head: Buffer,
+  { entry, chooseEntry }: Pick<SourceOptions, 'entry' | 'chooseEntry'>,
+): Promise<Packing> {
+  const { name, reader, file, stream } = origin;
+  const format = detectFormat(head, name, file !== undefined);
   if (format === 'zip') {
-    if (reader !== undefined) return { format, entry: await findZipImage(name, reader, entry) };
+    if (reader !== undefined) return { format, entry: await findZipImage(name, reader, entry, chooseEntry) };
     throw new Failure('usage', 'zip-needs-file', `a zip cannot be read from ${name}: its directory is at its end`, {
       hint: 'Get the zip as a file first, because a server without ranges and standard input are read only in order',
     });
   }
-  if (entry === undefined) return { format };
+  if (entry === undefined) {
+    if (format !== 'xz') return { format };
+    const blocks = reader && (await readXzBlocks(reader));
+    // A server would be asked for several blocks at once, which is no faster.
+    return { format, blocks, streamOfBlocks: file && stream };
+  }
   throw new Failure('usage', 'entry-without-zip', `${name} is not a zip file, so --entry means nothing`, {
     hint: 'Leave out --entry',
   });

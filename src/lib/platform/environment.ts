@@ -47,6 +47,10 @@ function isLinuxRoot(): boolean {
 
 /** The command line that runs this very program with these very arguments as root, whatever root's PATH is. */
 export function commandLineAsRoot(): string {
-  const quote = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
-  return ['sudo', process.execPath, ...process.argv.slice(1)].map(quote).join(' ');
+  return ['sudo', process.execPath, ...process.argv.slice(1)].map(shellWord).join(' ');
+}
+
+/** A word as it is typed into a shell, in quotes where it needs them. */
+export function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
