@@ -15,6 +15,7 @@ import { findBmap } from '../lib/image/find-bmap.js';
 import { openImageSource } from '../lib/image/source.js';
 import { bmapText, flashedLine, planLines, resumeNotices } from '../lib/output/flash-text.js';
 import { askYesNo } from '../lib/output/prompts.js';
+import { zipEntryPrompt } from '../lib/output/zip-entry-prompt.js';
 
 /** A result with what was put into the boot partition, if anything was. */
 type Configured<T> = T & { readonly configuration?: BootConfigurationSummary };
@@ -23,7 +24,7 @@ export default class Flash extends BaseCommand {
   static override summary = 'Write an image to a card, check it, and only then make it bootable.';
 
   static override description =
-    'Raw, gzip, xz, zstd and zip images are told by their content and unpacked on the way. Only what matters ' +
+    'Raw, gzip, xz, zstd, zip, bzip2 and lz4 images are told by their content and unpacked on the way. Only what matters ' +
     'is written: free space of FAT and ext file systems is left alone. What was written is read back from the ' +
     'card and compared. The partition table is wiped first and written last, so a card whose flashing was ' +
     'interrupted never boots half a system. The configuration flags put settings and networks into the boot ' +
@@ -82,6 +83,7 @@ export default class Flash extends BaseCommand {
     const request = await readBootConfigurationRequest(flags, { streams, signal, standardInputIsTaken });
     const source = await openImageSource(args.image, {
       entry: flags.entry,
+      chooseEntry: zipEntryPrompt(streams, signal),
       standardInput: this.streams.stdin,
       signal,
       progress,

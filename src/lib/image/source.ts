@@ -44,7 +44,7 @@ export interface SourceOptions {
   /** The file inside a zip. */
   readonly entry?: string | undefined;
   /** Asked for the entry when a zip holds several files that may be the image; without it that is a failure. */
-  readonly chooseEntry?: ChooseEntry;
+  readonly chooseEntry?: ChooseEntry | undefined;
   /** What the source `-` stands for. */
   readonly standardInput: NodeJS.ReadableStream;
   readonly signal: AbortSignal;

@@ -66,6 +66,10 @@ export async function findZipImage(
       position: number,
       done: (error: Error | null) => void,
     ): void {
+      if (position + length > bytes.size) {
+        done(new Error('it ends too early'));
+        return;
+      }
       bytes.read(position, length).then(
         (read) => {
           read.copy(target, offset);

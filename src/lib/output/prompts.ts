@@ -33,6 +33,27 @@ export async function askYesNo(question: Question, streams: Streams): Promise<bo
   });
 }
 
+/** One of several answers. */
+export interface Choice {
+  readonly value: string;
+  readonly name: string;
+}
+
+/** Asks which of several answers it is. Fails without a terminal. */
+export async function askWhich(
+  question: Question & { readonly choices: readonly Choice[] },
+  streams: Streams,
+): Promise<string> {
+  const { default: inquirer } = await openPrompt(question, streams);
+  const prompt = inquirer.createPromptModule({ input: streams.stdin, output: streams.stderr });
+  return answered(question, async () => {
+    const answers = await prompt<{ value: string }>([
+      { type: 'select', name: 'value', message: question.message, choices: [...question.choices] },
+    ]);
+    return answers.value;
+  });
+}
+
 async function openPrompt(question: Question, streams: Streams) {
   if (!streams.stdinIsTerminal || !streams.stderrIsTerminal) {
     throw new Failure('usage', 'answer-needed', `cannot ask "${question.message}" without a terminal`, {
