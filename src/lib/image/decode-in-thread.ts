@@ -33,7 +33,15 @@ export async function* decodeInThread(
 
 /** A thread that unpacks one archive after the other. */
 export class DecoderThread {
-  readonly #worker: Worker = startWorker('./decoder-thread', import.meta.url);
+  readonly #worker: Worker;
+  #job: ThreadJob | undefined;
+
+  constructor() {
+    this.#worker = startWorker('./decoder-thread', import.meta.url, {
+      onMessage: () => undefined,
+      onError: (error) => this.#job?.fail(error),
+    });
+  }
 
   /** Starts to unpack at once, up to so many chunks of 1 MiB ahead of whoever takes them. */
   start(
@@ -45,7 +53,8 @@ export class DecoderThread {
     const { port1, port2 } = new MessageChannel();
     const counters = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
     this.#worker.postMessage({ format, port: port2, ahead, counters } satisfies ThreadStart, [port2]);
-    return new ThreadJob(this.#worker, port1, counters, input, options);
+    this.#job = new ThreadJob(port1, counters, input, options);
+    return this.#job;
   }
 
   async close(): Promise<void> {
@@ -55,7 +64,6 @@ export class DecoderThread {
 
 /** What one thread unpacks of one archive. */
 class ThreadJob implements AsyncIterable<Buffer> {
-  readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #counters: Int32Array;
   readonly #input: AsyncIterator<Buffer>;
@@ -66,14 +74,7 @@ class ThreadJob implements AsyncIterable<Buffer> {
   #feeding: Promise<void> = Promise.resolve();
   #wake: () => void = () => undefined;
 
-  constructor(
-    worker: Worker,
-    port: MessagePort,
-    counters: Int32Array,
-    input: AsyncIterable<Buffer>,
-    options: DecodeOptions,
-  ) {
-    this.#worker = worker;
+  constructor(port: MessagePort, counters: Int32Array, input: AsyncIterable<Buffer>, options: DecodeOptions) {
     this.#port = port;
     this.#counters = counters;
     this.#input = input[Symbol.asyncIterator]();
@@ -83,7 +84,6 @@ class ThreadJob implements AsyncIterable<Buffer> {
       else this.#replies.push(reply);
       this.#wake();
     });
-    worker.on('error', this.#fail);
     options.signal.addEventListener('abort', this.#interrupt, { once: true });
     if (options.signal.aborted) this.#interrupt();
     for (let count = 0; count < inputAhead; count += 1) this.#feed();
@@ -104,24 +104,28 @@ class ThreadJob implements AsyncIterable<Buffer> {
         }
       }
     } finally {
-      this.#worker.off('error', this.#fail);
       this.#options.signal.removeEventListener('abort', this.#interrupt);
       this.#port.close();
     }
   }
 
-  readonly #fail = (error: unknown): void => {
+  /** Ends whoever takes the bytes with a failure. */
+  fail(error: unknown): void {
     this.#failure ??= { error };
     this.#wake();
-  };
+  }
 
   readonly #interrupt = (): void => {
-    this.#fail(interrupted());
+    this.fail(interrupted());
   };
 
   /** Gives the thread one more chunk, after those before it. */
   #feed(): void {
-    this.#feeding = this.#feeding.then(() => this.#feedOne()).catch(this.#fail);
+    this.#feeding = this.#feeding
+      .then(() => this.#feedOne())
+      .catch((error: unknown) => {
+        this.fail(error);
+      });
   }
 
   async #feedOne(): Promise<void> {
