@@ -88,8 +88,11 @@ export async function* windowsOfStream(
   }
 }
 
+/** What can be read in any order into memory that is there already. */
+export type WindowFile = Pick<BlockFile, 'size' | 'readInto'>;
+
 /** Reads those windows of a file in which something matters or is to be checked, and of them only what is. */
-export async function* windowsOfFile(file: BlockFile, options: WindowOptions): AsyncGenerator<ImageWindow> {
+export async function* windowsOfFile(file: WindowFile, options: WindowOptions): AsyncGenerator<ImageWindow> {
   for await (const read of readWindows(file, options)) {
     const window = finishWindow(read, options);
     if (window.runs.length > 0) yield window;
@@ -99,7 +102,7 @@ export async function* windowsOfFile(file: BlockFile, options: WindowOptions): A
 
 /** Reads windows a few ahead. */
 async function* readWindows(
-  file: BlockFile,
+  file: WindowFile,
   { pool, map, everything, checks }: WindowOptions,
 ): AsyncGenerator<ReadWindow> {
   const readsAhead = 3;
@@ -132,7 +135,7 @@ interface ReadWindow {
   readonly pieces: readonly ByteRange[];
 }
 
-async function readWindow(file: BlockFile, window: ReadWindow): Promise<ReadWindow> {
+async function readWindow(file: WindowFile, window: ReadWindow): Promise<ReadWindow> {
   for (const piece of window.pieces) await file.readInto(within(window, piece), piece.start);
   return window;
 }

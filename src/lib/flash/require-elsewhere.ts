@@ -23,11 +23,13 @@ async function isSameFile(drive: Drive, file: OriginFile): Promise<boolean> {
 }
 
 async function isOn(drive: Drive, file: OriginFile): Promise<boolean> {
-  for (const number of [file.device, file.isDevice ?? file.device]) {
-    const name = await nameOfDevice(thisHost, formatDeviceNumber(number));
-    if (name === undefined) continue;
-    if (`/dev/${(await wholeDeviceOf(thisHost, name)) ?? name}` === drive.path) return true;
-  }
+  for (const number of [file.device, file.isDevice ?? file.device]) if (await holdsDevice(drive, number)) return true;
   const behindLoop = await blockAttribute(thisHost, drive.path.replace('/dev/', ''), 'loop/backing_file');
   return behindLoop !== undefined && behindLoop === (await realpath(file.path));
+}
+
+/** Whether a device, such as one that `stat` says a file is on, is a drive or a partition of it. */
+export async function holdsDevice(drive: Drive, device: number): Promise<boolean> {
+  const name = await nameOfDevice(thisHost, formatDeviceNumber(device));
+  return name !== undefined && `/dev/${(await wholeDeviceOf(thisHost, name)) ?? name}` === drive.path;
 }
