@@ -9,16 +9,27 @@ import { type BootPartition, findBootPartition, type FoundBy } from './boot-part
 import { checkConfig, idleConfigKeys, isDevelopment } from './config-check.js';
 import { invalidConfig } from './config-file.js';
 import { configChanges, configText, configValue, mergePatch } from './config-json.js';
+import { setConfigTxt } from './config-txt.js';
 import { type ConnectionFile, connectionWarnings } from './connection-file.js';
 import { invalidJson, locateInJson, parseJsonObject } from './json-text.js';
-import { type OsFacts, readOsFacts } from './os-facts.js';
+import { isBalenaOs, isOlderThan, type OsFacts, readOsFacts } from './os-facts.js';
 import { type Path, problemText } from './problem.js';
 import { hostnameIn } from './read-hostname.js';
 import { withoutSecret } from './secrets.js';
+import { splashPath } from './splash-logo.js';
 import { parseSshPublicKey } from './ssh-public-key.js';
+import { unitFieldsIn } from './unit-fields.js';
+
+/** A file of the boot partition; the path has no slash in front. */
+export interface BootFile {
+  readonly path: string;
+  readonly content: Buffer;
+}
 
 /** What is to be in the boot partition; everything left out stays as it is in the image. */
 export interface BootConfigurationRequest {
+  /** What holds where this request says nothing, as a profile does under the flags. */
+  readonly under?: BootConfigurationRequest;
   /** Laid over config.json as JSON Merge Patch does: objects are merged and null removes. The fields below come after it. */
   readonly config?: JsonObject;
   readonly developmentMode?: boolean;
@@ -30,6 +41,11 @@ export interface BootConfigurationRequest {
   readonly ntpServers?: string;
   readonly country?: string;
   readonly connections?: readonly ConnectionFile[];
+  readonly files?: readonly BootFile[];
+  /** A PNG image to show when the device starts. */
+  readonly splash?: Buffer;
+  /** Lines of a Raspberry Pi's config.txt. */
+  readonly configTxt?: readonly string[];
   /** What was doubtful about the files that this was read from; told again with the plan. */
   readonly warnings?: readonly string[];
 }
@@ -92,11 +108,17 @@ export async function planBootConfiguration(
   const boot = await findBootPartition(reader, table, { time: sourceDate() });
   const { os, warnings } = await readOsFacts(reader, options.bootOnly === true ? [] : table.partitions, boot);
   const before = await readConfig(boot, os);
-  const after = changedConfig(before.config, request);
+  const layers = layersOf(request);
+  requireOneHostname(layers);
+  const after = layers.reduce(changedConfig, before.config);
   const changes = configChanges(before.config, after);
   requireGoodValues(after, changes);
 
-  const files = [...connectionFiles(request)];
+  const connections = connectionsOf(layers);
+  const files = [
+    ...connections.map(({ name, content }) => ({ path: `system-connections/${name}`, content })),
+    ...(await otherFiles(layers, boot, os)),
+  ];
   if (changes.length > 0 || !before.exists) {
     files.unshift({ path: 'config.json', content: Buffer.from(configText(after, before.text)) });
   }
@@ -116,14 +138,35 @@ export async function planBootConfiguration(
       warnings: [
         ...(table.damage === undefined ? [] : [table.damage]),
         ...warnings,
-        ...(request.warnings ?? []),
+        ...layers.flatMap((layer) => layer.warnings ?? []),
         ...warningsAbout(after, os, boot, before.exists),
         ...warningsAboutConfig(after, before.text, os),
-        ...warningsAboutRequest(request),
-        ...(request.connections ?? []).flatMap((connection) => connectionWarnings(connection, os)),
+        ...layers.flatMap((layer) => warningsAboutOldWifi(layer, connections)),
+        ...connections.flatMap((connection) => connectionWarnings(connection, os)),
+        ...warningsAboutFiles(files, os),
       ],
     },
   };
+}
+
+/** A request and what lies under it, the lowest first. */
+function layersOf({ under, ...own }: BootConfigurationRequest): BootConfigurationRequest[] {
+  return [...(under === undefined ? [] : layersOf(under)), own];
+}
+
+/** A hostname in a profile can be a pattern, to be filled in for each unit of a batch. */
+function requireOneHostname(layers: readonly BootConfigurationRequest[]): void {
+  const hostname = layers.findLast((layer) => layer.hostname !== undefined)?.hostname;
+  const [field] = unitFieldsIn(hostname ?? '');
+  if (field === undefined) return;
+  throw new Failure(
+    'usage',
+    'unit-needed',
+    `the hostname ${hostname ?? ''} needs a unit with its own ${field}, and there is none here`,
+    {
+      hint: 'Give a name with --hostname',
+    },
+  );
 }
 
 /** What FAT entries are dated: SOURCE_DATE_EPOCH (https://reproducible-builds.org), else the first day that FAT knows. */
@@ -188,16 +231,46 @@ function requireGoodValues(config: JsonObject, changes: readonly { readonly key:
   );
 }
 
-function connectionFiles(request: BootConfigurationRequest): { path: string; content: Buffer }[] {
-  const all = request.connections ?? [];
-  const names = all.map((one) => one.name.toLowerCase());
-  const twice = all.find((one, index) => names.indexOf(one.name.toLowerCase()) !== index);
-  if (twice !== undefined) {
-    throw new Failure('usage', 'same-connection-twice', `two connections are named ${twice.name}`, {
-      hint: 'Rename one of the files; one name is one connection',
+/** The connections of all layers; one of a higher layer takes the place of one with its name below. */
+function connectionsOf(layers: readonly BootConfigurationRequest[]): ConnectionFile[] {
+  const nameOf = ({ name }: ConnectionFile) => name.toLowerCase();
+  return layers.reduce<ConnectionFile[]>((below, { connections = [] }) => {
+    const names = connections.map(nameOf);
+    const twice = connections.find((one, index) => names.indexOf(nameOf(one)) !== index);
+    if (twice !== undefined) {
+      throw new Failure('usage', 'same-connection-twice', `two connections are named ${twice.name}`, {
+        hint: 'Rename one of the files; one name is one connection',
+      });
+    }
+    return [...below.filter((one) => !names.includes(nameOf(one))), ...connections];
+  }, []);
+}
+
+/** What lies elsewhere on the boot partition: proxy, scripts, splash logo, config.txt, and files of the user's. */
+async function otherFiles(
+  layers: readonly BootConfigurationRequest[],
+  boot: BootPartition,
+  os: OsFacts,
+): Promise<BootFile[]> {
+  const splash = layers.findLast((layer) => layer.splash !== undefined)?.splash;
+  const logos = ((await boot.files.list('splash')) ?? []).map((file) => file.name);
+  const lines = layers.flatMap((layer) => layer.configTxt ?? []);
+  return [
+    ...layers.flatMap((layer) => layer.files ?? []),
+    ...(splash === undefined ? [] : [{ path: splashPath(os, logos), content: splash }]),
+    ...(lines.length === 0 ? [] : [await configTxtFile(boot, lines)]),
+  ];
+}
+
+async function configTxtFile(boot: BootPartition, lines: readonly string[]): Promise<BootFile> {
+  const content = await boot.files.read('config.txt');
+  if (content === undefined) {
+    throw new Failure('refused', 'no-config-txt', 'it has no config.txt: only images for a Raspberry Pi have one', {
+      hint: 'Take configTxt out of the profile, or give an image for a Raspberry Pi',
     });
   }
-  return all.map(({ name, content }) => ({ path: `system-connections/${name}`, content }));
+  // Each byte is a letter, so that what is not UTF-8 stays as it is.
+  return { path: 'config.txt', content: Buffer.from(setConfigTxt(content.toString('latin1'), lines), 'latin1') };
 }
 
 async function writeFiles(
@@ -247,7 +320,22 @@ function warningsAboutConfig(config: JsonObject, textBefore: string, os: OsFacts
   return [...bad, ...idleConfigKeys(config, os).map((problem) => problemText(problem))];
 }
 
-function warningsAboutRequest({ config = {}, connections = [] }: BootConfigurationRequest): string[] {
-  const hasOldWifi = 'wifiSsid' in config && connections.length === 0;
-  return hasOldWifi ? ['wifiSsid and wifiKey in config.json have no effect since OS 2.0: use --wifi-ssid'] : [];
+function warningsAboutOldWifi(
+  { config = {} }: BootConfigurationRequest,
+  connections: readonly ConnectionFile[],
+): string[] {
+  const isOld = 'wifiSsid' in config && connections.length === 0;
+  return isOld ? ['wifiSsid and wifiKey in config.json have no effect since OS 2.0: use --wifi-ssid'] : [];
+}
+
+function warningsAboutFiles(files: readonly BootFile[], os: OsFacts): string[] {
+  const since = [
+    ['dispatcher.d/', '3.1.3', 'scripts in dispatcher.d have'],
+    ['system-proxy/', '2.0.7', 'a proxy has'],
+  ] as const;
+  return since.flatMap(([folder, release, what]) =>
+    files.some(({ path }) => path.startsWith(folder)) && isBalenaOs(os) && isOlderThan(os.osVersion, release)
+      ? [`${what} no effect before balenaOS ${release}, and this is ${os.osVersion ?? 'older'}`]
+      : [],
+  );
 }

@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from '../platform/json.js';
 import { configKeys } from './config-keys.js';
 import { configValue } from './config-json.js';
-import { isOlderThan, type OsFacts } from './os-facts.js';
+import { isBalenaOs, isOlderThan, type OsFacts } from './os-facts.js';
 import type { Path, Problem } from './problem.js';
 import { notKnown } from './shape.js';
 
@@ -52,11 +52,10 @@ function elsewhere(key: string): string | undefined {
 
 /** Keys that an image's OS is too old for, or too new, or not the right one. */
 export function idleConfigKeys(config: JsonObject, os: OsFacts): Problem[] {
-  const isBalenaOs = /^(balena|resin) ?os$/i.test(os.osName ?? '');
   return Object.entries(configKeys).flatMap(([key, { since, takesEffect }]) => {
     if (configValue(config, key) === undefined) return [];
     const path = key.split('.');
-    if (isBalenaOs && since !== undefined && isOlderThan(os.osVersion, since)) {
+    if (isBalenaOs(os) && since !== undefined && isOlderThan(os.osVersion, since)) {
       return [{ path, message: `has no effect before balenaOS ${since}, and this is ${os.osVersion ?? 'older'}` }];
     }
     if (takesEffect === 'in a flasher' && os.kind !== 'flasher') {

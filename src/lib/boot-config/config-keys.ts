@@ -54,8 +54,8 @@ const milliseconds = (least = 0) =>
 const identifier = wholeNumber('a positive number', 1);
 const words = (mustBe: string, isGood: (word: string) => boolean) =>
   text(mustBe, (value) => value.split(' ').filter(Boolean).every(isGood));
-/** A new file name of systemd, udev and others: what a path cannot leave. */
-const ruleName = text('letters, digits, dots, hyphens and underscores', /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/);
+/** The name of a udev rules file without its ending. */
+export const ruleName = text('letters, digits, dots, hyphens and underscores', /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/);
 
 /**
  * The keys of config.json that the OS, its Supervisor or the cloud's generators are known to use, by their dotted path

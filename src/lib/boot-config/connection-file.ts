@@ -5,7 +5,7 @@ import { whileDoing } from '../failure/while-doing.js';
 import { type Keyfile, parseKeyfile, unescapeKeyfileValue } from './keyfile.js';
 import { isUnmanagedInterface } from './network.js';
 import { isWifiKey } from './network-wifi.js';
-import { isOlderThan, type OsFacts } from './os-facts.js';
+import { isBalenaOs, isOlderThan, type OsFacts } from './os-facts.js';
 
 /** A NetworkManager connection, or a certificate that one needs, for the boot partition's `system-connections`. */
 export interface ConnectionFile {
@@ -107,7 +107,7 @@ export function connectionWarnings({ name, content }: ConnectionFile, os: OsFact
       `is for the interface ${device ?? ''}, which the OS keeps NetworkManager away from`,
     ],
     [
-      keyManagement === 'sae' && isOlderThan(os.osVersion, '6.5.50'),
+      keyManagement === 'sae' && isBalenaOs(os) && isOlderThan(os.osVersion, '6.5.50'),
       `needs WPA3, which balenaOS has since 6.5.50, and this is ${os.osVersion ?? 'older'}`,
     ],
     [

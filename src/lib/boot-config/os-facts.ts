@@ -58,6 +58,11 @@ export async function readOsFacts(
   return { os, warnings };
 }
 
+/** Whether it is balenaOS, whose releases the versions in this module's documents are. */
+export function isBalenaOs({ osName }: Pick<OsFacts, 'osName'>): boolean {
+  return /^(balena|resin) ?os$/i.test(osName ?? '');
+}
+
 /** Whether an OS version is older than a release; revisions do not count, and a version that cannot be read is not older. */
 export function isOlderThan(version: string | undefined, release: string): boolean {
   const [own, other] = [numbersOf(version ?? ''), numbersOf(release)];

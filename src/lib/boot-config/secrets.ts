@@ -9,6 +9,11 @@ export const hidden = '(hidden)';
 const secretConfigKey = /((?<!ssh_?|public_?)keys?|psks?|pass(words?|phrases?|wds?)?|secrets?|tokens?|credentials?)$/i;
 const secretConnectionKey = /psk|pass|wep-key|^pin$|secret|token|cak$/i;
 
+/** Whether what is called this is a secret in a profile. */
+export function isSecretKey(key: string): boolean {
+  return secretConfigKey.test(key) || key === 'pin';
+}
+
 /** A copy of a configuration in which no secret can be read: API keys, Wi-Fi keys, passwords, and the files of OS 1.x. */
 export function withoutSecrets(config: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, withoutSecret(key, value)]));

@@ -34,7 +34,14 @@ function simple<T>(mustBe: string, schema: JsonObject, isGood: (value: unknown) 
 export function text(mustBe = 'text', form: RegExp | ((value: string) => boolean) = () => true): Shape<string> {
   const isGood = form instanceof RegExp ? (value: string) => form.test(value) : form;
   const pattern = form instanceof RegExp && form.flags === '' ? { pattern: form.source } : {};
-  return simple(mustBe, { type: 'string', ...pattern }, (value) => typeof value === 'string' && isGood(value));
+  const shape = simple<string>(mustBe, { type: 'string', ...pattern }, (one) => typeof one === 'string' && isGood(one));
+  return {
+    schema: shape.schema,
+    problems: (value, path) =>
+      typeof value === 'number' || typeof value === 'boolean'
+        ? [{ path, message: `must be ${mustBe}, in quotes` }]
+        : shape.problems(value, path),
+  };
 }
 
 /** A whole number within bounds. */

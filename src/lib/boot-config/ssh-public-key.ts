@@ -34,7 +34,7 @@ export function parseSshPublicKey(line: string): { readonly type: string; readon
 export async function readSshPublicKeys(fileOrKey: string): Promise<string[]> {
   if (parseSshPublicKey(fileOrKey) !== undefined) return [fileOrKey.trim()];
   if (/^(ssh|ecdsa|sk)-\S+\s/.test(fileOrKey)) {
-    throw new Failure('usage', 'invalid-ssh-key', 'the key given with --ssh-key is cut off or not a public key', {
+    throw new Failure('usage', 'invalid-ssh-key', 'the SSH key is cut off or not a public key', {
       hint,
     });
   }

@@ -12,17 +12,31 @@ import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { askSecret } from '../output/prompts.js';
 import type { Streams } from '../output/streams.js';
+import { environmentVariable } from '../platform/environment.js';
 
 const helpGroup = 'CONFIGURATION';
 
 /** The flags that say what goes into the boot partition, for every command that configures. None of them takes a secret. */
 export const bootConfigurationFlags = {
+  profile: Flags.string({
+    char: 'p',
+    summary: 'YAML file with the configuration; flags and their environment variables override it.',
+    helpValue: '<file>',
+    env: 'DAVIT_PROFILE',
+    helpGroup,
+  }),
   dev: Flags.boolean({
     summary: 'Switch development mode on (or off, with --no-dev): open engine port, root login.',
     allowNo: true,
+    env: 'DAVIT_DEV',
     helpGroup,
   }),
-  hostname: Flags.string({ summary: 'Name of the device on the network.', helpValue: '<name>', helpGroup }),
+  hostname: Flags.string({
+    summary: 'Name of the device on the network.',
+    helpValue: '<name>',
+    env: 'DAVIT_HOSTNAME',
+    helpGroup,
+  }),
   'ssh-key': Flags.string({
     summary: 'Public key that may log in as root: a file or the key itself. Can be repeated.',
     helpValue: '<file|key>',
@@ -31,8 +45,9 @@ export const bootConfigurationFlags = {
     helpGroup,
   }),
   'wifi-ssid': Flags.string({
-    summary: 'Wi-Fi network to join; its key is asked for unless --wifi-key-file or --wifi-open is given.',
+    summary: 'Wi-Fi network to join; its key comes from --wifi-key-file or DAVIT_WIFI_KEY, or is asked for.',
     helpValue: '<name>',
+    env: 'DAVIT_WIFI_SSID',
     helpGroup,
   }),
   'wifi-key-file': Flags.string({
@@ -67,15 +82,32 @@ export const bootConfigurationFlags = {
   'persistent-logging': Flags.boolean({
     summary: 'Keep logs over reboots (or not, with --no-persistent-logging).',
     allowNo: true,
+    env: 'DAVIT_PERSISTENT_LOGGING',
     helpGroup,
   }),
-  dns: Flags.string({ summary: 'DNS servers, separated by spaces or commas.', helpValue: '<addresses>', helpGroup }),
-  ntp: Flags.string({ summary: 'Time servers, separated by spaces or commas.', helpValue: '<names>', helpGroup }),
-  country: Flags.string({ summary: 'Country code for Wi-Fi rules, such as DE.', helpValue: '<code>', helpGroup }),
+  dns: Flags.string({
+    summary: 'DNS servers, separated by spaces or commas.',
+    helpValue: '<addresses>',
+    env: 'DAVIT_DNS',
+    helpGroup,
+  }),
+  ntp: Flags.string({
+    summary: 'Time servers, separated by spaces or commas.',
+    helpValue: '<names>',
+    env: 'DAVIT_NTP',
+    helpGroup,
+  }),
+  country: Flags.string({
+    summary: 'Country code for Wi-Fi rules, such as DE.',
+    helpValue: '<code>',
+    env: 'DAVIT_COUNTRY',
+    helpGroup,
+  }),
 };
 
 /** The values of `bootConfigurationFlags` after parsing. */
 export interface BootConfigurationFlagValues {
+  readonly profile: string | undefined;
   readonly dev: boolean | undefined;
   readonly hostname: string | undefined;
   readonly 'ssh-key': readonly string[] | undefined;
@@ -104,7 +136,7 @@ export async function readBootConfigurationRequest(
   flags: BootConfigurationFlagValues,
   context: RequestContext,
 ): Promise<BootConfigurationRequest> {
-  const { dev, hostname, config, network, dns, ntp, country } = flags;
+  const { profile, dev, hostname, config, network, dns, ntp, country } = flags;
   const persistentLogging = flags['persistent-logging'];
   const sshKeys = flags['ssh-key'];
   const ssid = flags['wifi-ssid'];
@@ -113,6 +145,7 @@ export async function readBootConfigurationRequest(
     ...(await Promise.all((network ?? []).map(readConnectionFile))),
   ];
   return {
+    ...(profile === undefined ? {} : { under: await readProfileUnder(profile, context) }),
     ...(config === undefined ? {} : await readConfigFile(config)),
     ...(dev === undefined ? {} : { developmentMode: dev }),
     ...(hostname === undefined ? {} : { hostname }),
@@ -123,6 +156,14 @@ export async function readBootConfigurationRequest(
     ...(country === undefined ? {} : { country }),
     ...(connections.length === 0 ? {} : { connections }),
   };
+}
+
+/** Reads the profile that lies under the flags; it is heavy, so it is loaded where there is one. */
+async function readProfileUnder(file: string, { streams, signal }: RequestContext): Promise<BootConfigurationRequest> {
+  const { readProfile } = await import('../boot-config/profile.js');
+  const insteadOfAsking = 'it by an environment variable or a file: ${NAME} or file: in the profile';
+  const prompt = (message: string) => askSecret({ message, insteadOfAsking, signal }, streams);
+  return (await readProfile(file, { prompt })).request;
 }
 
 /** The file that balena's dashboard and CLI use, so that a later change by either replaces this one instead of adding to it. */
@@ -153,8 +194,11 @@ async function wifiKey(
 ): Promise<string | undefined> {
   if (flags['wifi-open']) return undefined;
   const source = flags['wifi-key-file'];
+  const fromEnvironment = environmentVariable('DAVIT_WIFI_KEY');
+  if (source === undefined && fromEnvironment !== undefined) return fromEnvironment;
   if (source === undefined) {
-    const insteadOfAsking = '--wifi-key-file <file> (or - for standard input), or --wifi-open';
+    const insteadOfAsking =
+      '--wifi-key-file <file> (or - for standard input), --wifi-open, or the key in DAVIT_WIFI_KEY';
     return askSecret({ message: `Key of the Wi-Fi network ${ssid}`, insteadOfAsking, signal }, streams);
   }
   if (source === '-' && standardInputIsTaken) {

@@ -10,6 +10,7 @@ import { processStreams } from '../../../src/lib/output/streams.js';
 const flags: BootConfigurationFlagValues = {
   ...{ dev: undefined, hostname: undefined, network: undefined, config: undefined, 'ssh-key': undefined },
   ...{ dns: undefined, ntp: undefined, country: undefined, 'persistent-logging': undefined },
+  profile: undefined,
   ...{ 'wifi-ssid': 'Office', 'wifi-key-file': '-', 'wifi-open': false, 'wifi-hidden': false },
 };
 

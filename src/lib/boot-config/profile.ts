@@ -1,0 +1,157 @@
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { Failure } from '../failure/failure.js';
+import { whileDoing } from '../failure/while-doing.js';
+import { environmentVariable, folders } from '../platform/environment.js';
+import { isRecord } from '../platform/json.js';
+import type { BootConfigurationRequest } from './boot-configuration-plan.js';
+import { unknownConfigKeys } from './config-check.js';
+import { type Path, type Problem, problemText } from './problem.js';
+import { resolveReferences } from './profile-references.js';
+import { profileRequest } from './profile-request.js';
+import { type Profile, profileShape } from './profile-shape.js';
+import { isSecretKey } from './secrets.js';
+import { fits } from './shape.js';
+import { unitFieldsIn } from './unit-fields.js';
+import { parseYaml, type YamlText } from './yaml-text.js';
+
+/** How a profile is read. */
+export interface ReadProfileOptions {
+  /** Asks for a secret. Left out, values that have to be asked for stay open, and the parts that need them are not read. */
+  readonly prompt?: (message: string) => Promise<string>;
+}
+
+/** A profile, checked, with everything that it refers to. */
+export interface ReadProfile {
+  readonly request: BootConfigurationRequest;
+  /** Keys that it has. */
+  readonly keys: readonly string[];
+  readonly networks: readonly string[];
+  /** Fields that only a unit of a batch has values for. */
+  readonly unitFields: readonly string[];
+  /** Values that were left open, because they have to be asked for. */
+  readonly open: readonly Path[];
+}
+
+/**
+ * Reads a profile file and what it refers to, and turns it into a request. All mistakes are told at once, each with file, line and
+ * column, before any question is asked; no message quotes a value, which may be a secret.
+ */
+export async function readProfile(file: string, options: ReadProfileOptions = {}): Promise<ReadProfile> {
+  const { text, isReadByOthers } = await readText(file);
+  const yaml = await parseYaml(text);
+  if (!('locate' in yaml)) {
+    throw invalidProfile(yaml.map(({ line, column, problem }) => `${file}:${line}:${column}: ${problem}`));
+  }
+  const withoutAnswers = await readParts(file, yaml, undefined);
+  const isAsked = options.prompt !== undefined && withoutAnswers.open.length > 0;
+  const { profile, request, open } = isAsked ? await readParts(file, yaml, options.prompt) : withoutAnswers;
+  const warnings = linesOf(file, yaml, [
+    ...unknownConfigKeys(profile.config ?? {}).map((problem) => ({ ...problem, path: ['config', ...problem.path] })),
+    ...(isReadByOthers ? plainSecrets(yaml.value) : []),
+  ]);
+  return {
+    request: warnings.length === 0 ? request : { ...request, warnings },
+    keys: isRecord(yaml.value) ? Object.keys(yaml.value) : [],
+    networks: Object.keys(isRecord(yaml.value) && isRecord(yaml.value.networks) ? yaml.value.networks : {}),
+    unitFields: unitFieldsIn(profile.hostname ?? ''),
+    open,
+  };
+}
+
+async function readText(file: string): Promise<{ readonly text: string; readonly isReadByOthers: boolean }> {
+  try {
+    const bytes = await readFile(file);
+    const { mode } = await stat(file);
+    return { text: decode(bytes, file), isReadByOthers: (mode & 0o044) !== 0 };
+  } catch (error) {
+    throw whileDoing(`reading the profile ${file}`, error);
+  }
+}
+
+function decode(bytes: Buffer, file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw invalidProfile([`${file}: it is not UTF-8 text`]);
+  }
+}
+
+/** Resolves the references, checks the result, and reads the files it names; what stays open, with what depends on it, is taken out. */
+async function readParts(
+  file: string,
+  yaml: YamlText,
+  prompt: ReadProfileOptions['prompt'],
+): Promise<{ readonly profile: Profile; readonly request: BootConfigurationRequest; readonly open: readonly Path[] }> {
+  const { value, problems, open } = await resolveReferences(yaml.value ?? {}, {
+    variable: environmentVariable,
+    file: (name) => readReferred(resolvePath(file, name)),
+    ...(prompt === undefined ? {} : { prompt }),
+  });
+  const isOpen = (problem: Problem) => open.some((place) => place.every((part, index) => problem.path[index] === part));
+  const found = [...problems, ...profileShape.problems(value, []).filter((problem) => !isOpen(problem))];
+  // What is good is read on, so that mistakes in files are told together with those in the profile.
+  const profile = withoutParts(value, [...open, ...found.map((problem) => problem.path)]);
+  if (!fits(profileShape, profile)) throw invalidProfile(linesOf(file, yaml, found));
+  const read = await profileRequest(profile, (name) => resolvePath(file, name));
+  const all = [...found, ...read.problems];
+  if (all.length > 0) throw invalidProfile(linesOf(file, yaml, all));
+  return { profile, request: read.request, open };
+}
+
+async function readReferred(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw whileDoing(`reading ${file}`, error);
+  }
+}
+
+/** A profile without the networks, and the other keys, that some places are in. */
+function withoutParts(value: unknown, places: readonly Path[]): unknown {
+  if (!isRecord(value)) return value;
+  const isOpen = (...part: string[]) => places.some((one) => part.every((key, index) => String(one[index]) === key));
+  const { networks } = value;
+  const kept = Object.entries(isRecord(networks) ? networks : {}).filter(([name]) => !isOpen('networks', name));
+  return Object.fromEntries([
+    ...Object.entries(value).filter(([key]) => key !== 'networks' && !isOpen(key)),
+    ...(isRecord(networks) ? [['networks', Object.fromEntries(kept)] as const] : []),
+  ]);
+}
+
+/** Secrets that stand in the profile itself. */
+function plainSecrets(value: unknown, place: Path = []): Problem[] {
+  if (Array.isArray(value)) return value.flatMap((one: unknown, index) => plainSecrets(one, [...place, index]));
+  if (!isRecord(value)) return [];
+  return Object.entries(value).flatMap(([key, one]) => {
+    const path = [...place, key];
+    if (place.length === 0 && !['networks', 'proxy', 'config'].includes(key)) return [];
+    if (typeof one !== 'string' || !isSecretKey(key) || one.includes('${')) return plainSecrets(one, path);
+    return [
+      {
+        path,
+        message:
+          'is a secret in plain text, and others may read this file: use ${NAME}, file: or prompt:, or chmod 600',
+      },
+    ];
+  });
+}
+
+/** Where a path that a profile names is: beside the profile, unless it is absolute or in the home folder. */
+function resolvePath(file: string, name: string): string {
+  if (name.startsWith('~/')) return path.join(folders.home(), name.slice(2));
+  return path.isAbsolute(name) ? name : path.join(path.dirname(file), name);
+}
+
+function linesOf(file: string, { locate }: YamlText, problems: readonly Problem[]): string[] {
+  return problems
+    .map((problem) => ({ problem, place: locate(problem.path) }))
+    .sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column)
+    .map(({ problem, place }) => problemText(problem, file, place));
+}
+
+function invalidProfile(lines: readonly string[]): Failure {
+  return new Failure('usage', 'invalid-profile', lines.join('\n'), {
+    hint: 'Correct the profile at these places; docs/profile.md describes it',
+  });
+}

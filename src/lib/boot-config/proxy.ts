@@ -1,0 +1,77 @@
+import { isIPv4 } from 'node:net';
+import { isHost } from './config-keys.js';
+import { about, choice, list, object, text, type ValueOf, where, wholeNumber } from './shape.js';
+
+const port = wholeNumber('a port number', 1, 65_535);
+const line = text('text on one line', (value) => !/[\0\r\n]/.test(value));
+const ipv4Network = text('an IPv4 address or network, such as 10.0.0.0/8', (value) => {
+  const [, address = '', length = '32'] = /^([^/]+)(?:\/(\d{1,2}))?$/.exec(value) ?? [];
+  return isIPv4(address) && Number(length) <= 32;
+});
+
+/** The proxy that a device reaches the internet through. */
+export const proxyShape = where(
+  object(
+    {
+      type: choice('socks5', 'socks4', 'http-connect', 'http-relay'),
+      // Redsocks takes IPv4 only, and a name must begin with a letter to be read as one.
+      host: about(
+        'IPv4 address or host name of the proxy.',
+        text('an IPv4 address or a host name', (value) => isIPv4(value) || (isHost(value) && /^[A-Za-z]/.test(value))),
+      ),
+      port,
+    },
+    {
+      login: line,
+      password: line,
+      noProxy: about('IPv4 addresses and networks to reach without it.', list(ipv4Network)),
+      dns: about(
+        'A DNS server to ask over TCP through the proxy, where UDP is blocked. Since balenaOS 6.0.19.',
+        object({ host: text('an IPv4 address', isIPv4) }, { port }),
+      ),
+    },
+  ),
+  (proxy, path) =>
+    proxy.password !== undefined && proxy.login === undefined
+      ? [{ path, message: 'must have login, because it has a password' }]
+      : [],
+);
+
+type Proxy = ValueOf<typeof proxyShape>;
+
+/** The files of `system-proxy` that make a device use a proxy (https://docs.balena.io/reference/OS/network, redsocks' parser.c). */
+export function proxyFiles(proxy: Proxy): { readonly path: string; readonly content: Buffer }[] {
+  const login = { login: quoted(proxy.login), password: quoted(proxy.password) };
+  const blocks = [
+    block('base', { log_debug: 'off', log_info: 'on', log: 'stderr', daemon: 'off', redirector: 'iptables' }),
+    block('redsocks', {
+      ...{ type: proxy.type, ip: proxy.host, port: proxy.port.toString() },
+      // The OS redirects connections to this very port.
+      ...{ local_ip: '127.0.0.1', local_port: '12345', ...login },
+    }),
+    ...(proxy.dns === undefined
+      ? []
+      : [block('dnsu2t', { remote_ip: proxy.dns.host, remote_port: (proxy.dns.port ?? 53).toString() })]),
+  ];
+  const noProxy = proxy.noProxy ?? [];
+  return [
+    { path: 'system-proxy/redsocks.conf', content: Buffer.from(blocks.join('\n')) },
+    ...(noProxy.length === 0
+      ? []
+      : [{ path: 'system-proxy/no_proxy', content: Buffer.from(`${noProxy.join('\n')}\n`) }]),
+  ];
+}
+
+function block(name: string, entries: Readonly<Record<string, string | undefined>>): string {
+  const lines = Object.entries(entries).flatMap(([key, value]) =>
+    value === undefined ? [] : [`\t${key} = ${value};`],
+  );
+  return [`${name} {`, ...lines, '}', ''].join('\n');
+}
+
+/** A string as redsocks reads one: in quotes, with quotes and backslashes escaped. */
+function quoted(value: string | undefined): string | undefined {
+  return value === undefined
+    ? undefined
+    : `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\t', '\\t')}"`;
+}
