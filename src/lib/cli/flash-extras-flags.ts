@@ -7,8 +7,8 @@ export const flashExtrasFlags = {
   diff: Flags.boolean({
     summary: 'Read what the drive holds first, and write only what differs.',
     description:
-      'Faster wherever the drive holds much of the image already, such as the release before, because cards read ' +
-      'faster than they write. What is found to be right counts as verified.',
+      'Faster where the drive holds much of the image already, because cards read faster than they write; slower where ' +
+      'it holds something else. What is found to be right counts as verified.',
     helpGroup,
   }),
   resume: Flags.boolean({

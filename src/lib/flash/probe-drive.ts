@@ -33,7 +33,8 @@ function mediumOf(writer: DriveWriter, signal: AbortSignal): ProbedMedium {
     try {
       await work;
     } catch (error) {
-      if (!signal.aborted) writer.resume();
+      await writer.resume();
+      if (signal.aborted) writer.stop();
       throw error;
     }
   };

@@ -20,7 +20,7 @@ export interface RunWriterOptions {
   readonly progress: ProgressListener;
 }
 
-/** Runs that are read again of what was found; a run has a window's size at most. */
+/** Runs that are read again of what was found, at most; a run has a window's size at most. */
 const samplesInFront = 8;
 const samplesAllOver = 24;
 
@@ -81,13 +81,15 @@ export class RunWriter {
   }
 
   /**
-   * What of the runs is to be read again to verify them: what was written, and of what was found some at the beginning and some all over,
-   * because a drive that holds less than it claims puts what is written beyond its end over what is before.
+   * What of the runs is to be read again to verify them: what was written, and of what was found as much in front and all over, up to a
+   * limit, because a drive that holds less than it claims puts what is written beyond its end over what is before.
    */
   toVerify(runs: readonly WrittenRun[]): WrittenRun[] {
     const found = [...this.found];
-    const step = Math.max(1, Math.floor(found.length / samplesAllOver));
-    const sample = new Set(found.filter((_, index) => index < samplesInFront || index % step === 0));
+    const written = runs.length - found.length;
+    if (written === 0) return [];
+    const step = Math.ceil(found.length / Math.min(written, samplesAllOver));
+    const sample = new Set(found.filter((_, index) => index < Math.min(written, samplesInFront) || index % step === 0));
     return runs.filter((run) => !this.found.has(run) || sample.has(run));
   }
 

@@ -105,10 +105,12 @@ test('compares everything where that was asked for, whatever it finds', async (t
 
 test('has what was written verified, and of what was found a part in front and some all over', async (t) => {
   const { writer, write } = await setUp(t, { compare: 'everything', resumedFrom: null }, (index) => index < 90);
-  const runs = [];
-  for (let index = 0; index < 100; index += 1) runs.push(...(await write(index)));
+  const runs: WrittenRun[] = [];
+  for (let index = 0; index < 90; index += 1) runs.push(...(await write(index)));
+  assert.deepEqual(writer.toVerify(runs), [], 'nothing was written that could have harmed what was found');
+  for (let index = 90; index < 100; index += 1) runs.push(...(await write(index)));
   const again = writer.toVerify(runs).map((run) => run.start / windowSize);
   assert.deepEqual(again.slice(0, 8), [0, 1, 2, 3, 4, 5, 6, 7]);
   assert.deepEqual(again.slice(-10), [90, 91, 92, 93, 94, 95, 96, 97, 98, 99]);
-  assert.ok(again.length < 60 && again.some((index) => index > 40 && index < 60));
+  assert.ok(again.length < 35 && again.some((index) => index > 40 && index < 60));
 });
