@@ -36,7 +36,7 @@ export function davit(image: string, source: string, drives: readonly string[], 
   const words = [...drives.flatMap((drive) => ['--drive', drive]), '--yes', '--progress', 'none', ...flags];
   return {
     source,
-    name: ['davit flash', ...flags].join(' '),
+    name: ['davit flash', ...flags.filter((flag) => flag.startsWith('--'))].join(' '),
     command: [...program, 'flash', packedAs(image, source), ...words],
     wipedBytes: wipedBytes * drives.length,
   };
@@ -68,11 +68,11 @@ export function thereAndBack(image: string, drive: string, bytes: number): Conte
   return { source: '-', name: 'dd there and back, as many bytes', command: ['sh', '-c', `${write} && ${read}`] };
 }
 
-export function bmaptool(image: string, source: string, drive: string, withMap: boolean): Contestant {
-  const map = withMap ? ['--bmap', `${image}.bmap`] : ['--nobmap'];
+export function bmaptool(image: string, source: string, drive: string, bmap?: string): Contestant {
+  const map = bmap === undefined ? ['--nobmap'] : ['--bmap', bmap];
   return {
     source,
-    name: withMap ? 'bmaptool with bmap' : 'bmaptool',
+    name: bmap === undefined ? 'bmaptool' : 'bmaptool with bmap',
     command: ['bmaptool', '-q', 'copy', ...map, packedAs(image, source), drive],
   };
 }

@@ -5,9 +5,11 @@ import path from 'node:path';
 
 const mebibyte = 1024 * 1024;
 
-/** An image that was made; its packed forms lie beside it under its name and their extension, its bmap under `.bmap`. */
+/** An image that was made; its packed forms lie beside it under its name and their extension. */
 export interface BenchImage {
   readonly path: string;
+  /** In a folder of its own, so that davit uses it only when it is told to. */
+  readonly bmap: string;
   readonly size: number;
 }
 
@@ -68,8 +70,10 @@ function makeBenchImage(folder: string, name: string, parts: readonly Part[]): B
     console.error(`packing ${path.basename(packed)}`);
     execFileSync('sh', ['-c', `${command(image, `${packed}.part`)} && mv ${packed}.part ${packed}`]);
   }
-  if (!existsSync(`${image}.bmap`)) execFileSync('bmaptool', ['-q', 'create', '-o', `${image}.bmap`, image]);
-  return { path: image, size: statSync(image).size };
+  const bmap = path.join(folder, 'bmap', `${name}.bmap`);
+  mkdirSync(path.dirname(bmap), { recursive: true });
+  if (!existsSync(bmap)) execFileSync('bmaptool', ['-q', 'create', '-o', bmap, image]);
+  return { path: image, bmap, size: statSync(image).size };
 }
 
 function makeImage(image: string, work: string, parts: readonly Part[]): void {

@@ -219,7 +219,9 @@ test(
       `zstd -q -1 ${image.path}; xz -0 -k --block-size=8MiB ${image.path}; gzip -1 -k ${image.path}`,
     ]);
     const random = seededRandom(44);
+    const environment = { DAVIT_STATE_DIR: path.join(folder, 'state') };
     let complete = 0;
+    let resumed = 0;
     const all = rounds(4, 100);
     for (let round = 0; round < all; round += 1) {
       const cards = await Promise.all(
@@ -229,18 +231,23 @@ test(
       );
       const drives = cards.map((card) => card.path);
       const source = `${image.path}${random.pick(['', '.gz', '.xz', '.zst'])}`;
-      const running = watchDavit(flashWords(source, ...drives));
+      const running = watchDavit(flashWords(source, ...drives), { environment });
       while (!running.output().includes('"phase":"write"') && running.child.exitCode === null) await wait(1);
       await wait(random.below(400));
       running.child.kill(random.pick(['SIGKILL', 'SIGKILL', 'SIGTERM']));
       await running.result;
       for (const card of cards) complete += Number(await isTrapless(card, image, `round ${round} of ${source}`));
-      const again = await davit(flashWords(source, ...drives));
+      // Whatever happens to a card meanwhile, going on must not trust it.
+      for (const card of cards) await flipBit(card.file, random.below(image.size), random.below(8));
+      const again = await davit(flashWords(source, ...drives), { environment });
       assert.equal(again.exitCode, 0, again.stderr);
+      resumed += Number(again.stderr.includes('resuming'));
       for (const card of cards) await assertHoldsImage(card.file, image);
       await Promise.all(cards.map((card) => card.detach()));
     }
-    t.diagnostic(`${complete} of ${3 * all} cards were complete when davit was killed`);
+    t.diagnostic(
+      `${complete} of ${3 * all} cards were complete when davit was killed; ${resumed} of ${all} were resumed`,
+    );
   },
 );
 
