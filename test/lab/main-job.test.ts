@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -25,9 +25,8 @@ describe('the main job, from a recipe to a container that answers', { skip: virt
 
   before(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'davit-main-job-'));
-    await writeFile(path.join(folder, 'card'), '');
-    // Larger than the image, as cards are.
-    await truncate(path.join(folder, 'card'), 4 * 1024 ** 3);
+    // Larger than the image, as cards are, and full: what the image leaves free must not need to be zero.
+    await checked(['sh', '-c', 'head --bytes=4G /dev/urandom >"$0"', path.join(folder, 'card')]);
     card = await checked(['losetup', '--find', '--show', path.join(folder, 'card')]);
   });
 
@@ -60,11 +59,19 @@ describe('the main job, from a recipe to a container that answers', { skip: virt
     assert.equal(document.boot.config.hostname, 'crane');
   });
 
-  it('flashes it onto a card', async () => {
-    const flashed = await davit(['flash', path.join(folder, 'crane.img'), '--drive', card, '--yes'], {
-      timeoutMs: 300_000,
-    });
+  it('flashes it, packed, onto a card full of something else, writing only what matters', async () => {
+    const image = path.join(folder, 'crane.img');
+    await checked(['gzip', '-1', image]);
+    const flashed = await davit(['flash', `${image}.gz`, '--drive', card, '--yes', '--json'], { timeoutMs: 300_000 });
     assert.equal(flashed.exitCode, 0, flashed.stderr);
+    const { drives, ...result } = JSON.parse(flashed.stdout) as {
+      image: { size: number };
+      drives: { bytesWritten: number; bytesVerified: number; verifiedFrom: string }[];
+    };
+    const [drive] = drives;
+    assert.ok(drive);
+    assert.ok(drive.bytesWritten < 0.6 * result.image.size, `${drive.bytesWritten} of ${result.image.size} bytes`);
+    assert.deepEqual([drive.bytesVerified, drive.verifiedFrom], [drive.bytesWritten, 'medium']);
   });
 
   it('boots the card', async () => {
