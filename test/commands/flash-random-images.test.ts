@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { open, rm } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { rounds } from '../support/campaign.js';
 import { davit } from '../support/davit.js';
 import { attachLoopDevice, checked, fillFile, loopDevicesMissing } from '../support/loop-device.js';
+import { bmaptoolMissing } from '../support/programs.js';
 import { makeRandomImage, type RandomImage } from '../support/random-image.js';
 import { volumeContent } from '../support/random-volume.js';
 import { seededRandom } from '../support/seeded-random.js';
@@ -83,7 +84,7 @@ const totals = { size: 0, written: 0 };
 const first = Number(process.env.DAVIT_SEED ?? 1);
 
 for (let seed = first; seed < first + rounds(4, 150); seed += 1) {
-  test(`writes every file of random image ${seed} to used cards, from a file as from a stream`, async (t) => {
+  test(`keeps every file of random image ${seed} on used cards, from a file, a stream or a card and by its bmap`, async (t) => {
     const folder = await temporaryFolder(t);
     const image = await makeRandomImage(path.join(folder, 'image'), seed);
     const what = image.partitions.map(({ kind, words }) => `${kind}: ${words}`).join('\n');
@@ -112,6 +113,22 @@ for (let seed = first; seed < first + rounds(4, 150); seed += 1) {
     await checked(['sync', other]);
     await assertWritesAtLeast({ image: image.path, fromFile: card, fromStream: other, size: image.size });
     for (const file of [card, other]) await rm(file);
+
+    if (seed % 2 === 0) {
+      const taken = path.join(folder, 'taken.img');
+      const { exitCode, stderr } = await davit(['drives', 'read', image.path, taken]);
+      assert.equal(exitCode, 0, stderr);
+      // It may end behind the last partition.
+      const end = Math.min(image.size, (await stat(taken)).size);
+      await assertSameContent(taken, { ...image, size: end }, folder);
+    } else if (bmaptoolMissing === false) {
+      const bmap = path.join(folder, 'image.bmap');
+      const { exitCode, stderr } = await davit(['image', 'map', `${image.path}.gz`, '--output', bmap]);
+      assert.equal(exitCode, 0, stderr);
+      await makeUsedCard(card, size, 0xaa);
+      await checked(['bmaptool', '--quiet', 'copy', '--bmap', bmap, image.path, card]);
+      await assertSameContent(card, image, folder);
+    }
   });
 }
 

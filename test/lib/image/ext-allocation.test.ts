@@ -6,7 +6,7 @@ import { openBlockFile } from '../../../src/lib/image/block-file.js';
 import { recogniseExt } from '../../../src/lib/image/ext-allocation.js';
 import { headSize } from '../../../src/lib/image/file-systems.js';
 import type { ByteRange } from '../../../src/lib/image/partition-table.js';
-import { checked } from '../../support/loop-device.js';
+import { attachLoopDevice, checked, fillFile, loopDevicesMissing } from '../../support/loop-device.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -108,4 +108,15 @@ test('calls nothing free in a group whose bitmap and descriptor disagree', async
     list.filter((range) => Math.floor((Number(range.split('-')[0]) - 1) / 8192) === group);
   assert.deepEqual(ofGroup(after, 1), []);
   assert.deepEqual(ofGroup(after, 2), ofGroup(before, 2));
+});
+
+test('finds what dumpe2fs finds free in one whose journal is elsewhere', { skip: loopDevicesMissing }, async (t) => {
+  const folder = await temporaryFolder(t);
+  const [file, journalFile] = [path.join(folder, 'partition'), path.join(folder, 'journal')];
+  await fillFile(journalFile, 8 * 1024 * 1024, 0);
+  const journal = await attachLoopDevice(t, journalFile);
+  await checked(['mke2fs', '-q', '-F', '-b', '4096', '-O', 'journal_dev', journal.path]);
+  await checked(['mke2fs', '-q', '-F', '-t', 'ext4', '-b', '4096', '-J', `device=${journal.path}`, file, '100m']);
+  assert.deepEqual(await freeAsParsed(file, 4096), await freeAsDumped(file));
+  assert.deepEqual(await freeAsParsed(journalFile, 4096), [], 'all of a journal is used');
 });
