@@ -1,9 +1,12 @@
+import { Flags } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
 import type { Drive } from '../lib/drives/drive.js';
 import { type DriveRisk, riskFlags } from '../lib/drives/drive-risks.js';
 import type { DrivePartition } from '../lib/drives/drive-partitions.js';
 import { listDrives } from '../lib/drives/list-drives.js';
-import { driveLines } from '../lib/output/drive-text.js';
+import { driveChanges, watchDrives } from '../lib/drives/watch-drives.js';
+import { driveChangeLine, driveLines } from '../lib/output/drive-text.js';
+import { LiveLines } from '../lib/output/live-lines.js';
 
 /** One drive as `davit drives --json` gives it. */
 export interface ListedDrive {
@@ -49,14 +52,63 @@ export default class Drives extends BaseCommand {
     'or is write-protected. A drive that is built in, larger than a card, mounted, or that looks like it holds data ' +
     'is written only when that is said with the flag named beside it.';
 
-  static override examples = ['<%= config.bin %> drives', '<%= config.bin %> drives --json'];
+  static override examples = [
+    '<%= config.bin %> drives',
+    '<%= config.bin %> drives --json',
+    '<%= config.bin %> drives --watch',
+  ];
+
+  static override flags = {
+    watch: Flags.boolean({
+      char: 'w',
+      summary: 'Go on showing the drives as they come and go, until Ctrl-C; with --json one line for each that does.',
+    }),
+  };
+
+  #isWatching = false;
 
   async run(): Promise<DrivesResult> {
-    await this.parse(Drives);
-    const drives = await listDrives();
-    const { stdoutIsTerminal, windowSize } = this.streams;
-    for (const line of driveLines(drives, stdoutIsTerminal ? windowSize().columns : Infinity)) this.print(line);
+    const { flags } = await this.parse(Drives);
+    this.#isWatching = flags.watch;
+    let drives: readonly Drive[] = [];
+    if (flags.watch) {
+      const show = this.#shower();
+      await this.showUntilLeft(watchDrives({ signal: this.signal }), (now) => {
+        show(drives, now);
+        drives = now;
+      });
+    } else {
+      drives = await listDrives();
+      for (const line of driveLines(drives, this.#columns())) this.print(line);
+    }
     return { version: 1, drives: drives.map(listed) };
+  }
+
+  /** What has been watched has been printed already. */
+  protected override logJson(document: unknown): void {
+    if (!this.#isWatching) super.logJson(document);
+  }
+
+  /** Shows how the drives have changed: as a table in place on a terminal, otherwise one line for each. */
+  #shower(): (before: readonly Drive[], now: readonly Drive[]) => void {
+    const { stdout, stdoutIsTerminal } = this.streams;
+    if (stdoutIsTerminal && !this.jsonEnabled()) {
+      const live = new LiveLines(this.streams);
+      return (_, now) => {
+        live.show(driveLines(now, this.#columns() - 1));
+      };
+    }
+    return (before, now) => {
+      for (const { type, drive } of driveChanges(before, now)) {
+        if (this.jsonEnabled()) stdout.write(`${JSON.stringify({ type, drive: listed(drive) })}\n`);
+        else this.print(driveChangeLine(type, drive));
+      }
+    };
+  }
+
+  #columns(): number {
+    const { stdoutIsTerminal, windowSize } = this.streams;
+    return stdoutIsTerminal ? windowSize().columns : Infinity;
   }
 }
 

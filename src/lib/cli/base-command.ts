@@ -75,13 +75,23 @@ export abstract class BaseCommand extends Command {
     return this.streams.stdout.writable;
   }
 
-  /**
-   * Prints what comes, line by line, until it ends or nobody reads it any more. Ctrl-C is the way out of a log that has no
-   * end: the exit code says so, but nothing has failed.
-   */
+  /** Prints what comes, line by line, until it ends or the user leaves. */
   protected async printUntilLeft<T>(items: AsyncIterable<T>, textOf: (item: T) => string): Promise<void> {
+    await this.showUntilLeft(items, (item) => {
+      this.print(textOf(item));
+    });
+  }
+
+  /**
+   * Shows what comes until it ends or nobody reads it any more. Ctrl-C is the way out of a log that has no end: the exit
+   * code says so, but nothing has failed.
+   */
+  protected async showUntilLeft<T>(items: AsyncIterable<T>, show: (item: T) => void): Promise<void> {
     try {
-      for await (const item of items) if (!this.print(textOf(item))) return;
+      for await (const item of items) {
+        show(item);
+        if (!this.streams.stdout.writable) return;
+      }
     } catch (error) {
       if (!this.signal.aborted) throw error;
       // The terminal has shown `^C`; the shell's prompt is to begin on a line of its own.

@@ -47,6 +47,8 @@ export interface Drive extends DriveLinks {
   readonly identity: string;
   /** Risks that the user has taken by name. */
   readonly accepted: readonly DriveRisk[];
+  /** Those of them that it has. */
+  readonly taken: readonly DriveRisk[];
   /** Why writing it fails before it begins, the most serious first; empty when it may be written. Without what is accepted. */
   readonly refusals: readonly DriveRefusal[];
 }
@@ -152,6 +154,7 @@ async function blockDeviceAsDrive(name: string, { host, accepted, probed, links,
     contents: describeContents(partitions),
     identity: [await attribute('dev'), sequence, size, serial, model].join(' '),
     accepted,
+    taken: accepted.filter((risk) => refusals.some((refusal) => refusal.risk === risk)),
     refusals: refusals.filter(({ risk }) => risk === null || !accepted.includes(risk)),
   };
 }

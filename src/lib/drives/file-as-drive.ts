@@ -50,6 +50,7 @@ const plainFile = {
   partitions: [],
   contents: [],
   accepted: [],
+  taken: [],
 } as const;
 
 /** Direct I/O on a file works in units of the drive below it, which are 4096 bytes at most. */

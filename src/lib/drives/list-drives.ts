@@ -52,6 +52,7 @@ async function listWithDrivelist(): Promise<Drive[]> {
     byPath: [],
     partitions: [],
     accepted: [],
+    taken: [],
     contents: one.mountpoints.flatMap((mount) => mount.label ?? []),
     identity: `${one.device} ${one.size ?? 0} ${one.description}`,
     refusals: [

@@ -18,6 +18,8 @@ export function describeDrive(drive: ShownDrive): string {
   if (drive.serial !== undefined) parts.push(`serial ${printable(drive.serial)}`);
   const place = drive.slot ?? drive.bus;
   if (place !== undefined) parts.push(place);
+  const mountPoints = drive.partitions.flatMap((one) => one.mountPoints);
+  if (mountPoints.length > 0) parts.push(`mounted at ${mountPoints.join(', ')}`);
   if (!drive.isNew) parts.push(drive.contents.length > 0 ? `holds ${contentsOf(drive)}` : 'no file system seen');
   return parts.join('  ');
 }
@@ -34,9 +36,14 @@ export function partitionLines({ partitions }: ShownDrive): string[] {
   return tableLines(['', '', '', '', ''], rows).slice(1);
 }
 
-/** Why a drive is refused, and by which flag that can be overruled: `/dev/sdb is built into this computer (--force-fixed)`. */
-export function refusalText({ risk, failure }: DriveRefusal): string {
-  return `${failure.message}${risk === null ? '' : ` (${riskFlags[risk]})`}`;
+/**
+ * Why a drive is refused, and by which flags that can be overruled: `/dev/sdb is built into this computer (--force-fixed)`; flags only where
+ * they help.
+ */
+function reasonsText({ refusals }: ShownDrive): string {
+  const final = refusals.filter((refusal) => refusal.risk === null);
+  const shown: readonly DriveRefusal[] = final.length > 0 ? final : refusals;
+  return shown.map(({ risk, failure }) => failure.message + (risk === null ? '' : ` (${riskFlags[risk]})`)).join('; ');
 }
 
 const headings = ['path', 'size', 'model', 'serial', 'slot', 'contents'];
@@ -53,21 +60,27 @@ export function driveLines(drives: readonly ShownDrive[], columns: number): stri
     drive.slot ?? drive.bus ?? '-',
     contentsOf(drive) || '-',
   ]);
-  const reasons = refused.map((drive) => [
-    drive.path,
-    formatBytes(drive.size),
-    printable(drive.model ?? '-'),
-    drive.refusals.map(refusalText).join('; '),
-  ]);
   return [
     ...(rows.length === 0 ? ['No drive can be flashed.'] : tableLines(headings, fitted(headings, rows, columns))),
-    ...(reasons.length === 0 ? [] : ['', 'Not to be flashed:', ...reasons.flatMap((row) => reasonLines(row, columns))]),
+    ...(refused.length === 0 ? [] : ['', ...refusedLines(refused, columns)]),
   ];
 }
 
-/** `/dev/sda  512 GB  Samsung SSD`, and the reason below it. */
-function reasonLines([path = '', size = '', model = '', reason = '']: readonly string[], columns: number): string[] {
-  return [`${path}  ${size}  ${model}`, ...wrapped(reason, columns - 2).map((line) => `  ${line}`)];
+/** `/dev/sda  512 GB  Samsung SSD` for each drive, and the reasons below it. */
+export function refusedLines(drives: readonly ShownDrive[], columns: number): string[] {
+  return [
+    'Not to be flashed:',
+    ...drives.flatMap((drive) => {
+      const parts = [drive.path, formatBytes(drive.size), printable(drive.model ?? '')];
+      return [parts.join('  ').trimEnd(), ...wrapped(reasonsText(drive), columns - 2).map((line) => `  ${line}`)];
+    }),
+  ];
+}
+
+/** `added    /dev/sdb  31.9 GB  SanDisk Ultra …`, and the reason where it is not to be flashed. */
+export function driveChangeLine(type: 'added' | 'removed' | 'changed', drive: ShownDrive): string {
+  const reason = type === 'removed' ? '' : reasonsText(drive);
+  return `${type.padEnd(7)}  ${describeDrive(drive)}${reason === '' ? '' : `  (not to be flashed: ${reason})`}`;
 }
 
 function wrapped(text: string, columns: number): string[] {

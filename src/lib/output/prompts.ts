@@ -54,16 +54,32 @@ export async function askWhich(
   });
 }
 
-async function openPrompt(question: Question, streams: Streams) {
+/** Asks for a line of text. Fails without a terminal. */
+export async function askText(question: Question, streams: Streams): Promise<string> {
+  const { default: inquirer } = await openPrompt(question, streams);
+  const prompt = inquirer.createPromptModule({ input: streams.stdin, output: streams.stderr });
+  return answered(question, async () => {
+    const answers = await prompt<{ value: string }>([{ type: 'input', name: 'value', message: question.message }]);
+    return answers.value.trim();
+  });
+}
+
+/** Fails where nobody can answer a question. */
+export function requireTerminal(question: Question, streams: Streams): void {
   if (!streams.stdinIsTerminal || !streams.stderrIsTerminal) {
     throw new Failure('usage', 'answer-needed', `cannot ask "${question.message}" without a terminal`, {
       hint: `Pass ${question.insteadOfAsking}`,
     });
   }
+}
+
+async function openPrompt(question: Question, streams: Streams) {
+  requireTerminal(question, streams);
   return import('inquirer');
 }
 
-async function answered<T>(question: Question, ask: () => Promise<T>): Promise<T> {
+/** What a prompt answers; Ctrl-C at it is the failure that it is elsewhere. */
+export async function answered<T>(question: Question, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {

@@ -1,0 +1,20 @@
+import type { Streams } from './streams.js';
+
+/** Lines on standard output that are replaced by others, on a terminal. */
+export class LiveLines {
+  readonly #streams: Streams;
+  #shown = 0;
+
+  constructor(streams: Streams) {
+    this.#streams = streams;
+  }
+
+  /** Shows lines in place of those shown before; what is higher or wider than the window is cut. */
+  show(lines: readonly string[]): void {
+    const { columns, rows } = this.#streams.windowSize();
+    const visible = lines.slice(0, rows - 1).map((line) => line.slice(0, columns - 1));
+    const erase = this.#shown > 0 ? `\u001B[${this.#shown}F\u001B[J` : '';
+    this.#streams.stdout.write(`${erase}${visible.map((line) => `${line}\n`).join('')}`);
+    this.#shown = visible.length;
+  }
+}
