@@ -1,7 +1,9 @@
-import { isJsonObject, type JsonObject } from '../platform/json.js';
+import { isJsonObject, type Json, type JsonObject } from '../platform/json.js';
 import { checkConfig } from './config-check.js';
 import { configSchema, countryShape, isDnsServer, isHost, isHostname, ruleName } from './config-keys.js';
 import { configTxtLineShape } from './config-txt.js';
+import { enterpriseShape } from './network-enterprise.js';
+import { ipv4Shape, ipv6Shape } from './network-ip.js';
 import { networkDataShape, networkNameShape } from './network.js';
 import { proxyShape } from './proxy.js';
 import { about, choice, either, list, mapOf, object, type Shape, text, truth, type ValueOf, where } from './shape.js';
@@ -112,14 +114,24 @@ function betterPlace(target: string): string | undefined {
   return lower.includes('/') ? places[folder ?? ''] : undefined;
 }
 
+/** Parts of the schema that stand in many places. */
+const sharedParts: Readonly<Record<string, JsonObject>> = {
+  ipv4: ipv4Shape.schema,
+  ipv6: ipv6Shape.schema,
+  enterprise: enterpriseShape.schema,
+};
+
 /** JSON Schema of a profile file, in which references may stand for text. */
 export function profileSchema(): JsonObject {
-  const schema = withReferences(profileShape.schema);
+  const parts = Object.entries(sharedParts).map(([name, schema]) => [name, withReferences(schema, {})] as const);
+  const { type, properties = {}, additionalProperties = false } = profileShape.schema;
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'davit profile',
     description: 'What goes into the boot partition of a balenaOS image.',
-    ...(isJsonObject(schema) ? schema : {}),
+    ...(type === undefined ? {} : { type }),
+    properties: withReferences(properties, sharedParts),
+    additionalProperties,
     $defs: {
       reference: {
         description: 'Text from elsewhere.',
@@ -131,20 +143,32 @@ export function profileSchema(): JsonObject {
         })),
       },
       variable: { description: 'Text with an environment variable in it.', type: 'string', pattern: '\\$\\{' },
+      ...Object.fromEntries(parts),
     },
   };
 }
 
-function withReferences(schema: JsonObject[string]): JsonObject[string] {
-  if (Array.isArray(schema)) return schema.map((one: JsonObject[string]) => withReferences(one));
+/** Lets references stand where text may, and replaces shared parts by their names. */
+function withReferences(schema: Json, shared: typeof sharedParts): Json {
+  if (isList(schema)) return schema.map((one) => withReferences(one, shared));
   if (!isJsonObject(schema)) return schema;
-  if (schema.type === 'string' || Array.isArray(schema.enum)) {
-    const { description, ...own } = schema;
-    const references = [{ $ref: '#/$defs/variable' }, { $ref: '#/$defs/reference' }];
-    return { ...(description === undefined ? {} : { description }), anyOf: [own, ...references] };
+  const { description, ...own } = schema;
+  const described = description === undefined ? {} : { description };
+  const text = JSON.stringify(own);
+  const name = Object.keys(shared).find((one) => JSON.stringify(shared[one]) === text);
+  if (name !== undefined) return { ...described, $ref: `#/$defs/${name}` };
+  if (schema.type === 'string' || isList(schema.enum)) {
+    return { ...described, anyOf: [own, { $ref: '#/$defs/variable' }, { $ref: '#/$defs/reference' }] };
   }
   // The names of keys are no values: no reference can stand for one.
   return Object.fromEntries(
-    Object.entries(schema).map(([key, value]) => [key, key === 'propertyNames' ? value : withReferences(value)]),
+    Object.entries(schema).map(([key, value]) => [
+      key,
+      key === 'propertyNames' ? value : withReferences(value, shared),
+    ]),
   );
+}
+
+function isList(value: Json | undefined): value is readonly Json[] {
+  return Array.isArray(value);
 }
