@@ -318,3 +318,35 @@ test(
     }
   },
 );
+
+test(
+  'notices that what was right has been overwritten by what is beyond a false end',
+  { skip: slowCardsMissing },
+  async (t) => {
+    const { image, state } = await setUp(t);
+    const realSize = 56 * mebibyte;
+    const card = await startSlowCard(t, { size: image.size + 8 * mebibyte, wrapsAt: realSize });
+    // All of the card that exists is right, so that nothing is written there.
+    await checked(['dd', `if=${image.path}`, `of=${card.content}`, 'bs=1M', 'count=56', 'conv=notrunc', 'status=none']);
+    const words = ['flash', image.path, '--drive', card.device.path, '--yes', '--diff'];
+    const { exitCode, document, stderr } = await davitJson(words, state);
+    assert.equal(exitCode, 5, stderr);
+    const { error } = document as { readonly error: { readonly code: string } };
+    assert.equal(error.code, 'verification-failed');
+    assert.match(stderr, /holds no partition table now/);
+  },
+);
+
+test(
+  'flashes a card that says it can forget and then refuses to, with a warning',
+  { skip: slowCardsMissing },
+  async (t) => {
+    const { image, state } = await setUp(t);
+    const size = image.size + 32 * mebibyte;
+    // A card with any faults knows reading, writing and flushing only; this fault lies behind its end.
+    const card = await startSlowCard(t, { size, losesFrom: size });
+    const { stderr } = await flashed([image.path, '--discard'], card.device.path, state);
+    assert.match(stderr, /What is not part of the image was not discarded/);
+    await assertHoldsImage(card.device.path, image);
+  },
+);
