@@ -3,10 +3,11 @@ import { Failure } from '../failure/failure.js';
 import type { BlockMap } from '../image/block-map.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { discardRest } from './discard-rest.js';
-import { DriveLane } from './drive-lane.js';
+import { DriveLane, type LaneMeans } from './drive-lane.js';
 import type { WrittenRun } from './drive-thread.js';
 import type { DriveWriter } from './drive-writer.js';
 import type { FlashJournal } from './flash-journal.js';
+import type { ImagePiece, ImageVariant } from './image-variant.js';
 import type { ImageWindow } from './image-windows.js';
 import type { DriveExtras } from './plan-extras.js';
 import { requireRoom } from './plan-flash.js';
@@ -20,8 +21,9 @@ import type { WriteEstimate } from './write-estimate.js';
 export interface DriveTaskOptions {
   readonly extras: DriveExtras;
   readonly journal: FlashJournal;
-  /** What is known of the image, to tell in which partition something is wrong. */
-  readonly map: BlockMap;
+  readonly lane: LaneMeans;
+  /** The image as this drive gets it. */
+  readonly variant: ImageVariant;
   readonly isToBeVerified: boolean;
   readonly estimate: WriteEstimate;
   readonly progress: ProgressListener;
@@ -32,7 +34,9 @@ export interface DriveTaskOptions {
  * it without an effect on the others.
  */
 export class DriveTask {
+  readonly variant: ImageVariant;
   readonly writer: DriveWriter;
+  readonly lane: DriveLane;
   failure: Failure | undefined;
   isEjected = false;
   /** What the drive has for a partition table; unsure while one is being wiped or written, or when that failed. */
@@ -44,7 +48,6 @@ export class DriveTask {
   readonly #options: DriveTaskOptions;
   readonly #stopping = new AbortController();
   readonly #runWriter: RunWriter;
-  readonly #lane: DriveLane;
   readonly #tableWriter: TableWriter;
   /** What was delivered, apart from what is held back. */
   readonly #runs: WrittenRun[] = [];
@@ -54,6 +57,7 @@ export class DriveTask {
   constructor(writer: DriveWriter, options: DriveTaskOptions) {
     this.writer = writer;
     this.#options = options;
+    this.variant = options.variant;
     this.#tableWriter = new TableWriter(writer);
     const onBytes = (bytes: number, skipped: number) => {
       this.bytesWritten += bytes - skipped;
@@ -61,34 +65,34 @@ export class DriveTask {
       this.#meter.add(bytes);
     };
     this.#runWriter = new RunWriter(writer, { ...options, onBytes });
-    this.#lane = new DriveLane((window, runs) => this.#runWriter.write(window, runs));
+    this.lane = new DriveLane((pieces) => this.#runWriter.write(pieces), options.lane);
     this.#meter = this.#startMeter('write', () => options.estimate.total);
   }
 
   /** Takes a window of the image and what of it is to be written; it is held until that has been done. */
-  deliver(window: ImageWindow, runs: readonly WrittenRun[]): void {
+  deliver(window: ImageWindow, pieces: readonly ImagePiece[]): void {
     if (this.failure !== undefined) return;
     try {
-      const last = runs.at(-1);
+      const last = pieces.at(-1)?.run;
       if (last !== undefined) requireRoom(this.writer.drive, { name: 'the image', size: last.start + last.size });
-      const { body, tailSize } = this.#tableWriter.holdBack(window, runs);
+      const { body, tailSize } = this.#tableWriter.holdBack(pieces);
       this.#meter.add(tailSize);
-      this.#runs.push(...body);
-      this.#lane.deliver(window, body);
+      for (const { run } of body) this.#runs.push(run);
+      this.lane.deliver(window, body);
     } catch (error) {
-      this.#lane.stop(error);
+      this.lane.stop(error);
     }
   }
 
   /** Says that the image is complete. */
   complete(): void {
-    this.#lane.complete();
+    this.lane.complete();
   }
 
   /** Ends what is being done, soon; `run` then fails with `interrupted`. */
   stop(): void {
     this.#stopping.abort();
-    this.#lane.stop();
+    this.lane.stop();
     this.writer.stop();
   }
 
@@ -100,8 +104,8 @@ export class DriveTask {
       await this.#runWriter.begin();
       await this.#wipe();
       if (extras.probe) await probeDrive(this.writer, signal, progress);
-      this.#lane.open();
-      await this.#lane.finished();
+      this.lane.open();
+      await this.lane.finished();
       await this.writer.flush();
       this.#meter.done();
       await this.#discard();
@@ -109,7 +113,7 @@ export class DriveTask {
       await this.#writeTable();
       await this.#runWriter.done();
     } catch (error) {
-      this.#lane.stop(error);
+      this.lane.stop(error);
       if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
       this.failure = error;
       this.#meter.failed();
@@ -174,7 +178,7 @@ export class DriveTask {
     if (wrong !== undefined) {
       // A card that claims more room than it has may have put something of the image where the table belongs.
       this.table = 'unsure';
-      throw differs(this.writer.drive.path, wrong, placeOf(wrong, this.#options.map));
+      throw differs(this.writer.drive.path, wrong, placeOf(wrong, this.variant.map));
     }
     this.#meter.done();
   }

@@ -10,7 +10,7 @@ import type { DrivePiece, DriveWork, WrittenRun } from './drive-thread.js';
 export const tableSize = 1024 * 1024;
 
 /** Sectors of drives are this large at most, so that what begins at a multiple of it can be written to any drive. */
-const largestSector = 4096;
+export const largestSector = 4096;
 
 /** Where the end of a drive begins that may hold the copy of a partition table: its last MiB, and up to a sector more. */
 export function tailStart({ size }: Pick<Drive, 'size'>): number {

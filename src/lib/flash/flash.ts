@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises';
 import type { Drive } from '../drives/drive.js';
 import { Failure, interrupted } from '../failure/failure.js';
-import { BlockMap } from '../image/block-map.js';
 import type { ContentCheck } from '../image/content-check.js';
 import type { ChangedRanges } from '../image/overlay.js';
 import type { ImageSource } from '../image/source.js';
@@ -11,10 +10,13 @@ import { DriveTask } from './drive-task.js';
 import { DriveWriter } from './drive-writer.js';
 import { FlashJournal } from './flash-journal.js';
 import { forgetHostKey } from './forget-host-key.js';
+import { changesFor, type DriveChanges, ImageVariant } from './image-variant.js';
 import { learnMap } from './image-windows.js';
+import { LagRelief } from './lag-relief.js';
 import { noExtras } from './plan-extras.js';
 import type { FlashPlan } from './plan-flash.js';
-import { readImage } from './read-image.js';
+import { copyInFile, SpoolFile } from './prepared-copy.js';
+import { type ImageObserver, readImage } from './read-image.js';
 import { SlotPool } from './slot-pool.js';
 import { WriteEstimate } from './write-estimate.js';
 
@@ -45,7 +47,9 @@ export interface FlashOptions {
   /** What the image has to stand up to before a drive gets its partition table. */
   readonly checks?: readonly ContentCheck[];
   /** Laid over the image as it is written, such as a configured boot partition. */
-  readonly changes?: ChangedRanges;
+  readonly changes?: DriveChanges;
+  /** Who else looks at the image, also at what is not written. */
+  readonly observers?: readonly ImageObserver[];
   /** The hostname that the device will have, where it is known: the host key pinned for it is forgotten. */
   readonly hostname?: string | undefined;
   readonly signal: AbortSignal;
@@ -55,7 +59,7 @@ export interface FlashOptions {
 /** Larger windows are not faster, and this many are enough to read ahead while each drive has two that it is writing. */
 const windowSize = 2 * 1024 * 1024;
 const windowsToRead = 6;
-const windowsPerDrive = 2;
+const windowsPerUser = 2;
 
 /**
  * Writes an image to drives in one pass, in an order that never leaves a trap: the old partition table is wiped first, everything but the
@@ -64,18 +68,27 @@ const windowsPerDrive = 2;
  */
 export async function flash(plan: FlashPlan, source: ImageSource, options: FlashOptions): Promise<FlashResult> {
   const startedAt = performance.now();
-  const { progress, checks = [], changes = [] } = options;
+  const { progress, checks = [], observers = [] } = options;
   if (options.signal.aborted) throw interrupted();
-  const map = new BlockMap();
-  if (source.reader !== undefined) await learnMap(source.reader, map, changes);
+  const variants = await makeVariants(plan.drives, source, options.changes ?? []);
   const writers = await openAll(plan.drives);
-  const estimate = new WriteEstimate(plan, source, map);
+  const work = new AbortController();
+  const pool = new SlotPool(
+    windowsToRead + windowsPerUser * (writers.length + observers.length),
+    windowSize,
+    work.signal,
+  );
+  const copy = source.reader === undefined ? new SpoolFile() : copyInFile(source.reader);
+  const relief = new LagRelief(pool, progress);
+  const estimate = new WriteEstimate(plan, source, variants);
   const tasks = writers.map((writer, index) => {
     const extras = plan.extras[index] ?? noExtras;
     const journal = new FlashJournal(writer.drive, plan.image);
-    return new DriveTask(writer, { extras, journal, map, isToBeVerified: plan.verify, estimate, progress });
+    const lane = { pool, copy, onIdle: relief.consider };
+    const variant = variants[index] ?? new ImageVariant([]);
+    return new DriveTask(writer, { extras, journal, lane, variant, isToBeVerified: plan.verify, estimate, progress });
   });
-  const work = new AbortController();
+  relief.watch(tasks.map((task) => task.lane));
   let size: number;
   const stop = (why: unknown) => {
     work.abort(why);
@@ -86,8 +99,7 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   };
   options.signal.addEventListener('abort', onAbort, { once: true });
   try {
-    const pool = new SlotPool(windowsToRead + windowsPerDrive * tasks.length, windowSize, work.signal);
-    const reading = readImage(plan, source, tasks, { map, pool, checks, changes, estimate });
+    const reading = readImage(plan, source, { pool, checks, observers, tasks, estimate });
     const all = [reading, ...tasks.map((task) => task.run())];
     // What goes wrong with the image ends the work on all drives, as an interruption does.
     for (const one of all) one.catch(stop);
@@ -100,12 +112,35 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   } finally {
     options.signal.removeEventListener('abort', onAbort);
     await Promise.all(tasks.map((task) => leave(task, progress)));
+    await copy.close();
   }
   const seconds = (performance.now() - startedAt) / 1000;
   return {
     image: { name: source.name, format: source.format, size },
     drives: tasks.map((task) => flashedDrive(task, plan.verify, seconds)),
   };
+}
+
+/** The image as each drive gets it, one after the other; drives with the same changes share one variant. */
+async function makeVariants(
+  drives: readonly Drive[],
+  source: ImageSource,
+  changes: DriveChanges,
+): Promise<ImageVariant[]> {
+  const variants = new Map<ChangedRanges, ImageVariant>();
+  const ofDrives = drives.map((drive) => {
+    const own = changesFor(drive, changes);
+    const variant = variants.get(own) ?? new ImageVariant(own);
+    variants.set(own, variant);
+    return variant;
+  });
+  for (const variant of variants.values()) {
+    const change = (bytes: Buffer, offset: number) => {
+      variant.change(bytes, offset);
+    };
+    if (source.reader !== undefined) await learnMap(source.reader, variant.map, change);
+  }
+  return ofDrives;
 }
 
 function flashedDrive(task: DriveTask, isVerified: boolean, seconds: number): FlashedDrive {

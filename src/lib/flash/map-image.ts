@@ -8,7 +8,7 @@ import type { ImageSource } from '../image/source.js';
 import type { SourceFormat } from '../image/source-format.js';
 import { DraftFile } from '../platform/draft-file.js';
 import type { ProgressListener } from '../platform/progress.js';
-import { learnMap, requireWholeImage, windowsOfFile, windowsOfStream } from './image-windows.js';
+import { imageWindows, learnMap, requireWholeImage } from './image-windows.js';
 import { SlotPool } from './slot-pool.js';
 import { StepMeter } from './step-meter.js';
 
@@ -51,7 +51,7 @@ export async function mapImage(source: ImageSource, options: MapImageOptions): P
   const { bmap, signal, progress } = options;
   if (signal.aborted) throw interrupted();
   const map = new BlockMap();
-  if (source.reader !== undefined) await learnMap(source.reader, map, []);
+  if (source.reader !== undefined) await learnMap(source.reader, map);
   if (source.reader !== undefined && bmap === undefined) {
     return describe(source, map, source.reader.size, map.usedWithin(0, source.reader.size));
   }
@@ -61,12 +61,10 @@ export async function mapImage(source: ImageSource, options: MapImageOptions): P
     const ranges: ByteRange[] = [];
     const meter = new StepMeter('map', source.name, () => source.size ?? map.partitionsEnd, progress);
     const pool = new SlotPool(windowCount, windowSize, signal);
-    const windowOptions = { pool, map, everything: false, checks: [], changes: [], sectorSize: 1 };
-    const windows = source.reader
-      ? windowsOfFile(source.reader, windowOptions)
-      : windowsOfStream(source.stream, windowOptions);
-    for await (const window of windows) {
-      for (const run of window.runs) {
+    const wantedWithin = (start: number, end: number) => map.usedWithin(start, end);
+    for await (const window of imageWindows(source, { pool, checks: [], wantedWithin })) {
+      if (source.reader === undefined) map.pass(window.bytesOf(window));
+      for (const run of map.usedWithin(window.start, window.start + window.size)) {
         if (draft !== undefined) builder.add(run, window.bytesOf(run));
         ranges.push(run);
         meter.add(run.size);

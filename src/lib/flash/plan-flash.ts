@@ -5,10 +5,11 @@ import { withSize } from '../drives/file-as-drive.js';
 import { findDrive } from '../drives/find-drive.js';
 import { Failure } from '../failure/failure.js';
 import { BlockMap } from '../image/block-map.js';
-import type { ChangedRanges } from '../image/overlay.js';
+import { type ChangedRanges, layChangesOver } from '../image/overlay.js';
 import type { ImageSource } from '../image/source.js';
 import type { SourceFormat } from '../image/source-format.js';
 import { fingerprintOf } from './flash-journal.js';
+import { changesFor, type DriveChanges } from './image-variant.js';
 import { learnMap, requireWholeImage } from './image-windows.js';
 import { type DriveExtras, type ExtrasRequest, planExtras } from './plan-extras.js';
 import { requireElsewhere } from './require-elsewhere.js';
@@ -48,7 +49,7 @@ export interface FlashRequest {
   readonly everything?: boolean;
   readonly verify?: boolean;
   /** Laid over the image as it is written. */
-  readonly changes?: ChangedRanges;
+  readonly changes?: DriveChanges;
   readonly extras?: ExtrasRequest;
 }
 
@@ -69,7 +70,9 @@ export async function planFlash(request: FlashRequest): Promise<FlashPlan> {
     requireFlashable(drive);
     if (source.file !== undefined) await requireElsewhere(source.file, drive);
   }
-  const image = await planImage(source, everything, request.changes ?? []);
+  // Where each drive gets its own changes, the first one's stand for all in what is only said beforehand.
+  const changes = drives.slice(0, 1).flatMap((drive) => changesFor(drive, request.changes ?? []));
+  const image = await planImage(source, everything, changes);
   for (const drive of drives) if (!drive.isNew) requireRoom(drive, image);
   const sized = drives.map((drive) => withSize(drive, image.size));
   const extras = await Promise.all(sized.map((drive) => planExtras(drive, image, request.extras)));
@@ -81,7 +84,10 @@ async function planImage(source: ImageSource, everything: boolean, changes: Chan
   const map = new BlockMap();
   const head = await (reader?.read(0, Math.min(headSize, reader.size)) ?? source.stream.peek(headSize));
   if (reader === undefined) map.pass(head);
-  else await learnMap(reader, map, changes);
+  else
+    await learnMap(reader, map, (bytes, offset) => {
+      layChangesOver(bytes, offset, changes);
+    });
   if (!everything) requireTable(name, map, head.length < headSize);
   const exactSize = format === 'zstd' ? undefined : source.size;
   if (exactSize !== undefined && !everything) requireWholeImage(name, map, exactSize);

@@ -7,7 +7,7 @@ import { openBlockFile } from '../image/block-file.js';
 import { BlockMap } from '../image/block-map.js';
 import { runsWithData } from '../image/copy-image.js';
 import { diskExtent } from '../image/disk-extent.js';
-import type { ChangedRanges } from '../image/overlay.js';
+import { type ChangedRanges, layChangesOver } from '../image/overlay.js';
 import { DraftFile } from '../platform/draft-file.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { DriveReader } from './drive-reader.js';
@@ -116,11 +116,13 @@ export async function readDrive(plan: ReadDrivePlan, options: ReadDriveOptions):
       const digest = options.checksum ? new SparseDigest(signal) : undefined;
       const meter = new StepMeter('read', drive.path, () => bytesToRead, progress);
       const pool = new SlotPool(windowCount, windowSize, signal);
-      const windowOptions = { pool, map, everything, checks: [], changes, sectorSize: 1 };
+      const wantedWithin = (start: number, end: number) =>
+        everything ? [{ start, size: end - start }] : map.usedWithin(start, end);
       let bytesRead = 0;
-      for await (const window of windowsOfFile(reader, windowOptions)) {
-        for (const run of window.runs) {
+      for await (const window of windowsOfFile(reader, { pool, checks: [], wantedWithin })) {
+        for (const run of wantedWithin(window.start, window.start + window.size)) {
           const bytes = window.bytesOf(run);
+          layChangesOver(bytes, run.start, changes);
           await writeData(draft, bytes, run.start);
           await digest?.add(run.start, bytes);
           bytesRead += bytes.length;
@@ -155,7 +157,9 @@ async function learnDrive(drive: Drive, everything: boolean): Promise<LearntDriv
   try {
     const extent = everything ? { size: file.size, changes: [] } : await diskExtent(file);
     const map = new BlockMap();
-    await learnMap(file, map, extent.changes);
+    await learnMap(file, map, (bytes, offset) => {
+      layChangesOver(bytes, offset, extent.changes);
+    });
     const size = Math.min(file.size, Math.ceil(extent.size / drive.sectorSize) * drive.sectorSize);
     return { size, map, changes: extent.changes };
   } finally {

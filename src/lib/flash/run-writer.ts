@@ -4,7 +4,7 @@ import type { BytesListener } from './drive-channel.js';
 import type { WrittenRun } from './drive-thread.js';
 import type { DriveWriter } from './drive-writer.js';
 import { type FlashJournal, removeOldJournals } from './flash-journal.js';
-import type { ImageWindow } from './image-windows.js';
+import { asDrivePiece, type ImagePiece } from './image-variant.js';
 import type { DriveExtras } from './plan-extras.js';
 
 /** What runs are written to. */
@@ -66,12 +66,12 @@ export class RunWriter {
     await this.#record(0);
   }
 
-  /** Writes runs of a window, in the order of the image. */
-  async write(window: ImageWindow, runs: readonly WrittenRun[]): Promise<void> {
-    const [first, last] = [runs[0], runs.at(-1)];
+  /** Writes pieces of a window, in the order of the image. */
+  async write(pieces: readonly ImagePiece[]): Promise<void> {
+    const [first, last] = [pieces[0]?.run, pieces.at(-1)?.run];
     if (first === undefined || last === undefined) return;
     const isExpected = this.#misses < missesToGiveUp || first.start < this.#expected;
-    const written = isExpected ? this.#rewrite(window, runs) : this.#write(window, runs);
+    const written = isExpected ? this.#rewrite(pieces) : this.#write(pieces);
     await Promise.all([written, this.#flushNowAndThen(last.start + last.size)]);
   }
 
@@ -93,15 +93,13 @@ export class RunWriter {
     return runs.filter((run) => !this.found.has(run) || sample.has(run));
   }
 
-  async #write(window: ImageWindow, runs: readonly WrittenRun[]): Promise<void> {
-    const pieces = runs.map(({ start, size }) => ({ start, bytes: window.bytesOf({ start, size }) }));
-    await this.#writer.write(pieces, this.#options.onBytes);
+  async #write(pieces: readonly ImagePiece[]): Promise<void> {
+    await this.#writer.write(pieces.map(asDrivePiece), this.#options.onBytes);
   }
 
-  async #rewrite(window: ImageWindow, runs: readonly WrittenRun[]): Promise<void> {
-    const pieces = runs.map((run) => ({ run, start: run.start, bytes: window.bytesOf(run) }));
-    const wrong = await this.#writer.rewrite(pieces, this.#options.onBytes);
-    for (const { run, start } of pieces) if (!wrong.some((piece) => piece.start === start)) this.found.add(run);
+  async #rewrite(pieces: readonly ImagePiece[]): Promise<void> {
+    const wrong = await this.#writer.rewrite(pieces.map(asDrivePiece), this.#options.onBytes);
+    for (const { run } of pieces) if (!wrong.some(({ start }) => start === run.start)) this.found.add(run);
     this.#misses = wrong.length === 0 ? 0 : this.#misses + 1;
   }
 

@@ -33,6 +33,7 @@ export class SlotPool {
   readonly #signal: AbortSignal;
   readonly #free: Slot[];
   readonly #waiting: Waiting[] = [];
+  #onExhausted: () => void = () => undefined;
 
   /** @param signal when it is aborted, whoever waits fails with `interrupted` */
   constructor(count: number, slotSize: number, signal: AbortSignal) {
@@ -51,13 +52,28 @@ export class SlotPool {
     });
   }
 
+  /** Whether somebody waits for a slot. */
+  get isExhausted(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** Has a listener called whenever somebody has to wait. */
+  whenExhausted(listener: () => void): void {
+    this.#onExhausted = listener;
+  }
+
   /** Lends a slot, held once; its content is whatever was in it. */
   async take(): Promise<Slot> {
     if (this.#signal.aborted) throw interrupted();
-    const wait = () => new Promise<Slot>((resolve, reject) => this.#waiting.push({ resolve, reject }));
-    const slot = this.#free.pop() ?? (await wait());
+    const slot = this.#free.pop() ?? (await this.#wait());
     slot.hold();
     return slot;
+  }
+
+  #wait(): Promise<Slot> {
+    const waiting = new Promise<Slot>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    this.#onExhausted();
+    return waiting;
   }
 
   #giveBack(slot: Slot): void {

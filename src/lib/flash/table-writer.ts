@@ -3,7 +3,7 @@ import { alignedBuffer } from './aligned-memory.js';
 import type { BytesListener } from './drive-channel.js';
 import type { DrivePiece, WrittenRun } from './drive-thread.js';
 import { type DriveWriter, largestTail, tableSize, tailStart } from './drive-writer.js';
-import type { ImageWindow } from './image-windows.js';
+import type { ImagePiece } from './image-variant.js';
 
 /** Where a run lies that is written with the table, in the user's words. */
 type TablePlace = 'at the end of the drive' | 'in the partition table';
@@ -23,14 +23,15 @@ export class TableWriter {
     this.#tailStart = tailStart(writer.drive);
   }
 
-  /** Takes from a window what belongs to the table and its copy, and gives the runs that do not, and how many bytes of the copy it took. */
-  holdBack(window: ImageWindow, runs: readonly WrittenRun[]): { body: WrittenRun[]; tailSize: number } {
-    const body: WrittenRun[] = [];
+  /** Takes of the pieces those that belong to the table and its copy, and gives the others, and how many bytes of the copy it took. */
+  holdBack(pieces: readonly ImagePiece[]): { body: ImagePiece[]; tailSize: number } {
+    const body: ImagePiece[] = [];
     let tailSize = 0;
-    for (const run of runs) {
-      if (run.start < tableSize) this.#headSize += window.bytesOf(run).copy(this.#head, run.start);
-      else if (run.start < this.#tailStart) body.push(run);
-      else tailSize += this.#holdTail(window, run);
+    for (const piece of pieces) {
+      const { start } = piece.run;
+      if (start < tableSize) this.#headSize += piece.bytes.copy(this.#head, start);
+      else if (start < this.#tailStart) body.push(piece);
+      else tailSize += this.#holdTail(piece);
     }
     return { body, tailSize };
   }
@@ -60,12 +61,12 @@ export class TableWriter {
     }
   }
 
-  #holdTail(window: ImageWindow, run: WrittenRun): number {
+  #holdTail({ run, bytes: content }: ImagePiece): number {
     this.#tail ??= alignedBuffer(largestTail);
     const at = run.start - this.#tailStart;
     const bytes = this.#tail.subarray(at, at + run.size);
     this.#tailPieces.push({ start: run.start, bytes });
-    return window.bytesOf(run).copy(bytes);
+    return content.copy(bytes);
   }
 }
 

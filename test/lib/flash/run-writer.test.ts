@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { crc32 } from 'node:zlib';
-import type { DrivePiece, WrittenRun } from '../../../src/lib/flash/drive-thread.js';
+import type { DrivePiece } from '../../../src/lib/flash/drive-thread.js';
 import { FlashJournal } from '../../../src/lib/flash/flash-journal.js';
-import { ImageWindow } from '../../../src/lib/flash/image-windows.js';
+import type { ImagePiece } from '../../../src/lib/flash/image-variant.js';
 import type { DriveExtras } from '../../../src/lib/flash/plan-extras.js';
 import { RunWriter } from '../../../src/lib/flash/run-writer.js';
-import { Slot } from '../../../src/lib/flash/slot-pool.js';
 import type { Notice } from '../../../src/lib/platform/progress.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -14,11 +13,11 @@ const windowSize = 64;
 const image = { name: 'image', size: 100 * windowSize, fingerprint: 'f' };
 const drive = { path: '/dev/sdy', isFile: false, size: 1e6, bus: 'usb', model: 'Ultra', serial: '4C53' };
 
-/** Window number `index`, which is full of that number, and its one run. */
-function windowAt(index: number): { readonly window: ImageWindow; readonly runs: readonly WrittenRun[] } {
+/** The one piece of window number `index`, which is full of that number. */
+function pieceAt(index: number): ImagePiece {
   const bytes = Buffer.alloc(windowSize, index);
   const run = { start: index * windowSize, size: windowSize, checksum: crc32(bytes) };
-  return { window: new ImageWindow(new Slot(bytes, () => undefined), run.start, [run]), runs: [run] };
+  return { run, bytes, isOwn: true };
 }
 
 /** A drive that holds the windows for which `holds` says so, a clock, and a writer on them. */
@@ -57,9 +56,9 @@ async function setUp(
     },
   });
   const write = async (index: number) => {
-    const { window, runs } = windowAt(index);
-    await writer.write(window, runs);
-    return runs;
+    const piece = pieceAt(index);
+    await writer.write([piece]);
+    return [piece.run];
   };
   return { writer, write, calls, clock, journal, notices };
 }
