@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { crc32 } from 'node:zlib';
-import type { DrivePiece } from '../../../src/lib/flash/drive-thread.js';
+import type { DrivePiece, WrittenRun } from '../../../src/lib/flash/drive-thread.js';
 import { FlashJournal } from '../../../src/lib/flash/flash-journal.js';
 import type { ImagePiece } from '../../../src/lib/flash/image-variant.js';
 import type { DriveExtras } from '../../../src/lib/flash/plan-extras.js';
