@@ -1,25 +1,20 @@
-import path from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import type { BootConfigurationSummary } from '../lib/boot-config/boot-configuration-plan.js';
 import { planSourceConfiguration } from '../lib/boot-config/plan-source-configuration.js';
 import { readHostname } from '../lib/boot-config/read-hostname.js';
 import { BaseCommand } from '../lib/cli/base-command.js';
 import { bootConfigurationFlags, readBootConfigurationRequest } from '../lib/cli/boot-configuration-flags.js';
-import { acceptedRisks, riskFlags } from '../lib/cli/drive-flags.js';
+import { readDriveChoice } from '../lib/cli/drive-choice.js';
+import { riskFlags } from '../lib/cli/drive-flags.js';
 import { flashExtrasFlags } from '../lib/cli/flash-extras-flags.js';
-import type { Drive } from '../lib/drives/drive.js';
-import type { DriveRisk } from '../lib/drives/drive-risks.js';
-import { watchDrives } from '../lib/drives/watch-drives.js';
 import { bootConfigurationLines } from '../lib/output/boot-configuration-text.js';
-import { Failure } from '../lib/failure/failure.js';
 import { flash, type FlashResult } from '../lib/flash/flash.js';
 import { type FlashPlan, planFlash } from '../lib/flash/plan-flash.js';
 import { bmapCheck } from '../lib/image/bmap-check.js';
 import { findBmap } from '../lib/image/find-bmap.js';
 import { openImageSource } from '../lib/image/source.js';
-import { chooseDrives } from '../lib/output/choose-drives.js';
-import { bmapText, eraseQuestion, flashedLine, planLines, resumeNotices } from '../lib/output/flash-text.js';
-import { askText, askYesNo } from '../lib/output/prompts.js';
+import { confirmErasing } from '../lib/output/confirm-erasing.js';
+import { bmapText, flashedLine, planLines, resumeNotices } from '../lib/output/flash-text.js';
 import { zipEntryPrompt } from '../lib/output/zip-entry-prompt.js';
 
 /** A result with what was put into the boot partition, if anything was. */
@@ -99,14 +94,9 @@ export default class Flash extends BaseCommand {
         : { changes: [], hostname: await readHostname(source) };
       for (const text of summary?.warnings ?? []) progress({ type: 'notice', level: 'warning', text });
       const configuration = summary === undefined ? {} : { configuration: summary };
-      const { stdinIsTerminal, stderrIsTerminal } = streams;
-      // Where somebody can be asked, unmounting is a part of the question.
-      const mayAsk = stdinIsTerminal && stderrIsTerminal && !flags.yes;
-      const accepted = [...acceptedRisks(flags), ...(mayAsk && !flags.unmount ? (['mounted'] as const) : [])];
       const plan = await planFlash({
         source,
-        drives: flags.drive ?? (await this.#choose(accepted, flags.yes)),
-        accepted,
+        ...(await readDriveChoice(flags, { streams, signal })),
         everything: flags.all,
         verify: flags.verify,
         changes,
@@ -120,7 +110,10 @@ export default class Flash extends BaseCommand {
         for (const line of lines) this.print(line);
         return { plan, ...configuration };
       }
-      if (!flags.yes) await this.#confirm(plan, lines);
+      if (!flags.yes) {
+        for (const line of lines) streams.stderr.write(`${line}\n`);
+        await confirmErasing(plan.drives, streams, signal);
+      }
       for (const text of resumeNotices(plan)) progress({ type: 'notice', level: 'info', text });
       const result = await flash(plan, source, { signal, progress, checks, changes, hostname });
       for (const drive of result.drives) this.print(flashedLine(drive));
@@ -128,33 +121,5 @@ export default class Flash extends BaseCommand {
     } finally {
       await source.close();
     }
-  }
-
-  async #choose(accepted: readonly DriveRisk[], isYes: boolean): Promise<string[]> {
-    const { signal, streams } = this;
-    const question = { message: 'Which drives are to be flashed?', insteadOfAsking: '--drive <drive>', signal };
-    if (isYes) {
-      throw new Failure('usage', 'answer-needed', 'with --yes the drive has to be named', {
-        hint: `Pass ${question.insteadOfAsking}`,
-      });
-    }
-    return chooseDrives(question, (signal) => watchDrives({ signal, accepted }), streams);
-  }
-
-  /** Asks for consent; for a drive that is written only because that was forced, by its name. */
-  async #confirm({ drives }: FlashPlan, lines: readonly string[]): Promise<void> {
-    for (const line of lines) this.streams.stderr.write(`${line}\n`);
-    const isForced = ({ taken }: Drive) => taken.some((risk) => risk !== 'mounted');
-    const forced = drives.filter(isForced);
-    const usual = drives.filter((drive) => !isForced(drive));
-    const asking = { insteadOfAsking: '--yes', signal: this.signal };
-    let isSure = true;
-    if (usual.length > 0) isSure = await askYesNo({ ...asking, message: eraseQuestion(usual) }, this.streams);
-    for (const drive of forced) {
-      const name = path.basename(drive.path);
-      const message = `${eraseQuestion([drive])} Type ${name} to do so:`;
-      isSure &&= (await askText({ ...asking, message }, this.streams)) === name;
-    }
-    if (!isSure) throw new Failure('interrupted', 'declined', 'nothing was written');
   }
 }

@@ -173,24 +173,34 @@ test('refuses a file that is attached to a loop device, under any of its names',
   }
 });
 
-test('refuses a file that another davit is writing, and says which', async (t) => {
-  const { folder, image } = await someImage(t);
-  const file = path.join(folder, 'card');
-  await fillFile(file, image.size, 0);
-  // Another davit that waits for the rest of its image, with the card open.
-  const bytes = await readFile(image.path);
-  const other = startDavit(['flash', '-', '--drive', file, '--yes', '--progress', 'json']);
-  try {
-    other.stdin?.write(bytes.subarray(0, 4 * mebibyte));
-    await once(other.stderr ?? other, 'data');
-    const { code, exitCode, message } = await refusal([image.path, '--drive', file, '--yes']);
-    assert.deepEqual({ code, exitCode }, { code: 'drive-in-use', exitCode: 4 });
-    assert.ok(message.includes(`(process ${other.pid ?? 0})`), message);
-  } finally {
-    other.kill('SIGKILL');
-    await once(other, 'exit');
-  }
-});
+for (const kind of ['file', 'drive'] as const) {
+  test(
+    `refuses a ${kind} that another davit is writing, and says which`,
+    { skip: kind === 'drive' && skip },
+    async (t) => {
+      const { folder, image } = await someImage(t);
+      const file = path.join(folder, 'card');
+      await fillFile(file, image.size, 0);
+      const drive = kind === 'file' ? file : (await attachLoopDevice(t, file)).path;
+      // Another davit that waits for the rest of its image, with the card open.
+      const bytes = await readFile(image.path);
+      const other = startDavit(['flash', '-', '--drive', drive, '--yes', '--progress', 'json']);
+      try {
+        other.stdin?.write(bytes.subarray(0, 4 * mebibyte));
+        await once(other.stderr ?? other, 'data');
+        const { code, exitCode, message } = await refusal([image.path, '--drive', drive, '--yes']);
+        assert.deepEqual({ code, exitCode }, { code: 'drive-in-use', exitCode: 4 });
+        assert.ok(message.includes(`(process ${other.pid ?? 0})`), message);
+        // The lock by which udev keeps its hands off.
+        assert.equal((await runProgram(['flock', '--nonblock', drive, 'true'])).exitCode, 1);
+      } finally {
+        other.kill('SIGKILL');
+        await once(other, 'exit');
+      }
+      assert.equal((await davit(['flash', image.path, '--drive', drive, '--yes'])).exitCode, 0);
+    },
+  );
+}
 
 test('makes a file that is not there as large as the image, without taking more room', async (t) => {
   const { folder, image } = await someImage(t);
@@ -203,6 +213,25 @@ test('makes a file that is not there as large as the image, without taking more 
   assert.equal(size, image.size);
   assert.ok(blocks * 512 < size, `${blocks} blocks`);
   assert.ok((await bytesAt(file, 0, 4096)).equals(await bytesAt(image.path, 0, 4096)));
+});
+
+test('leaves no file behind that it made when the image turns out to be none', async (t) => {
+  const { folder, image } = await someImage(t);
+  const packed = path.join(folder, 'image.gz');
+  await checked(['sh', '-c', `gzip -1 <'${image.path}' | head -c 100000 >'${packed}'`]);
+  const file = path.join(folder, 'new.img');
+  const { exitCode } = await davit(['flash', packed, '--drive', file, '--yes']);
+  assert.notEqual(exitCode, 0);
+  await assert.rejects(stat(file));
+});
+
+test('asks for the drive where nobody can be asked, and never takes --yes for a choice', async (t) => {
+  const { image } = await someImage(t);
+  for (const words of [[], ['--yes'], ['--dry-run']]) {
+    const { code, exitCode, hint } = await refusal([image.path, ...words]);
+    assert.deepEqual({ code, exitCode }, { code: 'answer-needed', exitCode: 2 });
+    assert.match(hint ?? '', /--drive/);
+  }
 });
 
 test('refuses a drive that another program holds', { skip }, async (t) => {

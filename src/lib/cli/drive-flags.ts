@@ -21,13 +21,16 @@ export const riskFlags = {
   }),
 };
 
-/** The risks that the user has taken. */
-export function acceptedRisks(flags: {
+/** Whether each risk is taken. */
+export interface RiskFlags {
   readonly unmount: boolean;
   readonly 'force-fixed': boolean;
   readonly 'force-large': boolean;
   readonly 'force-data': boolean;
-}): DriveRisk[] {
+}
+
+/** The risks that the user has taken. */
+export function acceptedRisks(flags: RiskFlags): DriveRisk[] {
   const taken = {
     mounted: flags.unmount,
     fixed: flags['force-fixed'],

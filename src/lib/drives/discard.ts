@@ -1,8 +1,13 @@
 import path from 'node:path';
-import type { ByteRange } from '../image/partition-table.js';
 import { findProgram, runChecked } from '../platform/child-process.js';
 import type { Drive } from './drive.js';
 import { blockAttribute, type HostView, thisHost } from './host-view.js';
+
+/** A range of bytes of a drive. */
+interface ByteRange {
+  readonly start: number;
+  readonly size: number;
+}
 
 /** How a drive takes it when it is told that it may forget a range. */
 export interface Discarding {

@@ -1,5 +1,4 @@
 import type { Bmap } from '../image/bmap.js';
-import type { Drive } from '../drives/drive.js';
 import type { FlashedDrive } from '../flash/flash.js';
 import type { DriveExtras } from '../flash/plan-extras.js';
 import type { FlashPlan } from '../flash/plan-flash.js';
@@ -18,13 +17,6 @@ export function planLines({ image, drives, extras, everything, verify }: FlashPl
       ...[...partitionLines(drive), ...extrasLines(extras[index])].map((line) => `        ${line}`),
     ]),
   ];
-}
-
-/** `Erase all data on /dev/sdb?`, and what is unmounted for it. */
-export function eraseQuestion(drives: readonly Drive[]): string {
-  const mountPoints = drives.flatMap(({ partitions }) => partitions.flatMap((one) => one.mountPoints));
-  const names = drives.map((drive) => drive.path).join(', ');
-  return `${mountPoints.length === 0 ? 'Erase' : `Unmount ${mountPoints.join(', ')} and erase`} all data on ${names}?`;
 }
 
 /** What is done to a drive besides writing and verifying, one line each. */
