@@ -2,7 +2,10 @@ import { Failure } from '../failure/failure.js';
 import { shellWord } from '../platform/environment.js';
 
 /** How an image may be packed; told by content, never by name. */
-export type SourceFormat = 'raw' | 'gzip' | 'xz' | 'zstd' | 'zip' | 'bzip2' | 'lz4';
+export type SourceFormat = 'raw' | 'gzip' | 'xz' | 'zstd' | 'zip' | 'bzip2' | 'lz4' | 'dmg';
+
+/** Those formats that the first bytes tell. */
+export type HeadFormat = Exclude<SourceFormat, 'dmg'>;
 
 /** Bytes of a source that are needed to tell its format. */
 export const formatHeadSize = 4096;
@@ -14,7 +17,7 @@ interface Mark {
   readonly at?: number;
 }
 
-const formats: readonly (Mark & { readonly format: Exclude<SourceFormat, 'raw'> })[] = [
+const formats: readonly (Mark & { readonly format: Exclude<HeadFormat, 'raw'> })[] = [
   { format: 'gzip', bytes: [0x1f, 0x8b, 0x08] },
   { format: 'xz', bytes: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
   { format: 'zstd', bytes: [0x28, 0xb5, 0x2f, 0xfd] },
@@ -59,7 +62,7 @@ export function skippableFrameSize(bytes: Buffer): number | undefined {
  *
  * @param isFile whether the name is a path that can stand in a command
  */
-export function detectFormat(head: Buffer, name: string, isFile = true): SourceFormat {
+export function detectFormat(head: Buffer, name: string, isFile = true): HeadFormat {
   const found = formats.find((mark) => bears(head, mark));
   if (found !== undefined) return found.format;
   const skipped = skippableFrameSize(head);

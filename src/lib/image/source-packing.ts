@@ -1,4 +1,5 @@
 import { decodeBzip2 } from './decode-bzip2.js';
+import { decodeDmg, type DmgLayout } from './decode-dmg.js';
 import { decodeGzip } from './decode-gzip.js';
 import { decodeLz4 } from './decode-lz4.js';
 import type { DecodeOptions } from './decode-options.js';
@@ -13,9 +14,10 @@ import { zstdContentSize } from './zstd-header.js';
 
 /** How the image in a source is packed, where a zip has it, and the blocks of an xz file. */
 export type Packing =
-  | { readonly format: Exclude<SourceFormat, 'zip' | 'xz'> }
+  | { readonly format: Exclude<SourceFormat, 'zip' | 'xz' | 'dmg'> }
   | ({ readonly format: 'xz' } & XzLayout)
-  | { readonly format: 'zip'; readonly entry: ZipEntry };
+  | { readonly format: 'zip'; readonly entry: ZipEntry }
+  | ({ readonly format: 'dmg' } & DmgLayout);
 
 /** Unpacks an image from its packed bytes. */
 export function unpack(packed: AsyncIterable<Buffer>, packing: Packing, options: DecodeOptions): AsyncIterable<Buffer> {
@@ -32,6 +34,8 @@ export function unpack(packed: AsyncIterable<Buffer>, packing: Packing, options:
       return decodeBzip2(packed, options);
     case 'lz4':
       return decodeLz4(packed, options);
+    case 'dmg':
+      return decodeDmg(packing, options);
     case 'zip':
       return decodeZipEntry(packed, packing.entry, options);
   }
@@ -46,6 +50,8 @@ export function statedSize({ size }: Pick<ImageOrigin, 'size'>, packing: Packing
       return packing.blocks && unpackedXzSize(packing.blocks);
     case 'zstd':
       return zstdContentSize(head);
+    case 'dmg':
+      return packing.trailer.unpackedSize;
     case 'zip':
       return packing.entry.unpackedSize;
     // The trailer of gzip tells the size of its last member only, and that modulo 4 GiB.

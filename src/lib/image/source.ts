@@ -3,6 +3,7 @@ import { whileDoing } from '../failure/while-doing.js';
 import type { ProgressListener } from '../platform/progress.js';
 import type { BlockFile } from './block-file.js';
 import { ChunkStream } from './chunk-stream.js';
+import { readDmgTrailer } from './dmg-trailer.js';
 import { openFileOrigin } from './file-origin.js';
 import type { ImageOrigin, OriginFile } from './image-origin.js';
 import { detectFormat, formatHeadSize, type SourceFormat } from './source-format.js';
@@ -137,6 +138,8 @@ async function findPacking(
     });
   }
   if (entry === undefined) {
+    const trailer = format === 'raw' && file !== undefined ? await readDmgTrailer(file.blocks) : undefined;
+    if (file !== undefined && trailer !== undefined) return { format: 'dmg', path: file.path, trailer, stream };
     if (format !== 'xz') return { format };
     const blocks = reader && (await readXzBlocks(reader));
     // A server would be asked for several blocks at once, which is no faster.

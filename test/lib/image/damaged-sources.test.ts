@@ -15,6 +15,7 @@ import { openImageSource } from '../../../src/lib/image/source.js';
 import { readXzBlocks } from '../../../src/lib/image/xz-index.js';
 import { rounds } from '../../support/campaign.js';
 import { checked } from '../../support/loop-device.js';
+import { writeMacImage } from '../../support/mac-image.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -28,7 +29,8 @@ function someImage(): Buffer {
       ? Buffer.alloc(random.below(150_000))
       : random.bytes(random.below(60_000)).map((byte) => byte & 0x3f),
   );
-  return Buffer.concat(parts);
+  const whole = Buffer.concat(parts);
+  return whole.subarray(0, whole.length - (whole.length % 512));
 }
 
 const image = someImage();
@@ -44,6 +46,12 @@ async function* asFile(file: string): AsyncGenerator<Buffer> {
   } finally {
     await source.close();
   }
+}
+
+async function formatOf(file: string): Promise<string> {
+  const source = await openImageSource(file, { standardInput: Readable.from([]), signal: options.signal });
+  await source.close();
+  return source.format;
 }
 
 async function* asInput(file: string): AsyncGenerator<Buffer> {
@@ -69,45 +77,50 @@ async function* xzBlocks(file: string): AsyncGenerator<Buffer> {
 const multiGzip = (file: string) =>
   `(for at in 0 1 2 3 4; do tail -c +$((at * 1000000 + 1)) ${file} | head -c 1000000 | gzip; done) >${file}.packed`;
 
+/** A shell command that packs a file, or what does it. */
+type Pack = (file: string) => string | Promise<void>;
+
+type Way = readonly [pack: Pack, decode: Decode, skip?: string | false];
+
 /** How an image is packed, how it is unpacked, and why that may not be possible here. */
-const ways: Readonly<Record<string, readonly [pack: (file: string) => string, decode: Decode, skip?: string | false]>> =
-  {
-    'gzip of several parts': [multiGzip, asFile],
-    'gzip from standard input': [multiGzip, asInput],
-    'xz of several blocks': [(file) => `xz -1 --block-size=1MiB -c ${file} >${file}.packed`, asFile],
-    'xz from standard input': [(file) => `xz -1 -c ${file} >${file}.packed`, asInput],
-    'xz without the program, in threads': [(file) => `xz -1 --block-size=512KiB -c ${file} >${file}.packed`, xzBlocks],
-    'xz without the program, in order': [
-      (file) => `xz -1 --check=crc32 -c ${file} >${file}.packed`,
-      (file) => decodeXzInWasm(createReadStream(file), options),
-    ],
-    zstd: [(file) => `zstd -q -c ${file} >${file}.packed`, asFile],
-    'zstd of several frames': [
-      (file) => `(head -c 1000000 ${file} | zstd -q; tail -c +1000001 ${file} | zstd -q) >${file}.packed`,
-      asInput,
-    ],
-    'zstd without the program': [
-      (file) => `(head -c 1000000 ${file} | zstd -q; tail -c +1000001 ${file} | zstd -q) >${file}.packed`,
-      (file) => decodeZstdInWasm(createReadStream(file, { highWaterMark: 100_000 }), options),
-    ],
-    "zstd with Node's decoder": [
-      (file) => `(head -c 1000000 ${file} | zstd -q; tail -c +1000001 ${file} | zstd -q) >${file}.packed`,
-      (file) => decodeZstdInNode(createReadStream(file, { highWaterMark: 100_000 }), options),
-      typeof zlib.createZstdDecompress === 'function' ? false : 'Node has no decoder for Zstandard before 22.15',
-    ],
-    bzip2: [(file) => `bzip2 -c ${file} >${file}.packed`, asFile],
-    'bzip2 of several parts': [
-      (file) => `(head -c 2000000 ${file} | bzip2; tail -c +2000001 ${file} | bzip2) >${file}.packed`,
-      asInput,
-    ],
-    lz4: [(file) => `lz4 -q -c ${file} >${file}.packed`, asFile],
-    'lz4 of several frames': [
-      (file) => `(head -c 2000000 ${file} | lz4 -q; tail -c +2000001 ${file} | lz4 -q) >${file}.packed`,
-      asInput,
-    ],
-    zip: [(file) => `zip -q -j - ${file} >${file}.packed`, asFile],
-    'zip that only stores': [(file) => `zip -q -0 -j - ${file} >${file}.packed`, asFile],
-  };
+const ways: Readonly<Record<string, Way>> = {
+  'gzip of several parts': [multiGzip, asFile],
+  'gzip from standard input': [multiGzip, asInput],
+  'xz of several blocks': [(file) => `xz -1 --block-size=1MiB -c ${file} >${file}.packed`, asFile],
+  'xz from standard input': [(file) => `xz -1 -c ${file} >${file}.packed`, asInput],
+  'xz without the program, in threads': [(file) => `xz -1 --block-size=512KiB -c ${file} >${file}.packed`, xzBlocks],
+  'xz without the program, in order': [
+    (file) => `xz -1 --check=crc32 -c ${file} >${file}.packed`,
+    (file) => decodeXzInWasm(createReadStream(file), options),
+  ],
+  zstd: [(file) => `zstd -q -c ${file} >${file}.packed`, asFile],
+  'zstd of several frames': [
+    (file) => `(head -c 1000000 ${file} | zstd -q; tail -c +1000001 ${file} | zstd -q) >${file}.packed`,
+    asInput,
+  ],
+  'zstd without the program': [
+    (file) => `(head -c 1000000 ${file} | zstd -q; tail -c +1000001 ${file} | zstd -q) >${file}.packed`,
+    (file) => decodeZstdInWasm(createReadStream(file, { highWaterMark: 100_000 }), options),
+  ],
+  "zstd with Node's decoder": [
+    (file) => `(head -c 1000000 ${file} | zstd -q; tail -c +1000001 ${file} | zstd -q) >${file}.packed`,
+    (file) => decodeZstdInNode(createReadStream(file, { highWaterMark: 100_000 }), options),
+    typeof zlib.createZstdDecompress === 'function' ? false : 'Node has no decoder for Zstandard before 22.15',
+  ],
+  bzip2: [(file) => `bzip2 -c ${file} >${file}.packed`, asFile],
+  'bzip2 of several parts': [
+    (file) => `(head -c 2000000 ${file} | bzip2; tail -c +2000001 ${file} | bzip2) >${file}.packed`,
+    asInput,
+  ],
+  lz4: [(file) => `lz4 -q -c ${file} >${file}.packed`, asFile],
+  'lz4 of several frames': [
+    (file) => `(head -c 2000000 ${file} | lz4 -q; tail -c +2000001 ${file} | lz4 -q) >${file}.packed`,
+    asInput,
+  ],
+  zip: [(file) => `zip -q -j - ${file} >${file}.packed`, asFile],
+  'a disk image of macOS': [(file) => writeMacImage(`${file}.packed`, image), asFile],
+  'zip that only stores': [(file) => `zip -q -0 -j - ${file} >${file}.packed`, asFile],
+};
 
 async function sha256(chunks: AsyncIterable<Buffer>): Promise<string> {
   const hash = createHash('sha256');
@@ -122,7 +135,9 @@ for (const [name, [pack, decode, skip]] of Object.entries(ways)) {
     const folder = await temporaryFolder(t);
     const file = path.join(folder, 'image');
     await writeFile(file, image);
-    await checked(['sh', '-c', pack(file)]);
+    const packing = pack(file);
+    if (typeof packing === 'string') await checked(['sh', '-c', packing]);
+    else await packing;
     const packed = await readFile(`${file}.packed`);
     const damaged = `${file}.damaged`;
     assert.equal(await sha256(decode(`${file}.packed`, t)), expected);
@@ -141,7 +156,7 @@ for (const [name, [pack, decode, skip]] of Object.entries(ways)) {
         assert.equal(await sha256(decode(damaged, t)), expected, what);
       } catch (error) {
         // What is not packed any more by the look of it is left to be judged by its content, and does not boot.
-        if (error instanceof assert.AssertionError && at < 8) continue;
+        if (error instanceof assert.AssertionError && (await formatOf(damaged)) === 'raw') continue;
         assert.ok(error instanceof Failure, `${what}: ${String(error)}`);
         assert.ok(
           ['archive-corrupt', 'image-empty', 'format-unsupported', 'entry-not-found'].includes(error.code),

@@ -9,6 +9,7 @@ import { Failure } from '../../../src/lib/failure/failure.js';
 import { openImageSource, type SourceOptions } from '../../../src/lib/image/source.js';
 import type { ZipCandidate } from '../../../src/lib/image/zip-image.js';
 import { checked } from '../../support/loop-device.js';
+import { writeMacImage } from '../../support/mac-image.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const imageSize = 9 * 1024 * 1024 + 512;
@@ -241,6 +242,16 @@ test('ends while waiting for standard input when it is told to', async () => {
   const opening = openImageSource('-', options({ standardInput, signal: abort.signal }));
   abort.abort();
   await assert.rejects(opening, (error) => error instanceof Failure && error.kind === 'interrupted');
+});
+
+test('unpacks disk images of macOS through etcher-sdk', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'image.dmg');
+  await writeMacImage(file, image);
+  const source = await openImageSource(file, options());
+  t.after(() => source.close());
+  assert.equal(source.format, 'dmg');
+  assert.equal(source.size, imageSize);
+  assert.equal(await sha256(source.stream), expected);
 });
 
 test('refuses packings that it does not open, with what to do', async (t) => {

@@ -1,0 +1,26 @@
+/** What davit uses of etcher-sdk, which is optional: it has native code that cannot be compiled everywhere. */
+declare module 'etcher-sdk' {
+  /** Bytes that etcher-sdk reads. */
+  interface EtcherSource {
+    open(): Promise<void>;
+    close(): Promise<void>;
+    createReadStream(): Promise<NodeJS.ReadableStream>;
+  }
+
+  /** A disk image of macOS. */
+  interface DmgSource extends EtcherSource {
+    /** Its parts and the ranges of each that are not free; the checksum is hexadecimal. */
+    getBlocks(): Promise<
+      readonly {
+        readonly checksumType?: string;
+        readonly checksum?: string;
+        readonly blocks: readonly { readonly offset: number; readonly length: number }[];
+      }[]
+    >;
+  }
+
+  export const sourceDestination: {
+    readonly File: new (options: { readonly path: string }) => EtcherSource;
+    readonly DmgSource: new (source: EtcherSource) => DmgSource;
+  };
+}
