@@ -266,6 +266,20 @@ for (const fault of ['wrapsAt', 'losesFrom'] as const) {
   );
 }
 
+test('leaves no trap when a probe is interrupted', { skip: slowCardsMissing }, async (t) => {
+  const { image, state } = await setUp(t);
+  const size = image.size + 16 * mebibyte;
+  const card = await startSlowCard(t, { size, bytesPerSecond: 2e6 });
+  const words = ['flash', image.path, '--drive', card.device.path, '--yes', '--probe', '--progress', 'json'];
+  for (const kill of ['SIGINT', 'SIGKILL'] as const) {
+    await checked(['dd', `if=${image.path}`, `of=${card.device.path}`, 'bs=512', 'count=1', 'status=none']);
+    const isProbing = (output: string) => output.includes('"phase":"probe"');
+    const { exitCode, signal, stderr } = await davit(words, { ...state, kill: { signal: kill, when: isProbing } });
+    assert.equal(exitCode ?? signal, kill === 'SIGINT' ? 130 : kill, stderr);
+    assert.ok(await hasNoTable(card.device.path, size));
+  }
+});
+
 test('takes an honest card after a probe', { skip: slowCardsMissing }, async (t) => {
   const { image, state } = await setUp(t);
   const card = await startSlowCard(t, { size: image.size + 16 * mebibyte });

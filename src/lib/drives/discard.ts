@@ -20,8 +20,8 @@ export interface Discarding {
 /** Cards erase in units of about this size, so that forgetting less frees nothing, and each request costs some time. */
 const smallestDiscard = 4 * 1024 * 1024;
 
-/** A request cannot be interrupted, so none is long. */
-const largestDiscard = 4 * 1024 * 1024 * 1024;
+/** Bytes of one request to the drive, which cannot be interrupted. */
+const requestSize = 1024 * 1024 * 1024;
 
 /** How to discard on a drive, or in a few words why that cannot be done. */
 export async function planDiscard(
@@ -50,9 +50,7 @@ export function discardableRanges(
   const add = (from: number, to: number) => {
     const first = Math.ceil((from - alignment) / granularity) * granularity + alignment;
     const last = Math.floor((to - alignment) / granularity) * granularity + alignment;
-    if (last - first < smallestDiscard) return;
-    const step = Math.max(granularity, Math.floor(largestDiscard / granularity) * granularity);
-    for (let at = first; at < last; at += step) found.push({ start: at, size: Math.min(step, last - at) });
+    if (last - first >= smallestDiscard) found.push({ start: first, size: last - first });
   };
   let at = start;
   for (const one of runs) {
@@ -77,7 +75,8 @@ export async function discard(
 ): Promise<void> {
   for (const { start, size } of ranges) {
     // Without --force it would want the drive for itself.
-    const words = ['--force', '--offset', String(start), '--length', String(size), drive.path];
+    const range = ['--offset', String(start), '--length', String(size), '--step', String(requestSize)];
+    const words = ['--force', ...range, drive.path];
     const doing = `discarding ${size} bytes at byte ${start} of ${drive.path}`;
     await runChecked(doing, program, words, { signal: options.signal });
     options.onDone?.(size);
