@@ -17,8 +17,12 @@ import { confirmErasing } from '../lib/output/confirm-erasing.js';
 import { bmapText, flashedLine, planLines, resumeNotices } from '../lib/output/flash-text.js';
 import { zipEntryPrompt } from '../lib/output/zip-entry-prompt.js';
 
-/** A result with what was put into the boot partition, if anything was. */
-type Configured<T> = T & { readonly configuration?: BootConfigurationSummary };
+/** A result with what was put into the boot partition, and what the image was checked against. */
+type Configured<T> = T & {
+  readonly configuration?: BootConfigurationSummary;
+  /** The block map whose checksums the image had to have, if there was one. */
+  readonly bmap?: string;
+};
 
 export default class Flash extends BaseCommand {
   static override summary = 'Write an image to a card, check it, and only then make it bootable.';
@@ -93,7 +97,6 @@ export default class Flash extends BaseCommand {
         ? await planSourceConfiguration(source, request)
         : { changes: [], hostname: await readHostname(source) };
       for (const text of summary?.warnings ?? []) progress({ type: 'notice', level: 'warning', text });
-      const configuration = summary === undefined ? {} : { configuration: summary };
       const plan = await planFlash({
         source,
         ...(await readDriveChoice(flags, { streams, signal })),
@@ -105,10 +108,14 @@ export default class Flash extends BaseCommand {
       const bmap = flags['no-bmap'] ? undefined : await findBmap(source, flags.bmap);
       const checks = bmap === undefined ? [] : [bmapCheck(bmap, source)];
       if (bmap !== undefined) progress({ type: 'notice', level: 'info', text: bmapText(bmap) });
+      const more = {
+        ...(summary === undefined ? {} : { configuration: summary }),
+        ...(bmap === undefined ? {} : { bmap: bmap.name }),
+      };
       const lines = [...planLines(plan), ...(summary === undefined ? [] : bootConfigurationLines(summary))];
       if (flags['dry-run']) {
         for (const line of lines) this.print(line);
-        return { plan, ...configuration };
+        return { plan, ...more };
       }
       if (!flags.yes) {
         for (const line of lines) streams.stderr.write(`${line}\n`);
@@ -117,7 +124,7 @@ export default class Flash extends BaseCommand {
       for (const text of resumeNotices(plan)) progress({ type: 'notice', level: 'info', text });
       const result = await flash(plan, source, { signal, progress, checks, changes, hostname });
       for (const drive of result.drives) this.print(flashedLine(drive));
-      return { ...result, ...configuration };
+      return { ...result, ...more };
     } finally {
       await source.close();
     }
