@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { chmod, mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { runChecked } from '../../src/lib/platform/child-process.js';
 import { isRecord } from '../../src/lib/platform/json.js';
-import { davit, davitJson } from '../support/davit.js';
+import { davit, davitJson, startDavit } from '../support/davit.js';
 import { attachUsedCard, loopDevicesMissing } from '../support/loop-device.js';
 import { makeOsImage, type OsImage, type OsImageOptions, readBootFile } from '../support/os-image.js';
 import { makePng } from '../support/png.js';
@@ -41,6 +42,7 @@ udevRules: { "99-mine": 'KERNEL=="ttyUSB0", SYMLINK+="modem"' }
 configTxt: [gpu_mem=64, dtoverlay=vc4-kms-v3d]
 bootFiles: { extra_uEnv.txt: env.txt }
 config:
+  apiEndpoint: https://api.example.com
   apiKey: \${API_KEY}
   applicationId: 7
 `;
@@ -115,6 +117,7 @@ describe('os configure --profile', () => {
       assert.deepEqual(JSON.parse(await read('config.json')), {
         deviceType: 'raspberrypi4-64',
         persistentLogging: true,
+        apiEndpoint: 'https://api.example.com',
         apiKey: secrets[2],
         applicationId: 7,
         os: { udevRules: { '99-mine': 'KERNEL=="ttyUSB0", SYMLINK+="modem"' }, sshKeys: [sshKey] },
@@ -322,5 +325,32 @@ describe('profile check', () => {
     for (const place of [':2:29: /networks/a/key', ':3:1: /splash', ':4:1: /noSuchKey'])
       assert.ok(stderr.includes(profile + place), stderr);
     noSecretsIn(stderr);
+
+    const { document } = await davitJson(['profile', 'check', profile]);
+    assert.ok(isRecord(document) && isRecord(document.error) && Array.isArray(document.error.problems));
+    assert.deepEqual(document.error.problems[2], {
+      ...{ file: profile, line: 4, column: 1, pointer: '/noSuchKey' },
+      message: 'is not a known key',
+    });
+    noSecretsIn(JSON.stringify(document));
+  });
+
+  it('lets no name in a profile take over the terminal', async (t) => {
+    const { profile } = await setUp(t, {}, '"x\\e[31m": 1\n');
+    const { exitCode, stderr } = await davit(['profile', 'check', profile]);
+    assert.equal(exitCode, 2);
+    assert.ok(!stderr.includes('\u001B'));
+  });
+
+  it('stops when it is interrupted while it reads', async (t) => {
+    const { folder, profile } = await setUp(t, {}, 'config: { apiKey: { file: ../pipe } }\n');
+    await runChecked('making a pipe', 'mkfifo', [path.join(folder, 'pipe')]);
+    const child = startDavit(['profile', 'check', profile]);
+    const ended = once(child, 'exit');
+    // Opening the pipe to write succeeds once davit has opened it to read.
+    const writer = await open(path.join(folder, 'pipe'), 'w');
+    t.after(() => writer.close());
+    child.kill('SIGINT');
+    assert.deepEqual(await ended, [130, null]);
   });
 });

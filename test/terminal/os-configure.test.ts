@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { davitProgram } from '../support/davit.js';
@@ -36,5 +36,26 @@ describe('davit os configure on a terminal', () => {
     await terminal.press('C-c');
     await terminal.until(/ended with 130/);
     assert.deepEqual(await readdir(folder), ['device.img']);
+  });
+
+  it('asks for what a profile says to ask for', async (t) => {
+    const folder = await temporaryFolder(t);
+    const image = await makeOsImage(path.join(folder, 'device.img'));
+    const [profile, output] = [path.join(folder, 'p.yaml'), path.join(folder, 'out.img')];
+    const network = (ssid: string) => `{ type: wifi, ssid: ${ssid}, key: { prompt: Key of ${ssid} } }`;
+    await writeFile(profile, `mode: development\nnetworks:\n  a: ${network('One')}\n  b: ${network('Two')}\n`);
+    const words = ['os', 'configure', image.path, '--output', output, '--profile', profile];
+    const command = [...davitProgram, ...words].join(' ');
+    const terminal = await openTerminal(`${command}; echo "ended with $?"; exec sleep 60`, { HOME: folder });
+    t.after(() => terminal.close());
+    for (const ssid of ['One', 'Two']) {
+      await terminal.until(new RegExp(`Key of ${ssid}`));
+      await terminal.type(`s3cret key ${ssid}`);
+      await terminal.press('Enter');
+    }
+    assert.doesNotMatch(await terminal.until(/ended with 0/), /s3cret/);
+    const configured = { bootAddress: `${output}@@${image.boot.start}` };
+    const written = await readBootFile(configured, 'system-connections/b', `${output}.read`);
+    assert.match(String(written), /^psk=s3cret key Two$/m);
   });
 });

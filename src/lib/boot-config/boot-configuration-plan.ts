@@ -13,7 +13,7 @@ import { setConfigTxt } from './config-txt.js';
 import { type ConnectionFile, connectionWarnings } from './connection-file.js';
 import { invalidJson, locateInJson, parseJsonObject } from './json-text.js';
 import { isBalenaOs, isOlderThan, type OsFacts, readOsFacts } from './os-facts.js';
-import { type Path, problemText } from './problem.js';
+import { type Path, placed, problemText } from './problem.js';
 import { hostnameIn } from './read-hostname.js';
 import { withoutSecret } from './secrets.js';
 import { splashPath } from './splash-logo.js';
@@ -226,7 +226,7 @@ function requireGoodValues(config: JsonObject, changes: readonly { readonly key:
   const problems = checkConfig(config).filter(({ path, because }) => isChanged(path) || isChanged(because ?? path));
   if (problems.length === 0) return;
   throw invalidConfig(
-    problems.map((problem) => problemText(problem)),
+    problems.map((problem) => placed(problem)),
     'Correct the flag or the file that sets it',
   );
 }
@@ -292,6 +292,8 @@ async function writeFiles(
 
 function warningsAbout(config: JsonObject, os: OsFacts, boot: BootPartition, hadConfig: boolean): string[] {
   const sshKeys = configValue(config, 'os.sshKeys');
+  const isManaged = configValue(config, 'apiEndpoint') !== undefined;
+  const deviceType = configValue(config, 'deviceType');
   const hasNoKeys = !Array.isArray(sshKeys) || sshKeys.length === 0;
   const warnings: readonly (readonly [boolean, string])[] = [
     [!hadConfig, 'the image had no config.json; one was made'],
@@ -300,8 +302,20 @@ function warningsAbout(config: JsonObject, os: OsFacts, boot: BootPartition, had
       `no partition is named or labelled as a boot partition; partition ${boot.number} was taken because of its ${boot.foundBy}`,
     ],
     [
-      !isDevelopment(config) && hasNoKeys && configValue(config, 'apiEndpoint') === undefined,
+      !isDevelopment(config) && hasNoKeys && !isManaged,
       'nobody will be able to log in: production mode without an SSH key. Add --ssh-key or --dev',
+    ],
+    [
+      typeof deviceType === 'string' && os.deviceType !== undefined && deviceType !== os.deviceType.slug,
+      `deviceType in config.json is ${JSON.stringify(deviceType)}, but the image is for ${os.deviceType?.slug ?? 'another'}`,
+    ],
+    [
+      isManaged && configValue(config, 'apiKey') === undefined && configValue(config, 'deviceApiKey') === undefined,
+      'the device will not be able to register: apiEndpoint without apiKey or deviceApiKey',
+    ],
+    [
+      !isManaged && configValue(config, 'apiKey') !== undefined,
+      'apiKey has no use without apiEndpoint: the device will not be managed',
     ],
     [
       os.kind === 'flasher',

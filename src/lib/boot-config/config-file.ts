@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { Failure } from '../failure/failure.js';
+import { Failure, type FailureProblem } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import type { JsonObject } from '../platform/json.js';
 import { checkConfig, unknownConfigKeys } from './config-check.js';
 import { locateInJson, parseJsonObject } from './json-text.js';
-import { problemText } from './problem.js';
+import { placed, problemLine, problemText } from './problem.js';
 
 /** Keys for config.json as they were read from a file. */
 export interface ConfigFile {
@@ -23,15 +23,15 @@ export async function readConfigFile(file: string): Promise<ConfigFile> {
   }
   const config = parseJsonObject(bytes, file, invalidConfigFile);
   const locate = locateInJson(bytes);
-  const problems = checkConfig(config).map((problem) => problemText(problem, file, locate(problem.path)));
+  const problems = checkConfig(config).map((problem) => placed(problem, file, locate(problem.path)));
   if (problems.length > 0) throw invalidConfig(problems, 'Correct the file at these places');
   const warnings = unknownConfigKeys(config).map((problem) => problemText(problem, file, locate(problem.path)));
   return { config, warnings };
 }
 
-/** The failure for settings that the OS would not understand; a problem is a line. */
-export function invalidConfig(problems: readonly string[], hint: string): Failure {
-  return new Failure('usage', 'invalid-config', problems.join('\n'), { hint });
+/** The failure for settings that the OS would not understand. */
+export function invalidConfig(problems: readonly FailureProblem[], hint: string): Failure {
+  return new Failure('usage', 'invalid-config', problems.map(problemLine).join('\n'), { hint, problems });
 }
 
 function invalidConfigFile(message: string): Failure {

@@ -3,9 +3,9 @@ import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { type Keyfile, parseKeyfile, unescapeKeyfileValue } from './keyfile.js';
-import { isUnmanagedInterface } from './network.js';
-import { isWifiKey } from './network-wifi.js';
 import { isBalenaOs, isOlderThan, type OsFacts } from './os-facts.js';
+import { isUnmanagedInterface } from './unmanaged-interface.js';
+import { isWifiKey } from './wifi-values.js';
 
 /** A NetworkManager connection, or a certificate that one needs, for the boot partition's `system-connections`. */
 export interface ConnectionFile {

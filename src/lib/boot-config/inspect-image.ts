@@ -10,10 +10,10 @@ import { checkConfig } from './config-check.js';
 import { connectionValue, isNameIgnored } from './connection-file.js';
 import { invalidJson, parseJsonObject } from './json-text.js';
 import { parseKeyfile, unescapeKeyfileValue } from './keyfile.js';
-import { readSsidValue } from './network-wifi.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
 import { problemText } from './problem.js';
 import { connectionWithoutSecrets, withoutSecrets } from './secrets.js';
+import { readSsidValue } from './wifi-values.js';
 
 /** One partition and what it holds; `start` and `size` are bytes. */
 interface InspectedPartition extends Partition {

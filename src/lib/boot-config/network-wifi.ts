@@ -3,6 +3,7 @@ import { connectionShapes, hardwareAddress, linkAddressShape, mtuShape } from '.
 import type { KeyfileSection } from './keyfile.js';
 import type { Path, Problem } from './problem.js';
 import { about, choice, object, text, truth, type ValueOf, where, wholeNumber } from './shape.js';
+import { isWifiKey, ssidValue } from './wifi-values.js';
 
 /** A Wi-Fi name as text: 1 to 32 bytes in UTF-8. */
 export const ssidShape = text('a Wi-Fi name of 1 to 32 bytes', (value) => {
@@ -93,11 +94,6 @@ function securityProblems(wifi: Wifi, path: Path): Problem[] {
     : [];
 }
 
-/** Whether NetworkManager takes this as the key of a WPA-PSK network. */
-export function isWifiKey(key: string): boolean {
-  return /^[\x20-\x7E]{8,63}$/.test(key) || /^[0-9a-fA-F]{64}$/.test(key);
-}
-
 /** The sections `[wifi]` and `[wifi-security]` of a network or an access point. */
 export function wifiSections(wifi: Wifi | AccessPoint, mode: 'infrastructure' | 'ap'): Record<string, KeyfileSection> {
   const { bssid, enterprise }: Wifi = wifi;
@@ -139,20 +135,4 @@ function enterpriseSecurity(security: Wifi['security']): KeyfileSection {
 
 function apSecurity({ security }: Pick<Wifi, 'security'>): KeyfileSection {
   return { pairwise: 'ccmp;', proto: 'rsn;', ...(security === 'wpa3' ? { pmf: '3' } : {}) };
-}
-
-/**
- * An SSID as NetworkManager writes it: text where every byte is printable ASCII, else a list of byte values. A semicolon, or digits
- * alone, could be taken for such a list, and a space at the end gets lost in editors, so these become lists too.
- */
-export function ssidValue(ssid: Uint8Array): string {
-  const text = Buffer.from(ssid).toString('latin1');
-  const isPlain = /^[\x20-\x7E]+$/.test(text) && !text.includes(';') && !/^[\d ]+$/.test(text) && !text.endsWith(' ');
-  return isPlain ? text : `${[...ssid].join(';')};`;
-}
-
-/** The bytes of the SSID that a key file's value stands for, once its escapes are undone. */
-export function readSsidValue(value: string): Buffer {
-  if (/^(\s*\d{1,3}\s*;)+\s*$/.test(value)) return Buffer.from(value.split(';').slice(0, -1).map(Number));
-  return Buffer.from(value.replaceAll('\\;', ';'));
 }

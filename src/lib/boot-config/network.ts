@@ -8,6 +8,7 @@ import {
 } from './network-common.js';
 import { enterpriseShape } from './network-enterprise.js';
 import { endpointShape, networkShape } from './network-ip.js';
+import { isUnmanagedInterface } from './unmanaged-interface.js';
 import { accessPointShape, wifiShape } from './network-wifi.js';
 import {
   about,
@@ -23,11 +24,6 @@ import {
   where,
   wholeNumber,
 } from './shape.js';
-
-/** Interfaces that balenaOS keeps NetworkManager away from (its NetworkManager.conf): the engine's own. */
-export function isUnmanagedInterface(name: string): boolean {
-  return /^(balena|resin|br|veth)/.test(name);
-}
 
 const newInterfaceShape = about(
   'Name of the interface that is made.',

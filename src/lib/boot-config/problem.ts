@@ -1,3 +1,5 @@
+import type { FailureProblem } from '../failure/failure.js';
+
 /** The way from the root of a document to a value in it: keys of objects and indexes of lists. */
 export type Path = readonly (string | number)[];
 
@@ -21,10 +23,22 @@ export function pointerTo(path: Path): string {
   return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
-/** A problem in one line, with the place in the file where there is one: `fleet.json:3:5: /hostname must be ...`. */
-export function problemText({ path, message }: Problem, file?: string, place?: TextPlace): string {
-  const where = file === undefined ? '' : place === undefined ? `${file}: ` : `${file}:${place.line}:${place.column}: `;
-  return `${where}${pointerTo(path) || 'it'} ${message}`;
+/** A problem as a failure carries it, with its place where it was read from a file. */
+export function placed({ path, message }: Problem, file?: string, place?: TextPlace): FailureProblem {
+  const whole = path.length === 0 ? `it ${message}` : message;
+  return { ...(file === undefined ? {} : { file }), ...place, pointer: pointerTo(path), message: whole };
+}
+
+/** A problem in one line: `fleet.json:3:5: /hostname must be ...`. Names from files cannot take over a terminal. */
+export function problemLine({ file, line, column, pointer, message }: FailureProblem): string {
+  const place = line === undefined ? '' : `:${line}:${column ?? 1}`;
+  const text = `${file === undefined ? '' : `${file}${place}: `}${pointer === '' ? '' : `${pointer} `}${message}`;
+  return text.replaceAll(/\p{Cc}/gu, '\uFFFD');
+}
+
+/** A problem in one line, with its place where it was read from a file. */
+export function problemText(problem: Problem, file?: string, place?: TextPlace): string {
+  return problemLine(placed(problem, file, place));
 }
 
 /** The place of an offset in a text. */

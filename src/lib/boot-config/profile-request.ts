@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
-import { whileDoing } from '../failure/while-doing.js';
 import type { BootConfigurationRequest, BootFile } from './boot-configuration-plan.js';
 import { mergePatch } from './config-json.js';
 import { readConnectionFile } from './connection-file.js';
@@ -12,15 +10,19 @@ import { proxyFiles } from './proxy.js';
 import { requirePng } from './splash-logo.js';
 import { readSshPublicKeys } from './ssh-public-key.js';
 
+/** How the files that a profile names are found and read. */
+export interface ProfileFiles {
+  readonly pathOf: (name: string) => string;
+  readonly read: (name: string) => Promise<Buffer>;
+}
+
 /**
  * Turns a profile into a request: reads the files that it names and writes its networks. What is wrong with a file becomes a problem of
  * the place that names it.
- *
- * @param resolvePath finds a file by the path that the profile has for it
  */
 export async function profileRequest(
   profile: Profile,
-  resolvePath: (name: string) => string,
+  { pathOf, read }: ProfileFiles,
 ): Promise<{ readonly request: BootConfigurationRequest; readonly problems: readonly Problem[] }> {
   const problems: Problem[] = [];
   /** What each of some items gives, but for those that fail. */
@@ -39,11 +41,10 @@ export async function profileRequest(
     }
     return results;
   };
-  const read = (name: string) => readNamed(resolvePath(name));
   const connections = [
     ...(await each(entries('networks', profile.networks), ([name, network]) => networkFiles(name, network, read))),
     ...(await each(items('connectionFiles', profile.connectionFiles), async (name) => [
-      await readConnectionFile(resolvePath(name)),
+      await readConnectionFile(pathOf(name)),
     ])),
   ];
   const files: BootFile[] = [
@@ -61,7 +62,7 @@ export async function profileRequest(
     return [content];
   });
   const sshKeys = await each(items('sshKeys', profile.sshKeys), (word) =>
-    readSshPublicKeys(/^\S+\s/.test(word) ? word : resolvePath(word)),
+    readSshPublicKeys(/^\S+\s/.test(word) ? word : pathOf(word)),
   );
   const request = {
     ...settingsOf(profile),
@@ -101,14 +102,6 @@ function entries<T>(key: string, object: Readonly<Record<string, T>> = {}): (rea
     [key, name],
     [name, value],
   ]);
-}
-
-async function readNamed(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw whileDoing(`reading ${file}`, error);
-  }
 }
 
 function requireScript(content: Buffer, name: string): Buffer {

@@ -1,14 +1,14 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { Failure } from '../failure/failure.js';
+import { Failure, type FailureProblem } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { environmentVariable, folders } from '../platform/environment.js';
 import { isRecord } from '../platform/json.js';
 import type { BootConfigurationRequest } from './boot-configuration-plan.js';
 import { unknownConfigKeys } from './config-check.js';
-import { type Path, type Problem, problemText } from './problem.js';
+import { type Path, placed, type Problem, problemLine } from './problem.js';
 import { resolveReferences } from './profile-references.js';
-import { profileRequest } from './profile-request.js';
+import { type ProfileFiles, profileRequest } from './profile-request.js';
 import { type Profile, profileShape } from './profile-shape.js';
 import { isSecretKey } from './secrets.js';
 import { fits } from './shape.js';
@@ -17,6 +17,7 @@ import { parseYaml, type YamlText } from './yaml-text.js';
 
 /** How a profile is read. */
 export interface ReadProfileOptions {
+  readonly signal?: AbortSignal;
   /** Asks for a secret. Left out, values that have to be asked for stay open, and the parts that need them are not read. */
   readonly prompt?: (message: string) => Promise<string>;
 }
@@ -38,18 +39,19 @@ export interface ReadProfile {
  * column, before any question is asked; no message quotes a value, which may be a secret.
  */
 export async function readProfile(file: string, options: ReadProfileOptions = {}): Promise<ReadProfile> {
-  const { text, isReadByOthers } = await readText(file);
+  const { text, isReadByOthers } = await readText(file, options);
   const yaml = await parseYaml(text);
   if (!('locate' in yaml)) {
-    throw invalidProfile(yaml.map(({ line, column, problem }) => `${file}:${line}:${column}: ${problem}`));
+    throw invalidProfile(yaml.map(({ problem, ...place }) => ({ file, ...place, pointer: '', message: problem })));
   }
-  const withoutAnswers = await readParts(file, yaml, undefined);
+  const parts = { file, yaml, files: filesBeside(file, options) };
+  const withoutAnswers = await readParts(parts, undefined);
   const isAsked = options.prompt !== undefined && withoutAnswers.open.length > 0;
-  const { profile, request, open } = isAsked ? await readParts(file, yaml, options.prompt) : withoutAnswers;
-  const warnings = linesOf(file, yaml, [
+  const { profile, request, open } = isAsked ? await readParts(parts, options.prompt) : withoutAnswers;
+  const warnings = placesOf(file, yaml, [
     ...unknownConfigKeys(profile.config ?? {}).map((problem) => ({ ...problem, path: ['config', ...problem.path] })),
     ...(isReadByOthers ? plainSecrets(yaml.value) : []),
-  ]);
+  ]).map(problemLine);
   return {
     request: warnings.length === 0 ? request : { ...request, warnings },
     keys: isRecord(yaml.value) ? Object.keys(yaml.value) : [],
@@ -59,9 +61,12 @@ export async function readProfile(file: string, options: ReadProfileOptions = {}
   };
 }
 
-async function readText(file: string): Promise<{ readonly text: string; readonly isReadByOthers: boolean }> {
+async function readText(
+  file: string,
+  { signal }: ReadProfileOptions,
+): Promise<{ readonly text: string; readonly isReadByOthers: boolean }> {
   try {
-    const bytes = await readFile(file);
+    const bytes = await readFile(file, { signal });
     const { mode } = await stat(file);
     return { text: decode(bytes, file), isReadByOthers: (mode & 0o044) !== 0 };
   } catch (error) {
@@ -73,38 +78,29 @@ function decode(bytes: Buffer, file: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw invalidProfile([`${file}: it is not UTF-8 text`]);
+    throw invalidProfile([{ file, pointer: '', message: 'it is not UTF-8 text' }]);
   }
 }
 
 /** Resolves the references, checks the result, and reads the files it names; what stays open, with what depends on it, is taken out. */
 async function readParts(
-  file: string,
-  yaml: YamlText,
+  { file, yaml, files }: { readonly file: string; readonly yaml: YamlText; readonly files: ProfileFiles },
   prompt: ReadProfileOptions['prompt'],
 ): Promise<{ readonly profile: Profile; readonly request: BootConfigurationRequest; readonly open: readonly Path[] }> {
   const { value, problems, open } = await resolveReferences(yaml.value ?? {}, {
     variable: environmentVariable,
-    file: (name) => readReferred(resolvePath(file, name)),
+    file: async (name) => String(await files.read(name)),
     ...(prompt === undefined ? {} : { prompt }),
   });
   const isOpen = (problem: Problem) => open.some((place) => place.every((part, index) => problem.path[index] === part));
   const found = [...problems, ...profileShape.problems(value, []).filter((problem) => !isOpen(problem))];
   // What is good is read on, so that mistakes in files are told together with those in the profile.
   const profile = withoutParts(value, [...open, ...found.map((problem) => problem.path)]);
-  if (!fits(profileShape, profile)) throw invalidProfile(linesOf(file, yaml, found));
-  const read = await profileRequest(profile, (name) => resolvePath(file, name));
+  if (!fits(profileShape, profile)) throw invalidProfile(placesOf(file, yaml, found));
+  const read = await profileRequest(profile, files);
   const all = [...found, ...read.problems];
-  if (all.length > 0) throw invalidProfile(linesOf(file, yaml, all));
+  if (all.length > 0) throw invalidProfile(placesOf(file, yaml, all));
   return { profile, request: read.request, open };
-}
-
-async function readReferred(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw whileDoing(`reading ${file}`, error);
-  }
 }
 
 /** A profile without the networks, and the other keys, that some places are in. */
@@ -137,21 +133,39 @@ function plainSecrets(value: unknown, place: Path = []): Problem[] {
   });
 }
 
-/** Where a path that a profile names is: beside the profile, unless it is absolute or in the home folder. */
-function resolvePath(file: string, name: string): string {
-  if (name.startsWith('~/')) return path.join(folders.home(), name.slice(2));
-  return path.isAbsolute(name) ? name : path.join(path.dirname(file), name);
+/** The files that a profile names: beside it, unless their path is absolute or in the home folder. Each is read once, as it may be a pipe. */
+function filesBeside(file: string, { signal }: ReadProfileOptions): ProfileFiles {
+  const contents = new Map<string, Promise<Buffer>>();
+  const pathOf = (name: string) => {
+    if (name.startsWith('~/')) return path.join(folders.home(), name.slice(2));
+    return path.isAbsolute(name) ? name : path.join(path.dirname(file), name);
+  };
+  const readNow = async (name: string) => {
+    try {
+      return await readFile(name, { signal });
+    } catch (error) {
+      throw whileDoing(`reading ${name}`, error);
+    }
+  };
+  const read = (name: string) => {
+    const content = contents.get(name) ?? readNow(pathOf(name));
+    contents.set(name, content);
+    return content;
+  };
+  return { pathOf, read };
 }
 
-function linesOf(file: string, { locate }: YamlText, problems: readonly Problem[]): string[] {
+/** The problems in the order of their places. */
+function placesOf(file: string, { locate }: YamlText, problems: readonly Problem[]): FailureProblem[] {
   return problems
     .map((problem) => ({ problem, place: locate(problem.path) }))
     .sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column)
-    .map(({ problem, place }) => problemText(problem, file, place));
+    .map(({ problem, place }) => placed(problem, file, place));
 }
 
-function invalidProfile(lines: readonly string[]): Failure {
-  return new Failure('usage', 'invalid-profile', lines.join('\n'), {
+function invalidProfile(problems: readonly FailureProblem[]): Failure {
+  return new Failure('usage', 'invalid-profile', problems.map(problemLine).join('\n'), {
     hint: 'Correct the profile at these places; docs/profile.md describes it',
+    problems,
   });
 }

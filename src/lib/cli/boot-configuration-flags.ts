@@ -5,8 +5,6 @@ import { Flags } from '@oclif/core';
 import type { BootConfigurationRequest } from '../boot-config/boot-configuration-plan.js';
 import { readConfigFile } from '../boot-config/config-file.js';
 import { readConnectionFile } from '../boot-config/connection-file.js';
-import { networkDataShape } from '../boot-config/network.js';
-import { networkFiles } from '../boot-config/network-files.js';
 import { readSshPublicKeys } from '../boot-config/ssh-public-key.js';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
@@ -163,7 +161,7 @@ async function readProfileUnder(file: string, { streams, signal }: RequestContex
   const { readProfile } = await import('../boot-config/profile.js');
   const insteadOfAsking = 'it by an environment variable or a file: ${NAME} or file: in the profile';
   const prompt = (message: string) => askSecret({ message, insteadOfAsking, signal }, streams);
-  return (await readProfile(file, { prompt })).request;
+  return (await readProfile(file, { prompt, signal })).request;
 }
 
 /** The file that balena's dashboard and CLI use, so that a later change by either replaces this one instead of adding to it. */
@@ -177,6 +175,10 @@ async function wifiConnection(ssid: string, flags: BootConfigurationFlagValues, 
     ...(key === undefined ? { security: 'open' as const } : { key }),
     ...(flags['wifi-hidden'] ? { hidden: true } : {}),
   } as const;
+  const [{ networkDataShape }, { networkFiles }] = await Promise.all([
+    import('../boot-config/network.js'),
+    import('../boot-config/network-files.js'),
+  ]);
   const [problem] = networkDataShape.problems(network, []);
   if (problem === undefined) return networkFiles(wifiConnectionName, network);
   if (problem.path.at(-1) === 'ssid') {

@@ -18,11 +18,24 @@ export const exitCodes: Readonly<Record<FailureKind, number>> = {
 /** Exit code when something other than a `Failure` reaches the top. */
 const bugExitCode = 1;
 
+/** One of several things that are wrong with a file of the user's. */
+export interface FailureProblem {
+  readonly file?: string;
+  /** Counted from 1, as columns are. */
+  readonly line?: number;
+  readonly column?: number;
+  /** JSON pointer (RFC 6901) to the value; empty for the whole. */
+  readonly pointer: string;
+  readonly message: string;
+}
+
 /** What a failure may carry besides its message. */
 export interface FailureDetails {
   /** The exact next step for the user, as a sentence or a command. */
   readonly hint?: string;
   readonly cause?: unknown;
+  /** The parts of a message that has a line for each. */
+  readonly problems?: readonly FailureProblem[];
 }
 
 /**
@@ -34,12 +47,14 @@ export class Failure extends Error {
   readonly kind: FailureKind;
   readonly code: string;
   readonly hint: string | undefined;
+  readonly problems: readonly FailureProblem[];
 
   constructor(kind: FailureKind, code: string, message: string, details: FailureDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined);
     this.kind = kind;
     this.code = code;
     this.hint = details.hint;
+    this.problems = details.problems ?? [];
   }
 }
 

@@ -47,6 +47,7 @@ export function whileDoing(doing: string, error: unknown, details: FailureDetail
     const hint = details.hint ?? error.hint;
     return new Failure(error.kind, error.code, `${doing}: ${error.message}`, {
       cause: error,
+      problems: error.problems,
       ...(hint === undefined ? {} : { hint }),
     });
   }

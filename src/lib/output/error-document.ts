@@ -1,4 +1,4 @@
-import { exitCodeOf, Failure } from '../failure/failure.js';
+import { exitCodeOf, Failure, type FailureProblem } from '../failure/failure.js';
 import { paintFor } from './paint.js';
 import type { Streams } from './streams.js';
 
@@ -8,6 +8,8 @@ export interface ErrorDocument {
     readonly code: string;
     readonly message: string;
     readonly hint?: string;
+    /** Where the mistakes are that a file of the user's has. */
+    readonly problems?: readonly FailureProblem[];
     readonly exitCode: number;
   };
 }
@@ -17,8 +19,9 @@ function errorDocument(error: unknown): ErrorDocument {
   const exitCode = exitCodeOf(error);
   if (!(error instanceof Failure))
     return { error: { code: 'bug', message: bugMessage(error), hint: bugHint, exitCode } };
-  const { code, message, hint } = error;
-  return { error: { code, message, ...(hint === undefined ? {} : { hint }), exitCode } };
+  const { code, message, hint, problems } = error;
+  const details = { ...(hint === undefined ? {} : { hint }), ...(problems.length === 0 ? {} : { problems }) };
+  return { error: { code, message, ...details, exitCode } };
 }
 
 /** Tells how a command failed: the document on standard output under `--json`, otherwise lines on standard error. */

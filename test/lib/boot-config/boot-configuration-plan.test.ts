@@ -255,6 +255,14 @@ describe('planning a boot configuration', () => {
     ],
     ['a key of flashers in another image', {}, { config: { installer: { secureboot: true } } }, /installer.secureboot/],
     ['Wi-Fi keys that have no effect', {}, { config: { wifiSsid: 'x', wifiKey: 'y' } }, /--wifi-ssid/],
+    [
+      'another device type',
+      { config: '{"deviceType":"raspberrypi3"}' },
+      { developmentMode: true },
+      /raspberrypi3.*raspberrypi4-64/,
+    ],
+    ['a cloud without a key for it', {}, { config: { apiEndpoint: 'https://x.example' } }, /not be able to register/],
+    ['a key without the cloud', {}, { developmentMode: true, config: { apiKey: 'x' } }, /no use without apiEndpoint/],
     ['a flasher', { flasher: true }, { developmentMode: true }, /internal disk/],
     [
       'bad values that the image had before',

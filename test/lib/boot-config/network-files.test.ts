@@ -7,7 +7,7 @@ import { connectionValue } from '../../../src/lib/boot-config/connection-file.js
 import { escapeKeyfileValue, parseKeyfile, unescapeKeyfileValue } from '../../../src/lib/boot-config/keyfile.js';
 import { type Network, networkDataShape, networkNameShape } from '../../../src/lib/boot-config/network.js';
 import { connectionUuid, networkFiles } from '../../../src/lib/boot-config/network-files.js';
-import { isWifiKey, readSsidValue, ssidValue } from '../../../src/lib/boot-config/network-wifi.js';
+import { isWifiKey, readSsidValue, ssidValue } from '../../../src/lib/boot-config/wifi-values.js';
 import { pointerTo } from '../../../src/lib/boot-config/problem.js';
 import { fits } from '../../../src/lib/boot-config/shape.js';
 import { Failure } from '../../../src/lib/failure/failure.js';

@@ -8,6 +8,7 @@ import { readProfile } from '../../../src/lib/boot-config/profile.js';
 import { resolveReferences } from '../../../src/lib/boot-config/profile-references.js';
 import { proxyFiles } from '../../../src/lib/boot-config/proxy.js';
 import { requirePng, splashPath } from '../../../src/lib/boot-config/splash-logo.js';
+import { runChecked } from '../../../src/lib/platform/child-process.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
 import { makePng } from '../../support/png.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -251,6 +252,21 @@ config: { listenPort: s3cret }
     assert.deepEqual(unasked.open.map(pointerTo), ['/networks/one/key', '/networks/two/key']);
     assert.deepEqual(unasked.networks, ['one', 'two']);
     assert.equal(unasked.request.connections, undefined);
+  });
+
+  test('reads a secret from a pipe, once, also when there are questions', async (t) => {
+    const text = `networks:
+  one: { type: wifi, ssid: One, key: { file: pipe } }
+  two: { type: wifi, ssid: Two, key: { prompt: Key of Two } }
+`;
+    const file = await profileWith(t, text);
+    const pipe = path.join(path.dirname(file), 'pipe');
+    await runChecked('making a pipe', 'mkfifo', [pipe]);
+    const [{ request }] = await Promise.all([
+      readProfile(file, { prompt: () => Promise.resolve('an answer') }),
+      runChecked('writing', 'sh', ['-c', 'echo "from a pipe" >"$0"', pipe]),
+    ]);
+    assert.match(String(request.connections?.[0]?.content), /^psk=from a pipe$/m);
   });
 
   test('is warned about keys that nothing reads, and about secrets that others can read', async (t) => {
