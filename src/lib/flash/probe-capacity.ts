@@ -37,14 +37,15 @@ const sectorSize = 512;
 const magic = Buffer.from('davit probe\0');
 
 /**
- * Where a range is probed: every `grain` for the square root of the range, then in steps of that length, so that any wrap-around by a
- * multiple of `grain` makes two places meet; at powers of two; and at the end.
+ * Where a range is probed: every `grain` for the square root of the range, then in steps of that length up to the end, so that any
+ * wrap-around by a multiple of `grain` makes two places meet; at powers of two; and at the very end.
  */
 export function placesToProbe({ start, size }: ByteRange): ByteRange[] {
   const steps = Math.max(1, Math.ceil(Math.sqrt(size / grain)));
   const offsets = new Set<number>();
   for (let at = 0; at < steps * grain; at += grain) offsets.add(at);
   for (let at = 0; at < size; at += steps * grain) offsets.add(at);
+  offsets.add(Math.floor((size - largestPlace) / grain) * grain);
   for (let at = grain; at < size; at *= 2) offsets.add(at - start);
   const fair = Math.floor(bytesInAll / offsets.size / smallestPlace) * smallestPlace;
   const placeSize = Math.min(largestPlace, Math.max(smallestPlace, fair));

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Failure } from '../../../src/lib/failure/failure.js';
+import { rounds } from '../../support/campaign.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { placesToProbe, probeCapacity, type ProbedMedium } from '../../../src/lib/flash/probe-capacity.js';
 
 const mebibyte = 1024 * 1024;
@@ -114,5 +116,20 @@ test('leaves no sector that could be taken for a partition table', async () => {
   for (const bytes of honest.sectors.values()) {
     assert.equal(bytes.readUInt16LE(510), 0);
     assert.notEqual(bytes.toString('latin1', 0, 8), 'EFI PART');
+  }
+});
+
+test('finds any wrap-around by a multiple of 4 MiB', async () => {
+  const random = seededRandom(20260303);
+  const grain = 4 * mebibyte;
+  for (let round = 0; round < rounds(20, 1000); round += 1) {
+    const claimed = (8 + random.below(16_000)) * grain - random.below(grain / 4096) * 4096;
+    const real = (2 + random.below(Math.floor(claimed / grain) - 3)) * grain;
+    const verdict = await probeCapacity(
+      drive((sector) => sector % sectorsIn(real)),
+      rangeOf(claimed),
+      { signal },
+    );
+    assert.deepEqual([verdict.kind, verdict.realEnd], ['wraps', real], `${real} of ${claimed}`);
   }
 });
