@@ -1,6 +1,6 @@
 // Cards that break, lie, change and vanish. Whatever they do, a flash never ends with 0 unless the card holds the image.
 import assert from 'node:assert/strict';
-import { mkdir, open, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -169,6 +169,34 @@ test('ends with 5 soon when the only card vanishes', { skip }, async (t) => {
   assert.equal(exitCode, 5, stderr);
   assert.match(stderr, /holds no partition table now/);
 });
+
+test(
+  'finishes a slow card and a fast one when there is no more room for what the slow one has missed',
+  { skip },
+  async (t) => {
+    const folder = await temporaryFolder(t);
+    const bootFiles = { 'large.bin': seededRandom(47).bytes(34 * mebibyte) };
+    const image = await makeOsImage(path.join(folder, 'image.img'), { bootSize: 48, bootFiles });
+    await checked(['gzip', '-1', '--keep', image.path]);
+    const slow = await startSlowCard(t, { size: image.size, bytesPerSecond: 20e6 });
+    const fast = await attachUsedCard(t, path.join(folder, 'fast'), image.size);
+    const cache = path.join(folder, 'cache');
+    await mkdir(cache);
+    await checked(['mount', '-t', 'tmpfs', '-o', 'size=6M', 'tmpfs', cache]);
+    try {
+      const { exitCode, stderr } = await davit(flashWords(`${image.path}.gz`, slow.device.path, fast.path), {
+        environment: { DAVIT_CACHE_DIR: cache },
+      });
+      assert.equal(exitCode, 0, stderr);
+      assert.match(stderr, /no space left.*sets the pace from now on/);
+      assert.deepEqual(await readdir(cache), []);
+    } finally {
+      await checked(['umount', cache]);
+    }
+    await assertHoldsImage(fast.path, image);
+    await assertHoldsImage(slow.device.path, image);
+  },
+);
 
 test('refuses a card that is one sector too small, before or after it was written', { skip }, async (t) => {
   const { folder, image } = await someImage(t);

@@ -140,7 +140,7 @@ export class DriveLane {
   /** Reads from the copy what was left to it. */
   async #load(delivery: Delivery): Promise<void> {
     if (delivery.slot !== undefined) return;
-    const slot = await this.#means.pool.take();
+    const slot = await this.#means.pool.takeAgain();
     delivery.slot = slot;
     const pieces: ImagePiece[] = [];
     for (const piece of delivery.pieces) {

@@ -27,12 +27,16 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** A fixed number of aligned buffers; who wants one waits until one is free, which bounds the memory of a flash. */
+/**
+ * A fixed number of aligned buffers; who wants one waits until one is free, which bounds the memory of a flash. The last one is kept for
+ * reading what was read before once more: what has been read since waits for that in all the others.
+ */
 export class SlotPool {
   readonly slotSize: number;
   readonly #signal: AbortSignal;
   readonly #free: Slot[];
   readonly #waiting: Waiting[] = [];
+  readonly #waitingAgain: Waiting[] = [];
   #onExhausted: () => void = () => undefined;
 
   /** @param signal when it is aborted, whoever waits fails with `interrupted` */
@@ -48,13 +52,13 @@ export class SlotPool {
         }),
     );
     signal.addEventListener('abort', () => {
-      for (const { reject } of this.#waiting.splice(0)) reject(interrupted());
+      for (const { reject } of [...this.#waitingAgain.splice(0), ...this.#waiting.splice(0)]) reject(interrupted());
     });
   }
 
   /** Whether somebody waits for a slot. */
   get isExhausted(): boolean {
-    return this.#waiting.length > 0;
+    return this.#waiting.length + this.#waitingAgain.length > 0;
   }
 
   /** Has a listener called whenever somebody has to wait. */
@@ -62,22 +66,31 @@ export class SlotPool {
     this.#onExhausted = listener;
   }
 
-  /** Lends a slot, held once; its content is whatever was in it. */
+  /** Lends a slot for what has not been read yet, held once; its content is whatever was in it. */
   async take(): Promise<Slot> {
+    return this.#lend(this.#waiting, 1);
+  }
+
+  /** Lends a slot for what is read once more, before all others who wait. */
+  async takeAgain(): Promise<Slot> {
+    return this.#lend(this.#waitingAgain, 0);
+  }
+
+  async #lend(queue: Waiting[], kept: number): Promise<Slot> {
     if (this.#signal.aborted) throw interrupted();
-    const slot = this.#free.pop() ?? (await this.#wait());
+    const slot = (this.#free.length > kept ? this.#free.pop() : undefined) ?? (await this.#wait(queue));
     slot.hold();
     return slot;
   }
 
-  #wait(): Promise<Slot> {
-    const waiting = new Promise<Slot>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  #wait(queue: Waiting[]): Promise<Slot> {
+    const waiting = new Promise<Slot>((resolve, reject) => queue.push({ resolve, reject }));
     this.#onExhausted();
     return waiting;
   }
 
   #giveBack(slot: Slot): void {
-    const next = this.#waiting.shift();
+    const next = this.#waitingAgain.shift() ?? (this.#free.length > 0 ? this.#waiting.shift() : undefined);
     if (next === undefined) this.#free.push(slot);
     else next.resolve(slot);
   }
