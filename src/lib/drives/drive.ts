@@ -6,6 +6,7 @@ import { describeContents, type DrivePartition, readPartitions } from './drive-p
 import { findDrivePlace } from './drive-place.js';
 import { type DriveRefusal, refusalsFor } from './drive-refusal.js';
 import { type DriveRisk, largeDriveLimit } from './drive-risks.js';
+import { examineDriveElsewhere, isDriveElsewhere } from './drives-elsewhere.js';
 import { findDriveUses } from './drive-uses.js';
 import { fileAsDrive } from './file-as-drive.js';
 import {
@@ -64,6 +65,7 @@ export interface ExamineOptions {
  * not exist, and for a partition, naming its drive.
  */
 export async function examineDrive(path: string, options: ExamineOptions = {}): Promise<Drive> {
+  if (isDriveElsewhere(path)) return examineDriveElsewhere(path, options.accepted);
   const stats = await stat(path).catch((error: unknown) => {
     throw whileDoing(`looking at ${path}`, error, { hint: 'List the drives with: davit drives' });
   });
@@ -73,7 +75,6 @@ export async function examineDrive(path: string, options: ExamineOptions = {}): 
       hint: 'List the drives with: davit drives',
     });
   }
-  if (process.platform !== 'linux') throw platformUnsupported();
   return examineBlockDevice(path, stats.rdev, options);
 }
 
@@ -91,13 +92,6 @@ export async function examineBlockDevice(path: string, device: number, options: 
   const [drive] = await blockDevicesAsDrives([name], host, accepted);
   if (drive === undefined) throw new Failure('not-found', 'drive-not-found', `${path} has vanished`);
   return drive;
-}
-
-/** The failure that writing to a drive ends with where that is not possible yet; files can be written everywhere. */
-export function platformUnsupported(): Failure {
-  return new Failure('refused', 'platform-unsupported', `drives cannot be written on ${process.platform} yet`, {
-    hint: 'Flash on Linux, or write to a file: --drive card.img',
-  });
 }
 
 /** Puts together what is known about whole drives, given the kernel's names for them. */

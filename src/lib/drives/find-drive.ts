@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { type Drive, type ExamineOptions, examineDrive } from './drive.js';
+import { examineDriveElsewhere, isDriveElsewhere } from './drives-elsewhere.js';
 import { newFileAsDrive } from './file-as-drive.js';
 import { thisHost } from './host-view.js';
 import { listDrives } from './list-drives.js';
@@ -14,6 +15,7 @@ const fileName = /\.(img|image|raw|bin|wic|disk|card|sdcard)$/i;
  * that stands for a card, which need not be there yet. Fails with `usage` when several drives go by one name.
  */
 export async function findDrive(called: string, options: ExamineOptions = {}): Promise<Drive> {
+  if (isDriveElsewhere(called)) return examineDriveElsewhere(called, options.accepted);
   const isThere = await stat(called).then(
     () => true,
     () => false,

@@ -1,5 +1,5 @@
-import { Failure } from '../failure/failure.js';
-import { blockDevicesAsDrives, type Drive, platformUnsupported } from './drive.js';
+import { blockDevicesAsDrives, type Drive } from './drive.js';
+import { listDrivesElsewhere } from './drives-elsewhere.js';
 import type { DriveRisk } from './drive-risks.js';
 import { blockAttribute, blockNames, type HostView, thisHost } from './host-view.js';
 
@@ -11,7 +11,8 @@ const oftenEmpty = /^(loop|nbd)/;
 
 /** Every drive of this computer, those that may be written first, given the risks that the user takes. */
 export async function listDrives(host: HostView = thisHost, accepted: readonly DriveRisk[] = []): Promise<Drive[]> {
-  const drives = process.platform === 'linux' ? await listBlockDevices(host, accepted) : await listWithDrivelist();
+  const drives =
+    process.platform === 'linux' ? await listBlockDevices(host, accepted) : await listDrivesElsewhere(accepted);
   const rank = (drive: Drive) => (drive.refusals.length === 0 ? 0 : 1);
   return drives.sort((a, b) => rank(a) - rank(b) || a.path.localeCompare(b.path));
 }
@@ -30,47 +31,4 @@ async function listBlockDevices(host: HostView, accepted: readonly DriveRisk[]):
 async function isWorthListing(name: string, host: HostView): Promise<boolean> {
   if (!oftenEmpty.test(name)) return true;
   return (await blockAttribute(host, name, 'size')) !== '0' && (await blockAttribute(host, name, 'ro')) !== '1';
-}
-
-/** Elsewhere than on Linux, drives can be listed but not yet be written. */
-async function listWithDrivelist(): Promise<Drive[]> {
-  const { list } = await loadDrivelist();
-  const found = await list();
-  return found.map((one) => ({
-    path: one.device,
-    isFile: false,
-    isNew: false,
-    size: one.size ?? 0,
-    sectorSize: one.logicalBlockSize,
-    isReadOnly: one.isReadOnly,
-    isRemovable: one.isRemovable,
-    model: one.description,
-    serial: undefined,
-    bus: one.busType.toLowerCase(),
-    slot: undefined,
-    byId: [],
-    byPath: [],
-    partitions: [],
-    accepted: [],
-    taken: [],
-    contents: one.mountpoints.flatMap((mount) => mount.label ?? []),
-    identity: `${one.device} ${one.size ?? 0} ${one.description}`,
-    refusals: [
-      ...(one.isSystem
-        ? [new Failure('refused', 'system-drive', `${one.device} is a system drive`, { hint: 'Choose another drive' })]
-        : []),
-      platformUnsupported(),
-    ].map((failure) => ({ risk: null, failure })),
-  }));
-}
-
-async function loadDrivelist() {
-  try {
-    return await import('drivelist');
-  } catch (error) {
-    throw new Failure('not-found', 'package-not-found', 'listing drives needs the package drivelist here', {
-      hint: 'Install it: npm install -g drivelist',
-      cause: error,
-    });
-  }
 }

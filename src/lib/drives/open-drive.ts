@@ -4,6 +4,7 @@ import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { commandLineAsRoot } from '../platform/environment.js';
 import { type Drive, examineBlockDevice, examineDrive } from './drive.js';
+import { isDriveElsewhere, openDriveElsewhere } from './drives-elsewhere.js';
 import { findHolders } from './drive-holders.js';
 import { requireFlashable } from './drive-refusal.js';
 import { fileAsDrive } from './file-as-drive.js';
@@ -24,6 +25,10 @@ export interface OpenDrive {
  */
 export async function openDrive(drive: Drive): Promise<OpenDrive> {
   if (drive.isNew) return createFile(drive);
+  if (isDriveElsewhere(drive.path)) {
+    requireSame(drive, await examineDrive(drive.path, drive));
+    return openDriveElsewhere(drive);
+  }
   if (drive.accepted.includes('mounted')) {
     requireSame(drive, await examineDrive(drive.path, drive));
     await unmountDrive(drive);
