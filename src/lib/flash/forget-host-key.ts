@@ -1,16 +1,31 @@
+import path from 'node:path';
 import { Failure } from '../failure/failure.js';
+import { folders } from '../platform/environment.js';
 import type { ProgressListener } from '../platform/progress.js';
+import { homeOfSudoUser } from '../platform/sudo-user.js';
 import { hostKeyOwner, HostKeyStore } from '../ssh/host-key-store.js';
 import { deviceSshPort } from '../ssh/open-ssh.js';
 
 /**
  * Forgets the host key pinned for `<hostname>` and `<hostname>.local`, whose device makes a new one when it boots the fresh system. Says so
  * if there was one; that it cannot be forgotten is only warned about, because the drives are done.
+ *
+ * @param callersHome the home of the user who runs this through sudo
  */
-export async function forgetHostKey(hostname: string, progress: ProgressListener): Promise<void> {
+export async function forgetHostKey(
+  hostname: string,
+  progress: ProgressListener,
+  callersHome: () => Promise<string | undefined> = homeOfSudoUser,
+): Promise<void> {
   try {
     // It is pinned without .local, see hostKeyOwner.
-    const wasPinned = await new HostKeyStore().forget(hostKeyOwner({ name: hostname, port: deviceSshPort }));
+    const owner = hostKeyOwner({ name: hostname, port: deviceSshPort });
+    const home = await callersHome();
+    // Who flashes through sudo connects without it. Forgetting only takes a file away, so nothing of root's is left there.
+    const stores = [new HostKeyStore()];
+    if (home !== undefined) stores.push(new HostKeyStore(path.join(folders.dataIn(home), 'host-keys')));
+    let wasPinned = false;
+    for (const store of stores) if (await store.forget(owner)) wasPinned = true;
     if (!wasPinned) return;
     progress({
       type: 'notice',

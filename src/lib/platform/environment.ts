@@ -20,12 +20,14 @@ export function childEnvironment(changes: Readonly<Record<string, string>> = {})
   return { ...process.env, PATH: programFolders().join(path.delimiter), ...changes };
 }
 
+const dataInHome = path.join('.local', 'share');
+
 /** davit's own folders, following the XDG base directory specification; `DAVIT_*` variables override each. */
 export const folders = {
   /** Things that can be made again: downloads, built layers. */
   cache: () => environmentVariable('DAVIT_CACHE_DIR') ?? xdg('XDG_CACHE_HOME', '.cache'),
   /** Things that cannot: pinned host keys, seen devices. */
-  data: () => environmentVariable('DAVIT_DATA_DIR') ?? xdg('XDG_DATA_HOME', path.join('.local', 'share')),
+  data: () => environmentVariable('DAVIT_DATA_DIR') ?? xdg('XDG_DATA_HOME', dataInHome),
   /**
    * What is remembered from one run to the next and not missed when it is lost: how far interrupted flashes came. What root does is about
    * the computer and is kept with it, so that sudo leaves no files of root in anybody's home.
@@ -34,6 +36,8 @@ export const folders = {
     environmentVariable('DAVIT_STATE_DIR') ??
     (isLinuxRoot() ? '/var/lib/davit' : xdg('XDG_STATE_HOME', path.join('.local', 'state'))),
   home: () => homedir(),
+  /** The folder of such things of another user, given their home. */
+  dataIn: (home: string) => path.join(home, dataInHome, 'davit'),
   temporary: () => tmpdir(),
 };
 
