@@ -7,6 +7,12 @@ import type { ByteRange } from './partition-table.js';
  */
 export type RangeParser<Result = void> = Generator<ByteRange, Result, Buffer | undefined>;
 
+/**
+ * What a parser may ask for at once; larger ranges count as not there. Damage must not make a stream collect itself in memory. It is enough for
+ * the group descriptors of an ext4 of 8 TiB.
+ */
+const largestRange = 4 * 1024 * 1024;
+
 /** A parser whose ranges count from `offset` of what it is fed from. */
 export function* shifted<Result>(parser: RangeParser<Result>, offset: number): RangeParser<Result> {
   let step = parser.next();
@@ -78,6 +84,10 @@ export class RangeFeed {
     let step = first;
     while (step.done !== true) {
       const { start, size } = step.value;
+      if (size > largestRange) {
+        step = parser.next(undefined);
+        continue;
+      }
       const known = start < last.start ? Buffer.alloc(0) : last.bytes.subarray(start - last.start);
       if (known.length < size) {
         this.#waiting.push(new WaitingParser(parser, step.value, known));

@@ -4,7 +4,9 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { type BlockFile, openBlockFile } from '../../../src/lib/image/block-file.js';
 import { BlockMap } from '../../../src/lib/image/block-map.js';
+import { rounds } from '../../support/campaign.js';
 import { makeOsImage } from '../../support/os-image.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 async function learnByReading(file: BlockFile): Promise<BlockMap> {
@@ -89,4 +91,41 @@ test('says where a truncated image should end', async (t) => {
   map.pass((await readFile(image)).subarray(0, 65536));
   const last = partitions.at(-1);
   assert.equal(map.partitionsEnd, last && last.start + last.size);
+});
+
+/** Bytes that make numbers very large, very small or negative, or just others. */
+const oddities = [0, 0xff, 0x7f, 0x80, 0x01, 0x53, 0xaa];
+
+test('lets no damage stop it, and keeps its runs in order and within the image', async (t) => {
+  const folder = await temporaryFolder(t);
+  const made = await Promise.all([
+    makeOsImage(path.join(folder, 'gpt'), { table: 'gpt', fat: 32 }),
+    makeOsImage(path.join(folder, 'mbr'), { table: 'mbr', fat: 12 }),
+  ]);
+  const images = await Promise.all(made.map(async (one) => ({ ...one, bytes: await readFile(one.path) })));
+  const random = seededRandom(11);
+  for (let round = 0; round < rounds(40, 600); round += 1) {
+    const { bytes: whole, partitions, size } = random.pick(images);
+    const bytes = Buffer.from(whole);
+    const starts = [0, 512, ...partitions.map(({ start }) => start), ...partitions.map(({ start }) => start + 1024)];
+    for (let count = 1 + random.below(12); count > 0; count -= 1) {
+      const at = random.pick(starts) + random.below(random.pick([100, 1024, 8192]));
+      bytes.fill(random.pick([...oddities, random.below(256)]), at, at + random.pick([1, 2, 4, 8]));
+    }
+    const streamed = new BlockMap();
+    for (let at = 0; at < size; at += 2 * 1024 * 1024) streamed.pass(bytes.subarray(at, at + 2 * 1024 * 1024));
+    const read = new BlockMap();
+    for (let range = read.wanted; range !== undefined; range = read.wanted) {
+      const isThere = range.start + range.size <= size;
+      read.answer(isThere ? bytes.subarray(range.start, range.start + range.size) : undefined);
+    }
+    for (const map of [streamed, read]) {
+      let end = 0;
+      for (const run of map.usedWithin(0, size)) {
+        assert.ok(run.start >= end && run.size > 0 && run.start % 4096 === 0, `round ${round}: ${JSON.stringify(run)}`);
+        end = run.start + run.size;
+      }
+      assert.ok(end <= size);
+    }
+  }
 });
