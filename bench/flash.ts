@@ -74,7 +74,7 @@ async function fastDrive(rounds: number): Promise<void> {
     once(bmaptool(image, source, drive)),
     once(bmaptool(image, source, drive, bmap)),
     ...ifEtcher(etcher(image, source, [drive], 'write'), etcher(image, source, [drive], 'verify')),
-    davit(image, source, [drive], '--no-verify'),
+    davit(image, source, [drive], '--verify=none'),
     davit(image, source, [drive]),
   ];
   const contestants: Contestant[] = [
@@ -83,7 +83,7 @@ async function fastDrive(rounds: number): Promise<void> {
     bmaptool(image, 'raw', drive, bmap),
     ...ifEtcher(...(['write', 'verify', 'trim'] as const).map((mode) => etcher(image, 'raw', [drive], mode))),
     davit(image, 'raw', [drive], '--all'),
-    davit(image, 'raw', [drive], '--no-verify'),
+    davit(image, 'raw', [drive], '--verify=none'),
     davit(image, 'raw', [drive], '--bmap', bmap),
     davit(image, 'raw', [drive]),
     ...packed('gz'),
@@ -91,12 +91,12 @@ async function fastDrive(rounds: number): Promise<void> {
     dd(image, 'zst', drive),
     bmaptool(image, 'zst', drive),
     bmaptool(image, 'zst', drive, bmap),
-    davit(image, 'zst', [drive], '--no-verify'),
+    davit(image, 'zst', [drive], '--verify=none'),
     davit(image, 'zst', [drive]),
     dd(image, 'xz', drive),
     once(bmaptool(image, 'xz', drive, bmap)),
     ...ifEtcher(once(etcher(image, 'xz', [drive], 'verify'))),
-    davit(image, 'xz', [drive], '--no-verify'),
+    davit(image, 'xz', [drive], '--verify=none'),
     davit(image, 'xz', [drive]),
   ];
   const outcomes = await compare(contestants, drive, rounds);

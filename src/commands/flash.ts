@@ -9,7 +9,7 @@ import { riskFlags } from '../lib/cli/drive-flags.js';
 import { flashExtrasFlags } from '../lib/cli/flash-extras-flags.js';
 import { bootConfigurationLines } from '../lib/output/boot-configuration-text.js';
 import { flash, type FlashResult } from '../lib/flash/flash.js';
-import { type FlashPlan, planFlash } from '../lib/flash/plan-flash.js';
+import { type FlashPlan, planFlash, verifyModes } from '../lib/flash/plan-flash.js';
 import { bmapCheck } from '../lib/image/bmap-check.js';
 import { findBmap } from '../lib/image/find-bmap.js';
 import { openImageSource } from '../lib/image/source.js';
@@ -59,11 +59,11 @@ export default class Flash extends BaseCommand {
     }),
     yes: Flags.boolean({ char: 'y', summary: 'Do not ask before the drive is overwritten.' }),
     'dry-run': Flags.boolean({ summary: 'Show what would be done and write nothing.' }),
-    verify: Flags.boolean({
-      default: true,
-      allowNo: true,
-      summary: 'Read back what was written and compare it.',
-    }),
+    verify: Flags.option({
+      options: verifyModes,
+      default: 'full' as const,
+      summary: 'How much of what was written is read back and compared.',
+    })(),
     all: Flags.boolean({ summary: 'Write every byte of the image, whatever it is and whether or not it matters.' }),
     bmap: Flags.string({
       helpValue: '<file>',

@@ -190,10 +190,10 @@ test('reports writing and verifying with the bytes that there are', { skip }, as
   }
 });
 
-test('does not read back with --no-verify, and says so', { skip }, async (t) => {
+test('does not read back with --verify none, and says so', { skip }, async (t) => {
   const { image, card } = await setUp(t);
   const { exitCode, document } = await davitJson([
-    ...['flash', image.path, '--drive', card.path, '--yes', '--no-verify'],
+    ...['flash', image.path, '--drive', card.path, '--yes', '--verify', 'none'],
   ]);
   assert.equal(exitCode, 0);
   const { drives } = document as { drives: { bytesVerified: number; verifiedFrom: string | null }[] };

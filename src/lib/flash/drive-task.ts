@@ -1,6 +1,5 @@
 import { eject, type Ejection } from '../drives/eject.js';
 import { Failure } from '../failure/failure.js';
-import type { BlockMap } from '../image/block-map.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { discardRest } from './discard-rest.js';
 import { DriveLane, type LaneMeans } from './drive-lane.js';
@@ -10,11 +9,14 @@ import type { FlashJournal } from './flash-journal.js';
 import type { ImagePiece, ImageVariant } from './image-variant.js';
 import type { ImageWindow } from './image-windows.js';
 import type { DriveExtras } from './plan-extras.js';
-import { requireRoom } from './plan-flash.js';
+import { requireRoom, type VerifyMode } from './plan-flash.js';
 import { probeDrive } from './probe-drive.js';
+import type { RecallMeans } from './recall-runs.js';
 import { RunWriter } from './run-writer.js';
+import { sampleRuns } from './sample-runs.js';
 import { StepMeter } from './step-meter.js';
 import { TableWriter } from './table-writer.js';
+import { readsBackDifferently, verifyRuns } from './verify-runs.js';
 import type { WriteEstimate } from './write-estimate.js';
 
 /** What a drive is to be given besides the windows of the image. */
@@ -24,7 +26,9 @@ export interface DriveTaskOptions {
   readonly lane: LaneMeans;
   /** The image as this drive gets it. */
   readonly variant: ImageVariant;
-  readonly isToBeVerified: boolean;
+  readonly verify: VerifyMode;
+  /** Where what is wrong on the drive can be had from once more. */
+  readonly recall: Omit<RecallMeans, 'variant'>;
   readonly estimate: WriteEstimate;
   readonly progress: ProgressListener;
 }
@@ -45,6 +49,8 @@ export class DriveTask {
   /** Bytes that were there already. */
   bytesSkipped = 0;
   bytesVerified = 0;
+  /** Runs that had to be written again. */
+  runsRepaired = 0;
   readonly #options: DriveTaskOptions;
   readonly #stopping = new AbortController();
   readonly #runWriter: RunWriter;
@@ -109,7 +115,7 @@ export class DriveTask {
       await this.writer.flush();
       this.#meter.done();
       await this.#discard();
-      if (this.#options.isToBeVerified) await this.#verify();
+      await this.#verify();
       await this.#writeTable();
       await this.#runWriter.done();
     } catch (error) {
@@ -166,19 +172,28 @@ export class DriveTask {
   }
 
   async #verify(): Promise<void> {
+    const { verify, recall, progress } = this.#options;
+    if (verify === 'none') return;
     // Some drives forget more than they were told to.
     const runs = this.#hasDiscarded ? this.#runs : this.#runWriter.toVerify(this.#runs);
-    const total = sizeOf(runs);
-    this.bytesVerified = sizeOf(this.#runs) - total;
-    this.#meter = this.#startMeter('verify', () => total);
-    const [wrong] = await this.writer.check(runs, (bytes) => {
-      this.bytesVerified += bytes;
-      this.#meter.add(bytes);
-    });
-    if (wrong !== undefined) {
+    const known = sizeOf(this.#runs) - sizeOf(runs);
+    const chosen = verify === 'sample' ? sampleRuns(runs, this.variant.map.partitions) : runs;
+    const startPass = (pass: readonly WrittenRun[]) => {
+      const total = sizeOf(pass);
+      this.bytesVerified = pass === chosen ? known : 0;
+      this.#meter = this.#startMeter('verify', () => total);
+      return (bytes: number) => {
+        this.bytesVerified += bytes;
+        this.#meter.add(bytes);
+      };
+    };
+    try {
+      const means = { ...recall, variant: this.variant, writer: this.writer, all: this.#runs, startPass, progress };
+      this.runsRepaired = await verifyRuns(chosen, means);
+    } catch (error) {
       // A card that claims more room than it has may have put something of the image where the table belongs.
       this.table = 'unsure';
-      throw differs(this.writer.drive.path, wrong, placeOf(wrong, this.variant.map));
+      throw error;
     }
     this.#meter.done();
   }
@@ -186,10 +201,10 @@ export class DriveTask {
   async #writeTable(): Promise<void> {
     this.table = 'unsure';
     await this.#tableWriter.write(
-      this.#options.isToBeVerified,
+      this.#options.verify !== 'none',
       (bytes) => (this.bytesWritten += bytes),
       (bytes) => (this.bytesVerified += bytes),
-      (run, place) => differs(this.writer.drive.path, run, place),
+      (run, place) => readsBackDifferently(this.writer.drive.path, run, place, stillWrong),
     );
     this.table = 'new';
   }
@@ -203,19 +218,7 @@ function sizeOf(runs: readonly WrittenRun[]): number {
   return runs.reduce((sum, run) => sum + run.size, 0);
 }
 
-/** Where a run lies, in the user's words. */
-function placeOf(run: WrittenRun, map: BlockMap): string {
-  const partition = map.partitions.find((one) => one.start < run.start + run.size && run.start < one.start + one.size);
-  if (partition === undefined) return 'outside all partitions';
-  return `in partition ${partition.number}${partition.name === undefined ? '' : ` (${partition.name})`}`;
-}
-
-function differs(path: string, run: WrittenRun, place: string): Failure {
-  const range = `bytes ${run.start} to ${run.start + run.size - 1}, ${place},`;
-  return new Failure(
-    'failed',
-    'verification-failed',
-    `${path} does not hold what was written to it: ${range} read back differently`,
-    { hint: 'The card is probably worn out or counterfeit; try another card, then another reader' },
-  );
-}
+const stillWrong = {
+  evidence: 'also when it was written again',
+  hint: 'The card is probably worn out or counterfeit; try another card, then another reader',
+};

@@ -36,8 +36,8 @@ export type DriveWork =
   | { readonly kind: 'read'; readonly pieces: readonly DrivePiece[] }
   | { readonly kind: 'zero'; readonly ranges: readonly { readonly start: number; readonly size: number }[] }
   | { readonly kind: 'flush' }
-  /** Reads runs back and finds those that are not as they should be. */
-  | { readonly kind: 'check'; readonly runs: readonly WrittenRun[] };
+  /** Reads runs back and finds those that are not as they should be, up to so many. */
+  | { readonly kind: 'check'; readonly runs: readonly WrittenRun[]; readonly most: number };
 
 export interface DriveRequest {
   readonly id: number;
@@ -75,6 +75,9 @@ type DoneListener = (bytes: number, skipped: number) => void;
 
 /** At most this often does a request say how far it has come. */
 const reportMs = 100;
+
+/** So many runs may be unreadable before a drive is taken to be dead. */
+const mostUnreadable = 4;
 
 class Fault extends Error {
   readonly fault: DriveFault;
@@ -151,7 +154,7 @@ class DriveThread {
         });
         break;
       case 'check':
-        for (const [index, run] of work.runs.entries()) if (!this.#holds(run, done)) foundWrong(index);
+        this.#check(work, done, foundWrong);
     }
   }
 
@@ -168,6 +171,27 @@ class DriveThread {
 
   #read(verb: DriveFault['verb'], into: Uint8Array, start: number): number {
     return this.#attempt(verb, start, () => readSync(this.#start.descriptor, into, 0, into.length, start));
+  }
+
+  #check(
+    { runs, most }: Extract<DriveWork, { kind: 'check' }>,
+    done: DoneListener,
+    foundWrong: (index: number) => void,
+  ): void {
+    let wrong = 0;
+    let unreadable = 0;
+    for (const [index, run] of runs.entries()) {
+      if (wrong === most) return;
+      try {
+        if (this.#holds(run, done)) continue;
+      } catch (error) {
+        // Of a drive that is gone nothing can be read, and asking a dying one for more takes long.
+        unreadable += 1;
+        if (!(error instanceof Fault) || error.fault.code !== 'EIO' || unreadable > mostUnreadable) throw error;
+      }
+      wrong += 1;
+      foundWrong(index);
+    }
   }
 
   #holds(run: WrittenRun, done: DoneListener): boolean {

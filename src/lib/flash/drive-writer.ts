@@ -87,9 +87,12 @@ export class DriveWriter {
     await this.#request({ kind: 'flush' });
   }
 
-  /** Reads runs back from the medium and gives those that differ from what was written there. */
-  async check(runs: readonly WrittenRun[], onBytes?: BytesListener): Promise<readonly WrittenRun[]> {
-    const wrong = await this.#request({ kind: 'check', runs }, onBytes);
+  /** Reads runs back from the medium and gives those that cannot be read or differ from what was written there, at most so many. */
+  async check(
+    runs: readonly WrittenRun[],
+    { most = Number.POSITIVE_INFINITY, onBytes }: { readonly most?: number; readonly onBytes?: BytesListener } = {},
+  ): Promise<readonly WrittenRun[]> {
+    const wrong = await this.#request({ kind: 'check', runs, most }, onBytes);
     return wrong.flatMap((index) => runs[index] ?? []);
   }
 

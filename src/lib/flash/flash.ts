@@ -14,7 +14,7 @@ import { changesFor, type DriveChanges, ImageVariant } from './image-variant.js'
 import { learnMap } from './image-windows.js';
 import { LagRelief } from './lag-relief.js';
 import { noExtras } from './plan-extras.js';
-import type { FlashPlan } from './plan-flash.js';
+import type { FlashPlan, VerifyMode } from './plan-flash.js';
 import { copyInFile, SpoolFile } from './prepared-copy.js';
 import { type ImageObserver, readImage } from './read-image.js';
 import { SlotPool } from './slot-pool.js';
@@ -35,6 +35,8 @@ export interface FlashedDrive {
   readonly bytesSkipped: number;
   /** Bytes read back and found equal; 0 when that was not asked for. */
   readonly bytesVerified: number;
+  /** Runs that were wrong when they were read back, and right after they had been written again. */
+  readonly runsRepaired: number;
   /** Whether they came from the medium, or, on a file that knows no direct I/O, perhaps only from memory. */
   readonly verifiedFrom: 'medium' | 'cache' | null;
   /** Whether something was done to make it safe to pull. */
@@ -81,12 +83,13 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   const copy = source.reader === undefined ? new SpoolFile() : copyInFile(source.reader);
   const relief = new LagRelief(pool, progress);
   const estimate = new WriteEstimate(plan, source, variants);
+  const recall = { copy, source, pool };
   const tasks = writers.map((writer, index) => {
     const extras = plan.extras[index] ?? noExtras;
     const journal = new FlashJournal(writer.drive, plan.image);
     const lane = { pool, copy, onIdle: relief.consider };
     const variant = variants[index] ?? new ImageVariant([]);
-    return new DriveTask(writer, { extras, journal, lane, variant, isToBeVerified: plan.verify, estimate, progress });
+    return new DriveTask(writer, { extras, journal, lane, variant, verify: plan.verify, recall, estimate, progress });
   });
   relief.watch(tasks.map((task) => task.lane));
   let size: number;
@@ -143,15 +146,16 @@ async function makeVariants(
   return ofDrives;
 }
 
-function flashedDrive(task: DriveTask, isVerified: boolean, seconds: number): FlashedDrive {
-  const { writer, bytesWritten, bytesSkipped, bytesVerified, isEjected } = task;
+function flashedDrive(task: DriveTask, verify: VerifyMode, seconds: number): FlashedDrive {
+  const { writer, bytesWritten, bytesSkipped, bytesVerified, runsRepaired, isEjected } = task;
   return {
     path: writer.drive.path,
     serial: writer.drive.serial ?? null,
     bytesWritten,
     bytesSkipped,
     bytesVerified,
-    verifiedFrom: isVerified ? (writer.isDirect ? 'medium' : 'cache') : null,
+    runsRepaired,
+    verifiedFrom: verify !== 'none' ? (writer.isDirect ? 'medium' : 'cache') : null,
     ejected: isEjected,
     seconds,
   };

@@ -63,6 +63,12 @@ export class ImageVariant {
     layChangesOver(bytes, offset, this.#changes);
   }
 
+  /** The bytes of a run that were changed, with the changes; undefined for any other run. */
+  ownBytes(run: ByteRange): Buffer | undefined {
+    const [area] = this.#areasWithin(run);
+    return area?.bytes.subarray(run.start - area.start, run.start - area.start + run.size);
+  }
+
   /** Teaches the map the next bytes of the image. */
   pass(content: Buffer, start: number): void {
     if (this.#areasWithin({ start, size: content.length }).length === 0) {
@@ -96,10 +102,9 @@ export class ImageVariant {
         ),
       )
       .map((run) => {
-        const area = areas.find((one) => one.start <= run.start && run.start < one.start + one.size);
-        const bytes = area?.bytes.subarray(run.start - area.start, run.start - area.start + run.size);
-        const content = bytes ?? window.bytesOf(run);
-        return { run: { ...run, checksum: crc32(content) }, bytes: content, isOwn: bytes !== undefined };
+        const own = this.ownBytes(run);
+        const bytes = own ?? window.bytesOf(run);
+        return { run: { ...run, checksum: crc32(bytes) }, bytes, isOwn: own !== undefined };
       });
   }
 

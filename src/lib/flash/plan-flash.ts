@@ -14,6 +14,10 @@ import { learnMap, requireWholeImage } from './image-windows.js';
 import { type DriveExtras, type ExtrasRequest, planExtras } from './plan-extras.js';
 import { requireElsewhere } from './require-elsewhere.js';
 
+/** How much of what was written is read back from the drive and compared: all, a sample, or nothing. */
+export const verifyModes = ['full', 'sample', 'none'] as const;
+export type VerifyMode = (typeof verifyModes)[number];
+
 /** What is to be written where; a plain value, so that it can be shown before anything happens. */
 export interface FlashPlan {
   readonly image: PlannedImage;
@@ -22,8 +26,7 @@ export interface FlashPlan {
   readonly extras: readonly DriveExtras[];
   /** Whether every byte of the image is written, not only those that matter. */
   readonly everything: boolean;
-  /** Whether what was written is read back from the drive and compared. */
-  readonly verify: boolean;
+  readonly verify: VerifyMode;
 }
 
 /** What can be told about an image before it is read. */
@@ -47,7 +50,7 @@ export interface FlashRequest {
   /** Risks of writing these drives that the user takes. */
   readonly accepted?: readonly DriveRisk[];
   readonly everything?: boolean;
-  readonly verify?: boolean;
+  readonly verify?: VerifyMode;
   /** Laid over the image as it is written. */
   readonly changes?: DriveChanges;
   readonly extras?: ExtrasRequest;
@@ -61,7 +64,7 @@ const headSize = 64 * 1024;
  * small or write-protected, that holds the running system or the image itself, and for what is not an image of a whole disk.
  */
 export async function planFlash(request: FlashRequest): Promise<FlashPlan> {
-  const { source, accepted = [], everything = false, verify = true } = request;
+  const { source, accepted = [], everything = false, verify = 'full' } = request;
   const drives = await Promise.all(request.drives.map((called) => findDrive(called, { accepted })));
   for (const [index, drive] of drives.entries()) {
     if (drives.findIndex((one) => one.identity === drive.identity) < index) {

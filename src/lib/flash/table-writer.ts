@@ -5,6 +5,9 @@ import type { DrivePiece, WrittenRun } from './drive-thread.js';
 import { type DriveWriter, largestTail, tableSize, tailStart } from './drive-writer.js';
 import type { ImagePiece } from './image-variant.js';
 
+/** How often what is wrong is written again before a drive is given up. */
+export const mostRewrites = 3;
+
 /** Where a run lies that is written with the table, in the user's words. */
 type TablePlace = 'at the end of the drive' | 'in the partition table';
 
@@ -55,9 +58,22 @@ export class TableWriter {
     ];
     for (const [pieces, place] of steps) {
       await Promise.all([this.#writer.write(pieces, onWritten), this.#writer.flush()]);
-      if (!isToBeVerified) continue;
-      const [wrong] = await this.#writer.check(pieces.map(runOf), onVerified);
-      if (wrong !== undefined) throw differs(wrong, place);
+      if (isToBeVerified) await this.#verify(pieces, onVerified, (run) => differs(run, place));
+    }
+  }
+
+  /** Reads pieces back, and writes them again as often as other runs. */
+  async #verify(
+    pieces: readonly DrivePiece[],
+    onBytes: BytesListener,
+    differs: (run: WrittenRun) => Error,
+  ): Promise<void> {
+    const runs = pieces.map(runOf);
+    let [wrong] = await this.#writer.check(runs, { onBytes });
+    for (let round = 0; wrong !== undefined; round += 1) {
+      if (round === mostRewrites) throw differs(wrong);
+      await Promise.all([this.#writer.write(pieces), this.#writer.flush()]);
+      [wrong] = await this.#writer.check(runs);
     }
   }
 

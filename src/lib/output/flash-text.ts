@@ -1,9 +1,15 @@
 import type { Bmap } from '../image/bmap.js';
 import type { FlashedDrive } from '../flash/flash.js';
 import type { DriveExtras } from '../flash/plan-extras.js';
-import type { FlashPlan } from '../flash/plan-flash.js';
+import type { FlashPlan, VerifyMode } from '../flash/plan-flash.js';
 import { describeDrive, partitionLines } from './drive-text.js';
 import { formatBytes, formatDuration } from './format.js';
+
+const verifyText: Readonly<Record<VerifyMode, string>> = {
+  full: 'then read it back and compare',
+  sample: 'then read a sample of it back and compare',
+  none: 'without reading it back',
+};
 
 /** What a plan says to a person who is about to agree to it: the image, and all that tells each drive from another. */
 export function planLines({ image, drives, extras, everything, verify }: FlashPlan): string[] {
@@ -11,7 +17,7 @@ export function planLines({ image, drives, extras, everything, verify }: FlashPl
   const amount = image.bytesToWrite === undefined ? 'what matters of it' : formatBytes(image.bytesToWrite);
   return [
     `image   ${image.name} (${image.format}, ${size})`,
-    `write   ${everything ? 'all of it' : amount}, ${verify ? 'then read it back and compare' : 'without reading it back'}`,
+    `write   ${everything ? 'all of it' : amount}, ${verifyText[verify]}`,
     ...drives.flatMap((drive, index) => [
       `drive   ${describeDrive(drive)}`,
       ...[...partitionLines(drive), ...extrasLines(extras[index])].map((line) => `        ${line}`),

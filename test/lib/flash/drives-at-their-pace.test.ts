@@ -40,7 +40,7 @@ async function flashFastAndSlow(t: TestContext, { folder, image, open }: Setup, 
   const slow = await startSlowCard(t, { size: image.size, bytesPerSecond: 16e6 });
   const source = await open(packed);
   const drives = [slow.device.path, fast.path];
-  const plan = await planFlash({ source, drives, everything: true, verify: false });
+  const plan = await planFlash({ source, drives, everything: true, verify: 'none' });
   const events: (StepProgress | Notice)[] = [];
   const progress = (event: unknown) => events.push(event as StepProgress | Notice);
   const { drives: flashed } = await flash(plan, source, { signal: never, progress });
