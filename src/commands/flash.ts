@@ -29,7 +29,7 @@ export default class Flash extends BaseCommand {
 
   static override description =
     'Raw, gzip, xz, zstd, zip, bzip2 and lz4 images are told by their content and unpacked on the way. Only what matters ' +
-    'is written: free space of FAT and ext file systems is left alone. What was written is read back from the ' +
+    'is written: free space of FAT, ext, squashfs and swap partitions is left alone. What was written is read back from the ' +
     'card and compared. The partition table is wiped first and written last, so a card whose flashing was ' +
     'interrupted never boots half a system. The configuration flags put settings and networks into the boot ' +
     'partition as it is written; the image itself is not changed.';

@@ -9,6 +9,9 @@ import type { ImageSource } from './source.js';
 /** Where Etcher looks for a bmap in a zip. */
 const nameInZip = '.meta/image.bmap';
 
+/** A bmap has a hundred bytes for each range; one larger than this is a bomb. */
+const largestInZip = 64 * 1024 * 1024;
+
 /**
  * The bmap of an image: the one that was asked for, or the one that lies beside its file or inside its zip, or undefined where there is
  * none. For `image.img.gz` those beside it are `image.img.gz.bmap`, `image.img.bmap` and `image.bmap`, as for bmaptool.
@@ -63,7 +66,7 @@ async function readFromZip(file: string): Promise<Buffer | undefined> {
     const zip = await yauzl.openPromise(file, { autoClose: false });
     try {
       for await (const entry of zip.eachEntry()) {
-        if (entry.fileName !== nameInZip) continue;
+        if (entry.fileName !== nameInZip || entry.uncompressedSize > largestInZip) continue;
         return await buffer(await zip.openReadStreamPromise(entry));
       }
       return undefined;
