@@ -7,14 +7,17 @@ import { bootConfigurationFlags, readBootConfigurationRequest } from '../lib/cli
 import { readDriveChoice } from '../lib/cli/drive-choice.js';
 import { riskFlags } from '../lib/cli/drive-flags.js';
 import { flashExtrasFlags } from '../lib/cli/flash-extras-flags.js';
+import { sourceCheckFlags, sourceCheckRequest } from '../lib/cli/source-check-flags.js';
 import { bootConfigurationLines } from '../lib/output/boot-configuration-text.js';
 import { flash, type FlashResult } from '../lib/flash/flash.js';
 import { type FlashPlan, planFlash, verifyModes } from '../lib/flash/plan-flash.js';
 import { bmapCheck } from '../lib/image/bmap-check.js';
 import { findBmap } from '../lib/image/find-bmap.js';
 import { openImageSource } from '../lib/image/source.js';
+import { findSourceChecks } from '../lib/image/source-checks.js';
+import { SourceProof } from '../lib/image/source-proof.js';
 import { confirmErasing } from '../lib/output/confirm-erasing.js';
-import { bmapText, flashedLine, planLines, resumeNotices } from '../lib/output/flash-text.js';
+import { bmapText, findingLines, flashedLine, planLines, resumeNotices } from '../lib/output/flash-text.js';
 import { zipEntryPrompt } from '../lib/output/zip-entry-prompt.js';
 
 /** A result with what was put into the boot partition, and what the image was checked against. */
@@ -31,7 +34,9 @@ export default class Flash extends BaseCommand {
     'Raw, gzip, xz, zstd, zip, bzip2 and lz4 images are told by their content and unpacked on the way. Only what matters ' +
     'is written: free space of FAT, ext, squashfs and swap partitions is left alone. What was written is read back from the ' +
     'card and compared. The partition table is wiped first and written last, so a card whose flashing was ' +
-    'interrupted never boots half a system. The configuration flags put settings and networks into the boot ' +
+    'interrupted never boots half a system. An image is read from a URL as it is written, and where the connection is lost ' +
+    'reading goes on. Whether the image is the right one is found out on the way from checksums and signatures; when it is ' +
+    'not, the card is left without a partition table. The configuration flags put settings and networks into the boot ' +
     'partition as it is written; the image itself is not changed.';
 
   static override examples = [
@@ -39,6 +44,7 @@ export default class Flash extends BaseCommand {
     '<%= config.bin %> flash balena.img.xz --drive /dev/sdb --drive /dev/sdc --yes',
     'curl --location https://example.com/image.img.zst | <%= config.bin %> flash - --drive /dev/sdb --yes',
     '<%= config.bin %> flash https://example.com/image.img.gz --drive /dev/sdb',
+    '<%= config.bin %> flash https://example.com/image.img.gz --checksums auto --gpg-key example.asc --drive /dev/sdb',
     '<%= config.bin %> flash balena.zip --drive /dev/sdb --dry-run',
     '<%= config.bin %> flash balena.img.xz --drive /dev/sdb --dev --hostname kiosk',
   ];
@@ -76,6 +82,7 @@ export default class Flash extends BaseCommand {
     entry: Flags.string({ helpValue: '<name>', summary: 'The image inside a zip that holds several files.' }),
     ...flashExtrasFlags,
     ...riskFlags,
+    ...sourceCheckFlags,
     ...bootConfigurationFlags,
   };
 
@@ -84,7 +91,9 @@ export default class Flash extends BaseCommand {
     const { signal, progress, streams } = this;
     const standardInputIsTaken = args.image === '-';
     const request = await readBootConfigurationRequest(flags, { streams, signal, standardInputIsTaken });
+    const proof = new SourceProof(await findSourceChecks(args.image, sourceCheckRequest(flags), signal));
     const source = await openImageSource(args.image, {
+      proof,
       entry: flags.entry,
       chooseEntry: zipEntryPrompt(streams, signal),
       standardInput: this.streams.stdin,
@@ -104,6 +113,7 @@ export default class Flash extends BaseCommand {
         verify: flags.verify,
         changes,
         extras: flags,
+        checks: proof.checks,
       });
       const bmap = flags['no-bmap'] ? undefined : await findBmap(source, flags.bmap);
       const checks = bmap === undefined ? [] : [bmapCheck(bmap, source)];
@@ -122,10 +132,11 @@ export default class Flash extends BaseCommand {
         await confirmErasing(plan.drives, streams, signal);
       }
       for (const text of resumeNotices(plan)) progress({ type: 'notice', level: 'info', text });
-      const result = await flash(plan, source, { signal, progress, checks, changes, hostname });
-      for (const drive of result.drives) this.print(flashedLine(drive));
+      const result = await flash(plan, source, { signal, progress, proof, checks, changes, hostname });
+      for (const line of [...findingLines(result.image), ...result.drives.map(flashedLine)]) this.print(line);
       return { ...result, ...more };
     } finally {
+      await proof.close();
       await source.close();
     }
   }

@@ -4,6 +4,7 @@ import { Failure, interrupted } from '../failure/failure.js';
 import type { ContentCheck } from '../image/content-check.js';
 import type { ChangedRanges } from '../image/overlay.js';
 import type { ImageSource } from '../image/source.js';
+import { noFindings, type SourceFindings, type SourceProof } from '../image/source-proof.js';
 import type { SourceFormat } from '../image/source-format.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { DriveTask } from './drive-task.js';
@@ -16,14 +17,23 @@ import { LagRelief } from './lag-relief.js';
 import { noExtras } from './plan-extras.js';
 import type { FlashPlan, VerifyMode } from './plan-flash.js';
 import { copyInFile, SpoolFile } from './prepared-copy.js';
-import { type ImageObserver, readImage } from './read-image.js';
+import { ProofObserver } from './proof-observer.js';
+import { readImage } from './read-image.js';
 import { SlotPool } from './slot-pool.js';
 import { WriteEstimate } from './write-estimate.js';
 
 /** What a flash did. */
 export interface FlashResult {
-  readonly image: { readonly name: string; readonly format: SourceFormat; readonly size: number };
+  readonly image: FlashedImage;
   readonly drives: readonly FlashedDrive[];
+}
+
+/** The image as it was read. */
+export interface FlashedImage extends SourceFindings {
+  readonly name: string;
+  readonly format: SourceFormat;
+  /** Bytes. */
+  readonly size: number;
 }
 
 /** What was done to one drive. */
@@ -50,8 +60,8 @@ export interface FlashOptions {
   readonly checks?: readonly ContentCheck[];
   /** Laid over the image as it is written, such as a configured boot partition. */
   readonly changes?: DriveChanges;
-  /** Who else looks at the image, also at what is not written. */
-  readonly observers?: readonly ImageObserver[];
+  /** What proves that the source, which was opened with it, is the right one. */
+  readonly proof?: SourceProof;
   /** The hostname that the device will have, where it is known: the host key pinned for it is forgotten. */
   readonly hostname?: string | undefined;
   readonly signal: AbortSignal;
@@ -70,9 +80,11 @@ const windowsPerUser = 2;
  */
 export async function flash(plan: FlashPlan, source: ImageSource, options: FlashOptions): Promise<FlashResult> {
   const startedAt = performance.now();
-  const { progress, checks = [], observers = [] } = options;
+  const { progress, checks = [], proof } = options;
   if (options.signal.aborted) throw interrupted();
   const variants = await makeVariants(plan.drives, source, options.changes ?? []);
+  const observer = proof?.readsContent(plan.everything) === true ? new ProofObserver(proof) : undefined;
+  const observers = observer === undefined ? [] : [observer];
   const writers = await openAll(plan.drives);
   const work = new AbortController();
   const pool = new SlotPool(
@@ -119,7 +131,7 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   }
   const seconds = (performance.now() - startedAt) / 1000;
   return {
-    image: { name: source.name, format: source.format, size },
+    image: { name: source.name, format: source.format, size, ...(observer?.findings ?? noFindings) },
     drives: tasks.map((task) => flashedDrive(task, plan.verify, seconds)),
   };
 }

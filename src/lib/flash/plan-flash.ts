@@ -7,6 +7,7 @@ import { Failure } from '../failure/failure.js';
 import { BlockMap } from '../image/block-map.js';
 import { type ChangedRanges, layChangesOver } from '../image/overlay.js';
 import type { ImageSource } from '../image/source.js';
+import { type PlannedCheck, plannedChecks, type SourceChecks } from '../image/source-checks.js';
 import type { SourceFormat } from '../image/source-format.js';
 import { fingerprintOf } from './flash-journal.js';
 import { changesFor, type DriveChanges } from './image-variant.js';
@@ -40,6 +41,8 @@ export interface PlannedImage {
   readonly bytesToWrite: number | undefined;
   /** Of its first bytes, to know it again. */
   readonly fingerprint: string;
+  /** What the image is compared with while it is read. */
+  readonly checks: readonly PlannedCheck[];
 }
 
 /** What a plan is made from. */
@@ -54,6 +57,8 @@ export interface FlashRequest {
   /** Laid over the image as it is written. */
   readonly changes?: DriveChanges;
   readonly extras?: ExtrasRequest;
+  /** What the source is compared with. */
+  readonly checks?: SourceChecks;
 }
 
 /** Bytes of an image that are looked at to know it again and, of a packed one, to learn its partition table. */
@@ -75,14 +80,19 @@ export async function planFlash(request: FlashRequest): Promise<FlashPlan> {
   }
   // Where each drive gets its own changes, the first one's stand for all in what is only said beforehand.
   const changes = drives.slice(0, 1).flatMap((drive) => changesFor(drive, request.changes ?? []));
-  const image = await planImage(source, everything, changes);
+  const planned = await planImage(source, everything, changes);
+  const image = { ...planned, checks: request.checks === undefined ? [] : plannedChecks(request.checks) };
   for (const drive of drives) if (!drive.isNew) requireRoom(drive, image);
   const sized = drives.map((drive) => withSize(drive, image.size));
   const extras = await Promise.all(sized.map((drive) => planExtras(drive, image, request.extras)));
   return { image, drives: sized, extras, everything, verify };
 }
 
-async function planImage(source: ImageSource, everything: boolean, changes: ChangedRanges): Promise<PlannedImage> {
+async function planImage(
+  source: ImageSource,
+  everything: boolean,
+  changes: ChangedRanges,
+): Promise<Omit<PlannedImage, 'checks'>> {
   const { name, format, reader } = source;
   const map = new BlockMap();
   const head = await (reader?.read(0, Math.min(headSize, reader.size)) ?? source.stream.peek(headSize));

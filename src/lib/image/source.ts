@@ -6,6 +6,9 @@ import { ChunkStream } from './chunk-stream.js';
 import { readDmgTrailer } from './dmg-trailer.js';
 import { openFileOrigin } from './file-origin.js';
 import type { ImageOrigin, OriginFile } from './image-origin.js';
+import type { ByteRange } from './partition-table.js';
+import { httpUrl } from './source-location.js';
+import type { SourceProof } from './source-proof.js';
 import { detectFormat, formatHeadSize, type SourceFormat } from './source-format.js';
 import { type Packing, statedSize, unpack } from './source-packing.js';
 import { standardInputOrigin } from './standard-input-origin.js';
@@ -49,6 +52,8 @@ export interface SourceOptions {
   /** What the source `-` stands for. */
   readonly standardInput: NodeJS.ReadableStream;
   readonly signal: AbortSignal;
+  /** Begun when it is known what the source is, and given the file as it is read. */
+  readonly proof?: SourceProof;
   /** Told when the connection to a URL is lost. */
   readonly progress?: ProgressListener;
   /** Time limits and tries for a URL other than the usual ones. */
@@ -73,10 +78,10 @@ export async function openImageSource(location: string, options: SourceOptions):
 /** Opens the image that an origin holds; closing the image closes the origin. */
 async function openOrigin(
   origin: ImageOrigin,
-  options: Pick<SourceOptions, 'entry' | 'chooseEntry' | 'signal'>,
+  options: Pick<SourceOptions, 'entry' | 'chooseEntry' | 'signal' | 'proof'>,
 ): Promise<ImageSource> {
   const { name, reopen, requireUnchanged } = origin;
-  const { signal } = options;
+  const { signal, proof } = options;
   let current = 0;
   const read: ImageOrigin['stream'] = async function* (range) {
     for await (const chunk of origin.stream(range)) {
@@ -90,12 +95,16 @@ async function openOrigin(
     if (head.length === 0) throw new Failure('failed', 'image-empty', `${name} is empty`, { hint: 'Give an image' });
     const packing = await findPacking({ ...origin, stream: read }, head, options);
     const size = statedSize(origin, packing, head);
-    let packed: AsyncIterable<Buffer> = whole;
-    if (packing.format === 'zip') {
+    await proof?.begin({ name, size: origin.size, isPacked: packing.format !== 'raw' });
+    const file = proof?.readsFile === true ? proof.passFile(whole) : undefined;
+    let packed: AsyncIterable<Buffer> = file ?? whole;
+    if (packing.format === 'zip' && file !== undefined) packed = within(file, packing.entry);
+    else if (packing.format === 'zip') {
       await whole.close();
       current = 0;
       packed = read(packing.entry);
     }
+    const total = packing.format === 'zip' && file === undefined ? packing.entry.size : origin.size;
     const stream = new ChunkStream(unpack(packed, packing, { name, signal }));
     const entry = packing.format === 'zip' ? packing.entry.name : undefined;
     return {
@@ -106,7 +115,7 @@ async function openOrigin(
       reader: packing.format === 'raw' ? origin.file?.blocks : undefined,
       stream,
       file: origin.file,
-      packedProgress: () => ({ current, total: packing.format === 'zip' ? packing.entry.size : origin.size }),
+      packedProgress: () => ({ current, total }),
       again: reopen && (async () => openOrigin(await reopen(), { entry, signal })),
       requireUnchanged,
       close: async () => {
@@ -121,6 +130,17 @@ async function openOrigin(
     await whole.close();
     await origin.close();
     throw whileDoing(`opening ${name}`, error);
+  }
+}
+
+/** The bytes of a range out of all bytes, the rest of which somebody else reads. */
+async function* within(bytes: AsyncIterable<Buffer>, { start, size }: ByteRange): AsyncGenerator<Buffer> {
+  let at = 0;
+  for await (const chunk of bytes) {
+    const piece = chunk.subarray(Math.max(0, start - at), Math.max(0, start + size - at));
+    if (piece.length > 0) yield piece;
+    at += chunk.length;
+    if (at >= start + size) return;
   }
 }
 
@@ -147,14 +167,5 @@ async function findPacking(
   }
   throw new Failure('usage', 'entry-without-zip', `${name} is not a zip file, so --entry means nothing`, {
     hint: 'Leave out --entry',
-  });
-}
-
-/** The URL that a location is; a file of such a name is given as `./http:…`. */
-function httpUrl(location: string): URL | undefined {
-  if (!/^https?:/i.test(location)) return undefined;
-  if (URL.canParse(location)) return new URL(location);
-  throw new Failure('usage', 'invalid-url', 'the address of the image is not a URL', {
-    hint: 'Give it as https://host/path',
   });
 }

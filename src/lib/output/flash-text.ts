@@ -1,5 +1,5 @@
 import type { Bmap } from '../image/bmap.js';
-import type { FlashedDrive } from '../flash/flash.js';
+import type { FlashedDrive, FlashedImage } from '../flash/flash.js';
 import type { DriveExtras } from '../flash/plan-extras.js';
 import type { FlashPlan, VerifyMode } from '../flash/plan-flash.js';
 import { describeDrive, partitionLines } from './drive-text.js';
@@ -11,6 +11,8 @@ const verifyText: Readonly<Record<VerifyMode, string>> = {
   none: 'without reading it back',
 };
 
+const checkNames = { sha256: 'SHA-256 from', minisign: 'minisign signature', gpg: 'GPG signature' };
+
 /** What a plan says to a person who is about to agree to it: the image, and all that tells each drive from another. */
 export function planLines({ image, drives, extras, everything, verify }: FlashPlan): string[] {
   const size = `${image.sizeIsExact ? '' : 'at least '}${formatBytes(image.size)}`;
@@ -18,6 +20,7 @@ export function planLines({ image, drives, extras, everything, verify }: FlashPl
   return [
     `image   ${image.name} (${image.format}, ${size})`,
     `write   ${everything ? 'all of it' : amount}, ${verifyText[verify]}`,
+    ...image.checks.map(({ kind, from }) => `check   ${checkNames[kind]} ${from}`),
     ...drives.flatMap((drive, index) => [
       `drive   ${describeDrive(drive)}`,
       ...[...partitionLines(drive), ...extrasLines(extras[index])].map((line) => `        ${line}`),
@@ -51,6 +54,15 @@ export function resumeNotices({ drives, extras }: FlashPlan): string[] {
 /** How far a flash came for certain; nothing where it had not yet been flushed. */
 function placeText(reached: number): string {
   return reached === 0 ? '' : ` at ${formatBytes(reached)}`;
+}
+
+/** `checked the file: SHA-256 from SHA256SUMS`, and the SHA-256 of the image where all of it was read. */
+export function findingLines({ name, sha256, checks }: FlashedImage): string[] {
+  const things = { file: 'the file', content: 'the image in the file', list: 'the list of checksums' };
+  return [
+    ...checks.map(({ kind, from, of }) => `checked ${things[of]}: ${checkNames[kind]} ${from}`),
+    ...(sha256 === null ? [] : [`sha256 ${sha256} of the image in ${name}`]),
+  ];
 }
 
 /** `flashed /dev/sdb: 684 MB written and verified in 34s`. */
