@@ -88,7 +88,7 @@ test('leaves out loop devices without a file and those that are read-only', { sk
 test('tells all about a drive: sizes, file systems, mounts, who may overrule what', { skip }, async (t) => {
   const folder = await temporaryFolder(t);
   const card = await attachPartitionedCard(t, path.join(folder, 'card'));
-  await checked(['mkfs.ext4', '-q', '-F', '-L', 'Backup', `${card.path}p1`]);
+  await checked(['mkfs.ext4', '-q', '-F', '-L', 'Bäckup "1"', `${card.path}p1`]);
   await checked(['mkswap', `${card.path}p2`]);
   const mountPoint = path.join(folder, 'mounted');
   await mkdir(mountPoint);
@@ -104,8 +104,8 @@ test('tells all about a drive: sizes, file systems, mounts, who may overrule wha
           number: 1,
           size: 16 * mebibyte,
           fileSystem: 'ext4',
-          label: 'Backup',
-          name: 'pictures',
+          label: 'Bäckup "1"',
+          name: 'my pictures',
           mountPoints: [mountPoint],
         },
         { number: 2, size: 8 * mebibyte, fileSystem: 'swap', label: null, name: null, mountPoints: [] },

@@ -63,10 +63,10 @@ export async function attachUsedCard(
   return attachLoopDevice(t, file, options);
 }
 
-/** Attaches a card of 32 MiB with two partitions, of 16 and 8 MiB, of which the first is named "pictures". */
+/** Attaches a card of 32 MiB with two partitions, of 16 and 8 MiB, of which the first is named "my pictures". */
 export async function attachPartitionedCard(t: TestContext, file: string): Promise<LoopDevice> {
   await fillFile(file, 32 * 1024 * 1024, 0);
-  await checked(['sfdisk', '--quiet', file], 'label: gpt\nsize=16M, name=pictures\nsize=8M\n');
+  await checked(['sfdisk', '--quiet', file], 'label: gpt\nsize=16M, name="my pictures"\nsize=8M\n');
   const card = await attachLoopDevice(t, file, { scanPartitions: true });
   await checked(['partx', '--update', card.path]);
   return card;

@@ -59,24 +59,32 @@ async function askBlkid(paths: readonly string[]): Promise<(readonly [path: stri
   return Promise.all(
     paths.map(async (path) => {
       // Its exit code tells no more than that it found nothing, or may not read the device.
-      const { stdout } = await run(blkid, ['--probe', '--output', 'export', path]);
+      const { stdout } = await run(blkid, ['--probe', '--output', 'udev', path]);
       const lines = stdout.split('\n').map((line) => [line.split('=')[0], line.slice(line.indexOf('=') + 1)] as const);
-      const values = new Map(lines.map(([key, value]) => [key, unescape(value)]));
+      const values = new Map(lines.map(([key, value]) => [key, decoded(value)]));
       const probed = {
-        fileSystem: values.get('TYPE'),
-        label: values.get('LABEL'),
-        uuid: values.get('UUID'),
-        partitionName: values.get('PART_ENTRY_NAME'),
-        partitionUuid: values.get('PART_ENTRY_UUID'),
+        fileSystem: values.get('ID_FS_TYPE') ?? worstOf(values.get('ID_FS_AMBIVALENT')),
+        label: values.get('ID_FS_LABEL_ENC'),
+        uuid: values.get('ID_FS_UUID_ENC'),
+        partitionName: values.get('ID_PART_ENTRY_NAME'),
+        partitionUuid: values.get('ID_PART_ENTRY_UUID'),
       };
       return [path, probed] as const;
     }),
   );
 }
 
-/** blkid puts a backslash before what a shell would take for its own. */
-function unescape(value: string): string {
-  return value.replaceAll(/\\(.)/g, '$1').trim();
+/** Of several things that a device may hold (`filesystem:ext4:1.0 raid:LVM2_member:`), a part of something larger if that is one of them. */
+function worstOf(ambivalent: string | undefined): string | undefined {
+  const found = ambivalent?.split(' ').map((one) => one.split(':')) ?? [];
+  return (found.find(([usage]) => usage === 'raid') ?? found[0])?.[1];
+}
+
+/** Characters that are not safe everywhere are written as `\x20`. */
+function decoded(value: string): string {
+  return value
+    .replaceAll(/\\x([\da-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    .trim();
 }
 
 function text(value: unknown): string | undefined {
