@@ -5,9 +5,12 @@ import { archiveCorrupt } from './archive-corrupt.js';
 import type { ChunkStream } from './chunk-stream.js';
 import { decodedChunkSize, type DecodeOptions } from './decode-options.js';
 
+/** Without the second, zlib would wait until what it unpacked has been taken, before it unpacks more. */
+const zlibOptions = { chunkSize: decodedChunkSize, readableHighWaterMark: 3 * decodedChunkSize };
+
 /** Unpacks one deflate stream (RFC 1951) from the front of others; what follows it stays unread. What does not decode is `archive-corrupt`. */
 export async function* inflate(packed: ChunkStream, { name, signal }: DecodeOptions): AsyncGenerator<Buffer> {
-  const decoder = zlib.createInflateRaw({ chunkSize: decodedChunkSize });
+  const decoder = zlib.createInflateRaw(zlibOptions);
   const stop = () => decoder.destroy(interrupted());
   signal.addEventListener('abort', stop, { once: true });
   const feeding = feed(packed, decoder);
