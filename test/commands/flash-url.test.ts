@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { hasNoTable, partitionContent } from '../support/disk-content.js';
 import { checked, fillFile } from '../support/loop-device.js';
 import { makeOsImage, type OsImage } from '../support/os-image.js';
 import { seededRandom } from '../support/seeded-random.js';
+import { slowCardsMissing, startSlowCard } from '../support/slow-card.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { startWebServer } from '../support/web-server.js';
 
@@ -168,3 +169,36 @@ for (const [words, stallAfter] of [
     if (stallAfter !== undefined) assert.ok(await hasNoTable(card, image.size));
   });
 }
+
+for (const format of ['raw', 'gz'] as const) {
+  test(`leaves a card without a partition table when a ${format} image ends early and nobody said how long it is`, async (t) => {
+    const { image, card } = await setUp(t);
+    const bytes = await pack(image.path, format);
+    const half = bytes.subarray(0, bytes.length / 2);
+    const server = await startWebServer(t, () => ({ bytes: half, chunked: true, ranges: false }));
+    const fromUrl = await flashUrl(`${server.origin}/image`, card);
+    assert.equal(fromUrl.exitCode, 5, fromUrl.stderr);
+    assert.ok(await hasNoTable(card, image.size));
+  });
+}
+
+test(
+  'takes no more memory for an image that comes faster than the card takes it',
+  { skip: slowCardsMissing },
+  async (t) => {
+    const folder = await temporaryFolder(t);
+    const image = await makeOsImage(path.join(folder, 'image.img'), { seed: 5 });
+    const size = image.size + rounds(128, 2048) * 1024 * 1024;
+    await truncate(image.path, size);
+    const bytes = await readFile(image.path);
+    const server = await startWebServer(t, () => ({ bytes, etag }));
+    const card = await startSlowCard(t, { size, bytesPerSecond: rounds(40e6, 80e6) });
+    const { exitCode, stdout, stderr } = await davit(
+      ['flash', `${server.origin}/image`, '--drive', card.device.path, '--yes', '--all', '--verify', 'none'],
+      { wrapper: ['/usr/bin/time', '--format', 'peak %M kB'], timeoutMs: 180_000 },
+    );
+    assert.equal(exitCode, 0, stderr + stdout);
+    const peak = Number(/peak (\d+) kB/.exec(stderr)?.[1]);
+    assert.ok(peak < 160_000, `${peak} kB`);
+  },
+);
