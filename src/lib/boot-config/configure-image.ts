@@ -10,10 +10,10 @@ import { applyChanges, type ChangedRanges } from '../image/overlay.js';
 import { readPartitionTable } from '../image/partition-table.js';
 import {
   type BootConfigurationPlan,
-  type BootConfigurationRequest,
   type BootConfigurationSummary,
   planBootConfiguration,
 } from './boot-configuration-plan.js';
+import type { BootConfigurationRequest } from './boot-configuration-request.js';
 
 /** Where the configured image goes. */
 type ConfigureTarget =

@@ -9,11 +9,8 @@ import type { ImageSource } from '../image/source.js';
 import { StreamSpool } from '../image/stream-spool.js';
 import { StreamedBlocks } from '../image/streamed-blocks.js';
 import { isBootName } from './boot-partition.js';
-import {
-  type BootConfigurationPlan,
-  type BootConfigurationRequest,
-  planBootConfiguration,
-} from './boot-configuration-plan.js';
+import { type BootConfigurationPlan, planBootConfiguration } from './boot-configuration-plan.js';
+import type { BootConfigurationRequest } from './boot-configuration-request.js';
 
 /**
  * Plans the configuration of an image that is about to be written somewhere, also while it is still packed. The image can be read from its

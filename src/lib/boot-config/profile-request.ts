@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
-import type { BootConfigurationRequest, BootFile } from './boot-configuration-plan.js';
+import type { BootConfigurationRequest, BootFile } from './boot-configuration-request.js';
 import { mergePatch } from './config-json.js';
 import { readConnectionFile } from './connection-file.js';
 import { networkFiles } from './network-files.js';
@@ -64,6 +64,9 @@ export async function profileRequest(
   const sshKeys = await each(items('sshKeys', profile.sshKeys), (word) =>
     readSshPublicKeys(/^\S+\s/.test(word) ? word : pathOf(word)),
   );
+  const names = files.map((file) => file.path.toLowerCase());
+  const twice = files.find((file, index) => names.indexOf(file.path.toLowerCase()) !== index);
+  if (twice !== undefined) problems.push({ path: [], message: `puts two files at ${twice.path}` });
   const request = {
     ...settingsOf(profile),
     ...(connections.length === 0 ? {} : { connections }),

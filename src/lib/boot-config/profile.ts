@@ -4,7 +4,7 @@ import { Failure, type FailureProblem } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { environmentVariable, folders } from '../platform/environment.js';
 import { isRecord } from '../platform/json.js';
-import type { BootConfigurationRequest } from './boot-configuration-plan.js';
+import type { BootConfigurationRequest } from './boot-configuration-request.js';
 import { unknownConfigKeys } from './config-check.js';
 import { type Path, placed, type Problem, problemLine } from './problem.js';
 import { resolveReferences } from './profile-references.js';

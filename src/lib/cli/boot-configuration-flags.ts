@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
 import { Flags } from '@oclif/core';
-import type { BootConfigurationRequest } from '../boot-config/boot-configuration-plan.js';
+import type { BootConfigurationRequest } from '../boot-config/boot-configuration-request.js';
 import { readConfigFile } from '../boot-config/config-file.js';
 import { readConnectionFile } from '../boot-config/connection-file.js';
 import { readSshPublicKeys } from '../boot-config/ssh-public-key.js';

@@ -4,9 +4,9 @@ import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import {
   type BootConfigurationPlan,
-  type BootConfigurationRequest,
   planBootConfiguration,
 } from '../../../src/lib/boot-config/boot-configuration-plan.js';
+import type { BootConfigurationRequest } from '../../../src/lib/boot-config/boot-configuration-request.js';
 import { networkFiles } from '../../../src/lib/boot-config/network-files.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
 import { type BlockReader, openBlockFile } from '../../../src/lib/image/block-file.js';

@@ -205,6 +205,7 @@ config: { listenPort: s3cret }
     ],
     ['a network in bootFiles', 'bootFiles: { system-connections/x: files/lan }\n', /use networks or connectionFiles/],
     ['config.txt in bootFiles', 'bootFiles: { CONFIG.TXT: files/lan }\n', /use configTxt/],
+    ['two files in one place', 'bootFiles: { a.txt: files/key, A.TXT: files/lan }\n', /it puts two files at A.TXT$/],
     ['an empty list of DNS servers', 'dns: []\n', /must be a list of addresses, or none/],
     [
       'development mode that locks out',

@@ -1,0 +1,69 @@
+import { Failure } from '../failure/failure.js';
+import type { JsonObject } from '../platform/json.js';
+import type { ConnectionFile } from './connection-file.js';
+import { unitFieldsIn } from './unit-fields.js';
+
+/** A file of the boot partition; the path has no slash in front. */
+export interface BootFile {
+  readonly path: string;
+  readonly content: Buffer;
+}
+
+/** What is to be in the boot partition; everything left out stays as it is in the image. */
+export interface BootConfigurationRequest {
+  /** What holds where this request says nothing, as a profile does under the flags. */
+  readonly under?: BootConfigurationRequest;
+  /** Laid over config.json as JSON Merge Patch does: objects are merged and null removes. The fields below come after it. */
+  readonly config?: JsonObject;
+  readonly developmentMode?: boolean;
+  readonly hostname?: string;
+  /** Added to the keys that are there. */
+  readonly sshKeys?: readonly string[];
+  readonly persistentLogging?: boolean;
+  readonly dnsServers?: string;
+  readonly ntpServers?: string;
+  readonly country?: string;
+  readonly connections?: readonly ConnectionFile[];
+  readonly files?: readonly BootFile[];
+  /** A PNG image to show when the device starts. */
+  readonly splash?: Buffer;
+  /** Lines of a Raspberry Pi's config.txt. */
+  readonly configTxt?: readonly string[];
+  /** What was doubtful about the files that this was read from; told again with the plan. */
+  readonly warnings?: readonly string[];
+}
+
+/** A request and what lies under it, the lowest first. */
+export function layersOf({ under, ...own }: BootConfigurationRequest): BootConfigurationRequest[] {
+  return [...(under === undefined ? [] : layersOf(under)), own];
+}
+
+/** A hostname in a profile can be a pattern, to be filled in for each unit of a batch. */
+export function requireOneHostname(layers: readonly BootConfigurationRequest[]): void {
+  const hostname = layers.findLast((layer) => layer.hostname !== undefined)?.hostname;
+  const [field] = unitFieldsIn(hostname ?? '');
+  if (field === undefined) return;
+  throw new Failure(
+    'usage',
+    'unit-needed',
+    `the hostname ${hostname ?? ''} needs a unit with its own ${field}, and there is none here`,
+    {
+      hint: 'Give a name with --hostname',
+    },
+  );
+}
+
+/** The connections of all layers; one of a higher layer takes the place of one with its name below. */
+export function connectionsOf(layers: readonly BootConfigurationRequest[]): ConnectionFile[] {
+  const nameOf = ({ name }: ConnectionFile) => name.toLowerCase();
+  return layers.reduce<ConnectionFile[]>((below, { connections = [] }) => {
+    const names = connections.map(nameOf);
+    const twice = connections.find((one, index) => names.indexOf(nameOf(one)) !== index);
+    if (twice !== undefined) {
+      throw new Failure('usage', 'same-connection-twice', `two connections are named ${twice.name}`, {
+        hint: 'Rename one of the files; one name is one connection',
+      });
+    }
+    return [...below.filter((one) => !names.includes(nameOf(one))), ...connections];
+  }, []);
+}

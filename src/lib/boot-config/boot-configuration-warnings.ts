@@ -1,0 +1,98 @@
+import type { JsonObject } from '../platform/json.js';
+import type { BootConfigurationRequest, BootFile } from './boot-configuration-request.js';
+import type { BootPartition } from './boot-partition.js';
+import type { ExistingConfig } from './changed-config.js';
+import { checkConfig, idleConfigKeys, isDevelopment } from './config-check.js';
+import { configValue } from './config-json.js';
+import { type ConnectionFile, connectionWarnings } from './connection-file.js';
+import { locateInJson } from './json-text.js';
+import { isBalenaOs, isOlderThan, type OsFacts } from './os-facts.js';
+import { problemText } from './problem.js';
+
+/** All that is known of a configuration before it is written. */
+interface PlannedConfiguration {
+  readonly layers: readonly BootConfigurationRequest[];
+  readonly boot: BootPartition;
+  readonly os: OsFacts;
+  readonly before: ExistingConfig;
+  readonly after: JsonObject;
+  readonly connections: readonly ConnectionFile[];
+  readonly files: readonly BootFile[];
+}
+
+/** What is doubtful about a configuration, though it can be written. */
+export function configurationWarnings(planned: PlannedConfiguration): string[] {
+  const { layers, boot, os, before, after, connections, files } = planned;
+  return [
+    ...layers.flatMap((layer) => layer.warnings ?? []),
+    ...warningsAboutDevice(after, os, boot, before.exists),
+    ...warningsAboutConfig(after, before.text, os),
+    ...layers.flatMap((layer) => warningsAboutOldWifi(layer, connections)),
+    ...connections.flatMap((connection) => connectionWarnings(connection, os)),
+    ...warningsAboutFiles(files, os),
+  ];
+}
+
+function warningsAboutDevice(config: JsonObject, os: OsFacts, boot: BootPartition, hadConfig: boolean): string[] {
+  const sshKeys = configValue(config, 'os.sshKeys');
+  const isManaged = configValue(config, 'apiEndpoint') !== undefined;
+  const deviceType = configValue(config, 'deviceType');
+  const hasNoKeys = !Array.isArray(sshKeys) || sshKeys.length === 0;
+  const warnings: readonly (readonly [boolean, string])[] = [
+    [!hadConfig, 'the image had no config.json; one was made'],
+    [
+      boot.foundBy === 'config.json' || boot.foundBy === 'device-type.json',
+      `no partition is named or labelled as a boot partition; partition ${boot.number} was taken because of its ${boot.foundBy}`,
+    ],
+    [
+      !isDevelopment(config) && hasNoKeys && !isManaged,
+      'nobody will be able to log in: production mode without an SSH key. Add --ssh-key or --dev',
+    ],
+    [
+      typeof deviceType === 'string' && os.deviceType !== undefined && deviceType !== os.deviceType.slug,
+      `deviceType in config.json is ${JSON.stringify(deviceType)}, but the image is for ${os.deviceType?.slug ?? 'another'}`,
+    ],
+    [
+      isManaged && configValue(config, 'apiKey') === undefined && configValue(config, 'deviceApiKey') === undefined,
+      'the device will not be able to register: apiEndpoint without apiKey or deviceApiKey',
+    ],
+    [
+      !isManaged && configValue(config, 'apiKey') !== undefined,
+      'apiKey has no use without apiEndpoint: the device will not be managed',
+    ],
+    [
+      os.kind === 'flasher',
+      'this is a flasher image: booted, it overwrites the internal disk of the computer without asking',
+    ],
+  ];
+  return warnings.flatMap(([applies, text]) => (applies ? [text] : []));
+}
+
+/** What will have no effect, and what was bad before and stays. */
+function warningsAboutConfig(config: JsonObject, textBefore: string, os: OsFacts): string[] {
+  const locate = locateInJson(Buffer.from(textBefore));
+  const bad = checkConfig(config).map((problem) =>
+    problemText(problem, 'config.json in the image', locate(problem.path)),
+  );
+  return [...bad, ...idleConfigKeys(config, os).map((problem) => problemText(problem))];
+}
+
+function warningsAboutOldWifi(
+  { config = {} }: BootConfigurationRequest,
+  connections: readonly ConnectionFile[],
+): string[] {
+  const isOld = 'wifiSsid' in config && connections.length === 0;
+  return isOld ? ['wifiSsid and wifiKey in config.json have no effect since OS 2.0: use --wifi-ssid'] : [];
+}
+
+function warningsAboutFiles(files: readonly BootFile[], os: OsFacts): string[] {
+  const since = [
+    ['dispatcher.d/', '3.1.3', 'scripts in dispatcher.d have'],
+    ['system-proxy/', '2.0.7', 'a proxy has'],
+  ] as const;
+  return since.flatMap(([folder, release, what]) =>
+    files.some(({ path }) => path.startsWith(folder)) && isBalenaOs(os) && isOlderThan(os.osVersion, release)
+      ? [`${what} no effect before balenaOS ${release}, and this is ${os.osVersion ?? 'older'}`]
+      : [],
+  );
+}
