@@ -5,6 +5,7 @@ import { archiveCorrupt } from './archive-corrupt.js';
 import type { DecodeOptions } from './decode-options.js';
 import {
   counterOf,
+  threadChunkSize,
   type ThreadFormat,
   type ThreadInput,
   type ThreadReply,
@@ -17,7 +18,7 @@ const inputAhead = 2;
 /** Chunks of 1 MiB that a thread is ahead when nothing else is said. */
 const usualAhead = 3;
 
-/** Unpacks in a thread of its own. Damage is `archive-corrupt`. */
+/** Unpacks in a thread of its own. A chunk is good only until the next one is asked for. Damage is `archive-corrupt`. */
 export async function* decodeInThread(
   format: ThreadFormat,
   input: AsyncIterable<Buffer>,
@@ -34,6 +35,7 @@ export async function* decodeInThread(
 /** A thread that unpacks one archive after the other. */
 export class DecoderThread {
   readonly #worker: Worker;
+  #memory: Uint8Array = new Uint8Array(0);
   #job: ThreadJob | undefined;
 
   constructor() {
@@ -43,7 +45,7 @@ export class DecoderThread {
     });
   }
 
-  /** Starts to unpack at once, up to so many chunks of 1 MiB ahead of whoever takes them. */
+  /** Starts to unpack at once, up to so many chunks of 1 MiB ahead of whoever takes them. A chunk is good only until the next. */
   start(
     format: ThreadFormat,
     input: AsyncIterable<Buffer>,
@@ -51,9 +53,13 @@ export class DecoderThread {
     ahead: number = usualAhead,
   ): AsyncIterable<Buffer> {
     const { port1, port2 } = new MessageChannel();
+    const size = ahead * threadChunkSize;
+    // Whoever took the bytes of the archive before has used them.
+    if (this.#memory.length < size) this.#memory = new Uint8Array(new SharedArrayBuffer(size));
+    const output = this.#memory.subarray(0, size);
     const counters = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
-    this.#worker.postMessage({ format, port: port2, ahead, counters } satisfies ThreadStart, [port2]);
-    this.#job = new ThreadJob(port1, counters, input, options);
+    this.#worker.postMessage({ format, port: port2, output, counters } satisfies ThreadStart, [port2]);
+    this.#job = new ThreadJob(port1, output, counters, input, options);
     return this.#job;
   }
 
@@ -65,6 +71,7 @@ export class DecoderThread {
 /** What one thread unpacks of one archive. */
 class ThreadJob implements AsyncIterable<Buffer> {
   readonly #port: MessagePort;
+  readonly #output: Uint8Array;
   readonly #counters: Int32Array;
   readonly #input: AsyncIterator<Buffer>;
   readonly #options: DecodeOptions;
@@ -74,8 +81,15 @@ class ThreadJob implements AsyncIterable<Buffer> {
   #feeding: Promise<void> = Promise.resolve();
   #wake: () => void = () => undefined;
 
-  constructor(port: MessagePort, counters: Int32Array, input: AsyncIterable<Buffer>, options: DecodeOptions) {
+  constructor(
+    port: MessagePort,
+    output: Uint8Array,
+    counters: Int32Array,
+    input: AsyncIterable<Buffer>,
+    options: DecodeOptions,
+  ) {
     this.#port = port;
+    this.#output = output;
     this.#counters = counters;
     this.#input = input[Symbol.asyncIterator]();
     this.#options = options;
@@ -90,6 +104,7 @@ class ThreadJob implements AsyncIterable<Buffer> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    let taken = 0;
     try {
       for (;;) {
         if (this.#failure !== undefined) throw this.#failure.error;
@@ -98,8 +113,8 @@ class ThreadJob implements AsyncIterable<Buffer> {
         else if (reply.kind === 'end') return;
         else if (reply.kind === 'corrupt') throw archiveCorrupt(this.#options.name, reply.detail);
         else if (reply.kind === 'bytes') {
-          const { buffer, byteOffset, length } = reply.bytes;
-          yield Buffer.from(buffer, byteOffset, length);
+          yield Buffer.from(this.#output.buffer, (taken * threadChunkSize) % this.#output.length, reply.size);
+          taken += 1;
           this.#count(counterOf.taken);
         }
       }

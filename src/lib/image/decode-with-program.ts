@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { interrupted } from '../failure/failure.js';
-import { systemErrorCode } from '../failure/while-doing.js';
 import { openChildOutput } from '../platform/child-output.js';
 import { childEnvironment } from '../platform/environment.js';
 import { archiveCorrupt } from './archive-corrupt.js';
@@ -32,12 +31,18 @@ export async function* decodeWithProgram(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-1000);
   });
-  const inputErrors: Error[] = [];
-  const feeding = pipeline(input, child.stdin).catch((error: unknown) => {
+  const inputErrors: unknown[] = [];
+  const watched = async function* () {
+    try {
+      yield* input;
+    } catch (error) {
+      inputErrors.push(error);
+      throw error;
+    }
+  };
+  const feeding = pipeline(watched(), child.stdin).catch(() => {
     // A program that stops reading is judged by its exit code; an input that cannot be read is not the program's fault.
-    if (!(error instanceof Error) || systemErrorCode(error) === 'EPIPE') return;
-    inputErrors.push(error);
-    child.kill('SIGKILL');
+    if (inputErrors.length > 0) child.kill('SIGKILL');
   });
   try {
     yield* output;

@@ -1,13 +1,12 @@
 import { crc32 } from 'node:zlib';
 import { DecoderThread } from './decode-in-thread.js';
+import { threadChunkSize } from './decoder-thread.js';
 import type { DecodeOptions } from './decode-options.js';
 import type { ImageOrigin } from './image-origin.js';
 import { padded, type XzBlock } from './xz-index.js';
 
 /** Bytes that threads may have unpacked ahead of the one whose turn it is. */
 const mostAhead = 128 * 1024 * 1024;
-
-const chunkSize = 1024 * 1024;
 
 /** Unpacks the blocks of an xz file in several threads; each block becomes a file of its own. */
 export async function* decodeXzBlocks(
@@ -22,7 +21,7 @@ export async function* decodeXzBlocks(
   const start = (index: number): AsyncIterable<Buffer> | undefined => {
     const block = blocks[index];
     // Only a thread that may hold a whole block is done with it before its turn.
-    const ahead = Math.ceil(Math.min(block?.unpackedSize ?? 0, mostAhead / count) / chunkSize) + 1;
+    const ahead = Math.ceil(Math.min(block?.unpackedSize ?? 0, mostAhead / count) / threadChunkSize) + 1;
     return block && threads[index % count]?.start('xz', fileOfBlock(block, stream), options, ahead);
   };
   try {

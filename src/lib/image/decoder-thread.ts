@@ -11,8 +11,8 @@ export interface ThreadStart {
   readonly format: ThreadFormat;
   /** Where the bytes come from and go to. */
   readonly port: MessagePort;
-  /** Chunks of output that may wait to be taken. */
-  readonly ahead: number;
+  /** Shared memory for the chunks that wait to be taken, each of `threadChunkSize`. */
+  readonly output: Uint8Array;
   /** Shared counters: of messages sent to the thread, and of chunks taken from it. */
   readonly counters: Int32Array;
 }
@@ -23,14 +23,16 @@ export type ThreadInput = Uint8Array | null;
 /** What the thread says. */
 export type ThreadReply =
   | { readonly kind: 'more' }
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  /** So many bytes are in the next chunk. */
+  | { readonly kind: 'bytes'; readonly size: number }
   | { readonly kind: 'end' }
   | { readonly kind: 'corrupt'; readonly detail: string };
 
 /** Where the counters lie. */
 export const counterOf = { sent: 0, taken: 1 } as const;
 
-const chunkSize = 1024 * 1024;
+/** Bytes that a thread gives at a time. */
+export const threadChunkSize = 1024 * 1024;
 
 /** More steps of a decoder in a row that give nothing than any good archive causes. */
 const mostEmptySteps = 100;
@@ -41,7 +43,6 @@ class Corrupt extends Error {}
 class Job {
   readonly #start: ThreadStart;
   #sent = 0;
-  #buffer = new Uint8Array(chunkSize);
   #filled = 0;
 
   constructor(start: ThreadStart) {
@@ -68,11 +69,12 @@ class Job {
 
   give(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
-      const piece = bytes.subarray(at, at + chunkSize - this.#filled);
-      this.#buffer.set(piece, this.#filled);
+      if (this.#filled === 0) this.#awaitRoom();
+      const piece = bytes.subarray(at, at + threadChunkSize - this.#filled);
+      this.#start.output.set(piece, (this.#sent % this.#chunks) * threadChunkSize + this.#filled);
       at += piece.length;
       this.#filled += piece.length;
-      if (this.#filled === chunkSize) this.#send();
+      if (this.#filled === threadChunkSize) this.#send();
     }
   }
 
@@ -88,19 +90,22 @@ class Job {
     });
   }
 
-  #send(): void {
-    const { counters, ahead } = this.#start;
+  get #chunks(): number {
+    return this.#start.output.length / threadChunkSize;
+  }
+
+  #awaitRoom(): void {
+    const { counters } = this.#start;
     for (;;) {
       const taken = Atomics.load(counters, counterOf.taken);
-      if (this.#sent - taken < ahead) break;
+      if (this.#sent - taken < this.#chunks) return;
       Atomics.wait(counters, counterOf.taken, taken);
     }
+  }
+
+  #send(): void {
+    this.#reply({ kind: 'bytes', size: this.#filled });
     this.#sent += 1;
-    this.#start.port.postMessage(
-      { kind: 'bytes', bytes: this.#buffer.subarray(0, this.#filled) } satisfies ThreadReply,
-      [this.#buffer.buffer],
-    );
-    this.#buffer = new Uint8Array(chunkSize);
     this.#filled = 0;
   }
 
@@ -109,41 +114,57 @@ class Job {
   }
 }
 
-async function unpackZstd(job: Job): Promise<void> {
+/** Unpacks the bytes of a job; what it throws is damage. */
+type Unpack = (job: Job) => Promise<void> | void;
+
+async function loadZstd(): Promise<Unpack> {
   const { ZSTDDecoder } = await import('zstddec/stream');
   const decoder = new ZSTDDecoder();
   await decoder.init();
-  let emptySteps = 0;
-  for (const bytes of decoder.decodeStreaming(job.input())) {
-    job.give(bytes);
-    // It does not report a block that does not decode, but gives nothing for ever.
-    emptySteps = bytes.length === 0 ? emptySteps + 1 : 0;
-    if (emptySteps > mostEmptySteps) throw new Corrupt('it does not decode');
+  return (job) => {
+    let emptySteps = 0;
+    for (const bytes of decoder.decodeStreaming(job.input())) {
+      job.give(bytes);
+      // It does not report a block that does not decode, but gives nothing for ever.
+      emptySteps = bytes.length === 0 ? emptySteps + 1 : 0;
+      if (emptySteps > mostEmptySteps) throw new Corrupt('it does not decode');
+    }
+  };
+}
+
+type XzPackage = Pick<typeof import('xz-decompress'), 'XzReadableStream'>;
+
+async function loadXz(): Promise<Unpack> {
+  // Node itself finds no names in what its bundler made of it.
+  const loaded: Partial<XzPackage> & { readonly default: XzPackage } = await import('xz-decompress');
+  const XzReadableStream = loaded.XzReadableStream ?? loaded.default.XzReadableStream;
+  return async (job) => {
+    const input = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        const bytes = job.next();
+        if (bytes === null) controller.close();
+        else controller.enqueue(bytes);
+      },
+    });
+    for await (const bytes of new XzReadableStream(input)) job.give(bytes);
+  };
+}
+
+const loaders: Readonly<Record<ThreadFormat, () => Promise<Unpack>>> = { xz: loadXz, zstd: loadZstd };
+
+/** What is thrown here ends the thread, because it is not the archive's fault. */
+async function serve(start: ThreadStart): Promise<void> {
+  const unpack = await loaders[start.format]();
+  const job = new Job(start);
+  try {
+    await unpack(job);
+  } catch (error) {
+    job.fail(error);
+    return;
   }
+  job.end();
 }
-
-async function unpackXz(job: Job): Promise<void> {
-  const { XzReadableStream } = await import('xz-decompress');
-  const input = new ReadableStream<Uint8Array>({
-    pull: (controller) => {
-      const bytes = job.next();
-      if (bytes === null) controller.close();
-      else controller.enqueue(bytes);
-    },
-  });
-  for await (const bytes of new XzReadableStream(input)) job.give(bytes);
-}
-
-const unpackers: Readonly<Record<ThreadFormat, (job: Job) => Promise<void>>> = { xz: unpackXz, zstd: unpackZstd };
 
 parentPort?.on('message', (start: ThreadStart) => {
-  const job = new Job(start);
-  unpackers[start.format](job).then(
-    () => {
-      job.end();
-    },
-    (error: unknown) => {
-      job.fail(error);
-    },
-  );
+  void serve(start);
 });

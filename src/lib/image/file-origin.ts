@@ -43,16 +43,27 @@ export async function openFileOrigin(path: string, signal: AbortSignal): Promise
   }
 }
 
+/** Reads one chunk ahead, so that whoever takes them need not wait. */
 async function* bytesOf(
   file: BlockFile,
   range: ByteRange,
   requireUnchanged: () => Promise<void>,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  for (let at = 0; at < range.size; at += readSize) {
+  const readAt = (at: number): Promise<Buffer> | undefined => {
+    if (at >= range.size) return undefined;
+    const reading = file.read(range.start + at, Math.min(readSize, range.size - at));
+    // Whoever awaits it gets its failure; until then it is nobody's.
+    reading.catch(() => undefined);
+    return reading;
+  };
+  let next = readAt(0);
+  for (let at = 0; next !== undefined; at += readSize) {
     if (signal.aborted) throw interrupted();
     try {
-      yield await file.read(range.start + at, Math.min(readSize, range.size - at));
+      const chunk: Buffer = await next;
+      next = readAt(at + readSize);
+      yield chunk;
     } catch (error) {
       // A file that ends early was shortened, which says more.
       await requireUnchanged();
