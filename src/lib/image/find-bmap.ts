@@ -66,7 +66,8 @@ async function readFromZip(file: string): Promise<Buffer | undefined> {
     const zip = await yauzl.openPromise(file, { autoClose: false });
     try {
       for await (const entry of zip.eachEntry()) {
-        if (entry.fileName !== nameInZip || entry.uncompressedSize > largestInZip) continue;
+        if (entry.fileName !== nameInZip) continue;
+        if (entry.uncompressedSize > largestInZip) throw new Error(`${nameInZip} in it is too large to be true`);
         return await buffer(await zip.openReadStreamPromise(entry));
       }
       return undefined;
