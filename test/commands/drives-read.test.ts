@@ -140,25 +140,31 @@ test('reads all of a card without a partition table, and of a file that stands f
   await checked(['cmp', card, path.join(folder, 'read.img')]);
 });
 
-test(
-  'names the byte and the partition that cannot be read, and leaves no file',
-  { skip: slowCardsMissing },
-  async (t) => {
-    const folder = await temporaryFolder(t);
-    const image = await makeOsImage(path.join(folder, 'image'));
-    const [needle] = Object.values(image.rootFiles).filter(({ length }) => length > mebibyte);
-    assert.ok(needle);
-    const broken = (await readFile(image.path)).indexOf(needle.subarray(0, 4096)) + 3 * 4096;
-    const card = await startSlowCard(t, { size: image.size, brokenAt: { start: broken, size: 512, on: 'read' } });
-    await copyFile(image.path, card.content);
-    const output = path.join(folder, 'out', 'read.img');
-    await mkdir(path.dirname(output));
-    const { exitCode, code, message } = await failsWith([card.device.path, output]);
-    assert.deepEqual({ exitCode, code }, { exitCode: 5, code: 'drive-unreadable' });
-    assert.match(message, new RegExp(`at byte ${broken}, in partition 2 \\(resin-rootA\\)`));
-    assert.deepEqual(await readdir(path.dirname(output)), []);
-  },
-);
+for (const place of ['a file', 'the descriptors of what is used'] as const) {
+  test(
+    `names the byte and the partition that cannot be read in ${place}, and leaves no file`,
+    {
+      skip: slowCardsMissing,
+    },
+    async (t) => {
+      const folder = await temporaryFolder(t);
+      const image = await makeOsImage(path.join(folder, 'image'));
+      const [needle] = Object.values(image.rootFiles).filter(({ length }) => length > mebibyte);
+      const root = image.partitions.find(({ label }) => label === 'resin-rootA');
+      assert.ok(needle && root);
+      const inFile = (await readFile(image.path)).indexOf(needle.subarray(0, 4096)) + 3 * 4096;
+      const broken = place === 'a file' ? inFile : root.start + 4096;
+      const card = await startSlowCard(t, { size: image.size, brokenAt: { start: broken, size: 512, on: 'read' } });
+      await copyFile(image.path, card.content);
+      const output = path.join(folder, 'out', 'read.img');
+      await mkdir(path.dirname(output));
+      const { exitCode, code, message } = await failsWith([card.device.path, output]);
+      assert.deepEqual({ exitCode, code }, { exitCode: 5, code: 'drive-unreadable' });
+      assert.match(message, new RegExp(`at byte ${broken}, in partition ${root.number} \\(resin-rootA\\)`));
+      assert.deepEqual(await readdir(path.dirname(output)), []);
+    },
+  );
+}
 
 test('replaces an image only when told so, and never writes into what it reads', { skip }, async (t) => {
   const folder = await temporaryFolder(t);

@@ -1,7 +1,8 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../lib/cli/base-command.js';
 import { findDrive } from '../../lib/drives/find-drive.js';
-import { planReadDrive, readDrive, type ReadDriveResult } from '../../lib/flash/read-drive.js';
+import { planReadDrive } from '../../lib/flash/plan-read-drive.js';
+import { readDrive, type ReadDriveResult } from '../../lib/flash/read-drive.js';
 import { readDriveLine } from '../../lib/output/read-drive-text.js';
 
 /** What `davit drives read --json` prints. */

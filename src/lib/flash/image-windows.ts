@@ -1,5 +1,5 @@
 import { Failure } from '../failure/failure.js';
-import type { BlockFile } from '../image/block-file.js';
+import type { BlockFile, BlockReader } from '../image/block-file.js';
 import type { BlockMap } from '../image/block-map.js';
 import type { ContentCheck } from '../image/content-check.js';
 import type { ByteRange } from '../image/partition-table.js';
@@ -139,7 +139,7 @@ function union(ranges: readonly ByteRange[]): ByteRange[] {
 
 /** Learns the whole map of a file by reading what the map asks for. */
 export async function learnMap(
-  file: BlockFile,
+  file: BlockReader,
   map: BlockMap,
   change: (bytes: Buffer, offset: number) => void = () => undefined,
 ): Promise<void> {
