@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Drive } from '../drives/drive.js';
@@ -64,7 +64,7 @@ export class FlashJournal {
     const { name, size, fingerprint } = this.#image;
     const entry = { version: 1, drive: this.#drive.path, image: { name, size, fingerprint }, reached };
     const file = await this.#file();
-    const temporary = `${file}.${randomBytes(6).toString('hex')}`;
+    const temporary = temporaryOf(file);
     try {
       await mkdir(this.#folder, { recursive: true, mode: 0o700 });
       await writeFile(temporary, `${JSON.stringify(entry, null, 2)}\n`, { mode: 0o600 });
@@ -78,7 +78,7 @@ export class FlashJournal {
   async remove(): Promise<void> {
     const file = await this.#file();
     try {
-      await rm(file, { force: true });
+      for (const one of [file, temporaryOf(file)]) await rm(one, { force: true });
     } catch (error) {
       throw whileDoing(`removing ${file}`, error);
     }
@@ -91,7 +91,12 @@ export class FlashJournal {
   }
 }
 
-/** Removes journals that are too old to be of use, and what interrupted writing of one left behind. */
+/** Only one davit at a time has a drive, so this need not be different each time, and what is left behind is found again. */
+function temporaryOf(file: string): string {
+  return `${file}.new`;
+}
+
+/** Removes journals that are too old to be of use. */
 export async function removeOldJournals(folder = journalFolder(), now = Date.now()): Promise<void> {
   try {
     for (const name of await readdir(folder)) {
