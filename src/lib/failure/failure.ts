@@ -36,6 +36,8 @@ export interface FailureDetails {
   readonly cause?: unknown;
   /** The parts of a message that has a line for each. */
   readonly problems?: readonly FailureProblem[];
+  /** What else scripts may want to know, as plain values that the error document shows: what became of each drive. */
+  readonly report?: object;
 }
 
 /**
@@ -48,6 +50,7 @@ export class Failure extends Error {
   readonly code: string;
   readonly hint: string | undefined;
   readonly problems: readonly FailureProblem[];
+  readonly report: object | undefined;
 
   constructor(kind: FailureKind, code: string, message: string, details: FailureDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined);
@@ -55,6 +58,13 @@ export class Failure extends Error {
     this.code = code;
     this.hint = details.hint;
     this.problems = details.problems ?? [];
+    this.report = details.report;
+  }
+
+  /** The same failure with something more for scripts. */
+  withReport(report: object): Failure {
+    const { kind, code, message, hint, problems } = this;
+    return new Failure(kind, code, message, { ...(hint === undefined ? {} : { hint }), cause: this, problems, report });
   }
 }
 

@@ -8,6 +8,7 @@ import type { DriveWriter } from './drive-writer.js';
 import type { FlashJournal } from './flash-journal.js';
 import type { ImagePiece, ImageVariant } from './image-variant.js';
 import type { ImageWindow } from './image-windows.js';
+import { PhaseClock } from './phase-clock.js';
 import type { DriveExtras } from './plan-extras.js';
 import { requireRoom, type VerifyMode } from './plan-flash.js';
 import { probeDrive } from './probe-drive.js';
@@ -39,6 +40,7 @@ export interface DriveTaskOptions {
  */
 export class DriveTask {
   readonly variant: ImageVariant;
+  readonly phases: PhaseClock;
   readonly writer: DriveWriter;
   readonly lane: DriveLane;
   failure: Failure | undefined;
@@ -64,6 +66,7 @@ export class DriveTask {
     this.writer = writer;
     this.#options = options;
     this.variant = options.variant;
+    this.phases = new PhaseClock(writer.drive.path, options.progress);
     this.#tableWriter = new TableWriter(writer);
     const onBytes = (bytes: number, skipped: number) => {
       this.bytesWritten += bytes - skipped;
@@ -108,21 +111,20 @@ export class DriveTask {
     const { signal } = this.#stopping;
     try {
       await this.#runWriter.begin();
-      await this.#wipe();
+      await this.phases.time('wipe', () => this.#wipe(), true);
       if (extras.probe) await probeDrive(this.writer, signal, progress);
-      this.lane.open();
-      await this.lane.finished();
-      await this.writer.flush();
-      this.#meter.done();
+      await this.phases.time('write', () => this.#write());
       await this.#discard();
-      await this.#verify();
-      await this.#writeTable();
+      if (this.#options.verify !== 'none') await this.phases.time('verify', () => this.#verify());
+      await this.phases.time('table', () => this.#writeTable(), true);
       await this.#runWriter.done();
     } catch (error) {
       this.lane.stop(error);
       if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
       this.failure = error;
       this.#meter.failed();
+    } finally {
+      this.phases.end();
     }
   }
 
@@ -159,6 +161,13 @@ export class DriveTask {
     this.table = 'none';
   }
 
+  async #write(): Promise<void> {
+    this.lane.open();
+    await this.lane.finished();
+    await this.writer.flush();
+    this.#meter.done();
+  }
+
   async #discard(): Promise<void> {
     const { extras, progress } = this.#options;
     if (extras.discard === null) return;
@@ -173,7 +182,6 @@ export class DriveTask {
 
   async #verify(): Promise<void> {
     const { verify, recall, progress } = this.#options;
-    if (verify === 'none') return;
     // Some drives forget more than they were told to.
     const runs = this.#hasDiscarded ? this.#runs : this.#runWriter.toVerify(this.#runs);
     const known = sizeOf(this.#runs) - sizeOf(runs);

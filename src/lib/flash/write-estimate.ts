@@ -22,6 +22,11 @@ export class WriteEstimate {
     this.#found += bytes;
   }
 
+  /** Bytes found so far. */
+  get found(): number {
+    return this.#found;
+  }
+
   get total(): number {
     const { bytesToWrite, size } = this.#plan.image;
     if (bytesToWrite !== undefined) return Math.max(0, bytesToWrite - tableSize);

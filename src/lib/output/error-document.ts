@@ -11,6 +11,8 @@ export interface ErrorDocument {
     /** Where the mistakes are that a file of the user's has. */
     readonly problems?: readonly FailureProblem[];
     readonly exitCode: number;
+    /** What else is known, such as what became of each drive. */
+    readonly report?: object;
   };
 }
 
@@ -19,9 +21,9 @@ function errorDocument(error: unknown): ErrorDocument {
   const exitCode = exitCodeOf(error);
   if (!(error instanceof Failure))
     return { error: { code: 'bug', message: bugMessage(error), hint: bugHint, exitCode } };
-  const { code, message, hint, problems } = error;
+  const { code, message, hint, problems, report } = error;
   const details = { ...(hint === undefined ? {} : { hint }), ...(problems.length === 0 ? {} : { problems }) };
-  return { error: { code, message, ...details, exitCode } };
+  return { error: { code, message, ...details, exitCode, ...(report === undefined ? {} : { report }) } };
 }
 
 /** Tells how a command failed: the document on standard output under `--json`, otherwise lines on standard error. */

@@ -1,5 +1,5 @@
 import type { Bmap } from '../image/bmap.js';
-import type { FlashedDrive, FlashedImage } from '../flash/flash.js';
+import type { FlashedDrive, FlashedImage } from '../flash/flash-result.js';
 import type { DriveExtras } from '../flash/plan-extras.js';
 import type { FlashPlan, VerifyMode } from '../flash/plan-flash.js';
 import { describeDrive, partitionLines } from './drive-text.js';
@@ -66,9 +66,14 @@ export function findingLines({ name, sha256, checks }: FlashedImage): string[] {
 }
 
 /** `flashed /dev/sdb: 684 MB written and verified in 34s`. */
-export function flashedLine({ path, bytesWritten, bytesSkipped, verifiedFrom, seconds }: FlashedDrive): string {
-  const words = { medium: 'written and verified', cache: 'written and verified (not past the cache)' };
-  const done = verifiedFrom === null ? 'written, not verified,' : words[verifiedFrom];
+export function flashedLine({ path, bytesWritten, bytesSkipped, bytesVerified, ...drive }: FlashedDrive): string {
+  const { verifiedFrom, seconds } = drive;
+  const share = Math.floor((bytesVerified / Math.max(1, bytesWritten + bytesSkipped)) * 100);
+  const verified = share < 100 ? `written and ${share}% of it verified` : 'written and verified';
+  const done =
+    verifiedFrom === null
+      ? 'written, not verified,'
+      : `${verified}${verifiedFrom === 'cache' ? ' (not past the cache)' : ''}`;
   const skipped = bytesSkipped === 0 ? '' : ` (${formatBytes(bytesSkipped)} were there already)`;
   return `flashed ${path}: ${formatBytes(bytesWritten)} ${done}${skipped} in ${formatDuration(seconds)}`;
 }
