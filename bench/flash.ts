@@ -1,9 +1,10 @@
 // How davit flash compares with the usual programs and with what a card allows: the same images, the same cards, interleaved runs, medians.
-// Usage, as root on Linux: tsx bench/flash.ts [fast] [80] [20] [eight]; see docs/performance.md.
+// Usage, as root on Linux: tsx bench/flash.ts [fast] [80] [20] [eight] [--into docs/performance.md]; see there.
 import { execFileSync } from 'node:child_process';
 import { statSync, truncateSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { attachLoopDevice } from '../test/support/loop-device.js';
 import { slowCardsMissing, startSlowCard } from '../test/support/slow-card.js';
 import {
@@ -19,7 +20,7 @@ import {
 } from './contestants.js';
 import { type BenchImage, makeBenchImages } from './flash-image.js';
 import { measure, type Measurement } from './measure.js';
-import { figure, median, printHeading, printTable, printTargets, type Target } from './report.js';
+import { figure, median, print, printHeading, printTable, printTargets, type Target, writeInto } from './report.js';
 
 /** What the runs of a contestant gave, or why it failed. */
 type Outcome = readonly Measurement[] | string;
@@ -28,7 +29,10 @@ type Cleanup = () => unknown;
 const mebibyte = 1024 * 1024;
 /** Keeps the images between runs. */
 const folder = process.env.DAVIT_BENCH_DIR ?? path.join(tmpdir(), 'davit-bench-flash');
-const wanted = process.argv.slice(2);
+const { values: flags, positionals: wanted } = parseArgs({
+  options: { into: { type: 'string' } },
+  allowPositionals: true,
+});
 const targets: Target[] = [];
 const cleanups: Cleanup[] = [];
 /** Stands for a test, to the functions that make cards for tests. */
@@ -52,13 +56,14 @@ try {
   await cleanUp();
 }
 printTargets(targets);
+if (flags.into !== undefined) writeInto(flags.into, '## What was measured');
 
 async function section(name: string, title: string, run: () => Promise<void>): Promise<void> {
   if (wanted.length > 0 && !wanted.includes(name)) return;
   printHeading(title);
   const startedAt = performance.now();
   await run();
-  console.log(`Took ${((performance.now() - startedAt) / 1000).toFixed(0)} s.`);
+  print(`Took ${((performance.now() - startedAt) / 1000).toFixed(0)} s.`);
   await cleanUp();
 }
 
@@ -149,7 +154,7 @@ async function throttledCard(
     ...sources.map((source) => davit(image.path, source, [drive])),
   ];
   const outcomes = await compare(contestants, drive, rounds);
-  console.log(
+  print(
     `Limit: ${figure(bytes / 1e6)} MB written and as many read back at ${bytesPerSecond / 1e6} MB/s: ${figure(limit, 2)} s.\n`,
   );
   printOutcomes(outcomes, limit);
@@ -235,7 +240,7 @@ function printOutcomes(outcomes: ReadonlyMap<Contestant, Outcome>, limit?: numbe
   });
   printTable(headings, rows);
   for (const [{ source, name }, outcome] of outcomes) {
-    if (typeof outcome === 'string') console.log(`${name} from ${source}: ${outcome}\n`);
+    if (typeof outcome === 'string') print(`${name} from ${source}: ${outcome}\n`);
   }
 }
 
@@ -264,12 +269,13 @@ function describeMachine(): void {
   const firstLine = (command: string, ...words: string[]) =>
     execFileSync(command, words, { encoding: 'utf8' }).split('\n')[0] ?? '';
   const programs = [`Node ${process.version}`, firstLine('dd', '--version'), firstLine('bmaptool', '--version')];
-  console.log(`${cpus().length} cores ${cpus()[0]?.model ?? ''}; ${programs.join('; ')}`);
-  if (!isEtcherThere)
-    console.log('etcher-sdk is not there: install it, or name the folder it is in by DAVIT_BENCH_ETCHER');
+  print(
+    `- ${new Date().toISOString().slice(0, 10)}; ${cpus().length} cores ${cpus()[0]?.model ?? ''}; ${programs.join('; ')}`,
+  );
+  if (!isEtcherThere) print('- etcher-sdk is not there: install it, or name the folder it is in by DAVIT_BENCH_ETCHER');
   for (const { path: image, size } of Object.values(images)) {
     const packed = ['gz', 'zst', 'zip', 'xz'].map((as) => `${as} ${figure(statSync(packedAs(image, as)).size / 1e6)}`);
-    console.log(`${path.basename(image)}: ${figure(size / 1e6)} MB; packed, in MB: ${packed.join(', ')}`);
+    print(`- ${path.basename(image)}: ${figure(size / 1e6)} MB; packed, in MB: ${packed.join(', ')}`);
   }
 }
 

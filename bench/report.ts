@@ -1,4 +1,19 @@
-// Tables as Markdown, so that they can be put into docs/performance.md as they are.
+// Tables as Markdown, for people and for docs/performance.md.
+import { readFileSync, writeFileSync } from 'node:fs';
+
+const printed: string[] = [];
+
+/** Prints a line that belongs to the report. */
+export function print(line: string): void {
+  console.log(line);
+  printed.push(line);
+}
+
+/** Puts everything that was printed into a document, in the place of what follows a heading there. */
+export function writeInto(file: string, heading: string): void {
+  const [before] = readFileSync(file, 'utf8').split(`\n${heading}\n`);
+  writeFileSync(file, `${before ?? ''}\n${heading}\n\n${printed.join('\n').trim()}\n`);
+}
 
 /** Something that is to hold of what was measured: `reached` at most, or at least, `limit`. */
 export interface Target {
@@ -14,7 +29,7 @@ export function median(values: readonly number[]): number | undefined {
 }
 
 export function printHeading(title: string): void {
-  console.log(`\n### ${title}\n`);
+  print(`\n### ${title}\n`);
 }
 
 /** Prints rows below their headings; what is not the first two columns is set flush right. */
@@ -24,10 +39,10 @@ export function printTable(headings: readonly string[], rows: readonly (readonly
   );
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`;
-  console.log(line(headings));
-  console.log(`|${widths.map((width, column) => `${'-'.repeat(width + 1)}${column < 2 ? '-' : ':'}`).join('|')}|`);
-  for (const row of rows) console.log(line(row));
-  console.log('');
+  print(line(headings));
+  print(`|${widths.map((width, column) => `${'-'.repeat(width + 1)}${column < 2 ? '-' : ':'}`).join('|')}|`);
+  for (const row of rows) print(line(row));
+  print('');
 }
 
 /** A number for a table, or a dash where there is none. */
