@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFile, truncate } from 'node:fs/promises';
+import { readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -168,6 +168,53 @@ for (const [words, stallAfter] of [
     assert.ok(Date.now() - killedAt < 2000, `${Date.now() - killedAt} ms`);
     if (stallAfter !== undefined) assert.ok(await hasNoTable(card, image.size));
   });
+}
+
+const inSilentNetwork = [
+  'ip link set lo up',
+  // Nobody is at the other end to answer.
+  'ip link add one type veth peer name other',
+  'ip address add 192.0.2.1/24 dev one',
+  'ip link set one up',
+  'ip link set other up',
+  'mount --bind "$0" /etc/resolv.conf',
+  'exec "$@"',
+].join(' && ');
+
+const namespacesMissing = process.getuid?.() === 0 ? false : 'network namespaces need root';
+
+test(
+  'ends with 130 within two seconds after Ctrl-C while it waits for a name server',
+  { skip: namespacesMissing },
+  async (t) => {
+    const folder = await temporaryFolder(t);
+    const [card, resolver] = [path.join(folder, 'card'), path.join(folder, 'resolv.conf')];
+    await fillFile(card, 1024 * 1024, 0xaa);
+    await writeFile(resolver, 'nameserver 192.0.2.2\n');
+    const wrapper = ['unshare', '--net', '--mount', 'sh', '-c', inSilentNetwork, resolver];
+    const child = startDavit(['flash', 'http://host.example/image.gz', '--drive', card, '--yes'], { wrapper });
+    const ended = once(child, 'close');
+    const isAsking = async () => {
+      const children = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8');
+      const names = await Promise.all(
+        children
+          .trim()
+          .split(' ')
+          .map((pid) => commandOf(pid)),
+      );
+      return names.some((name) => name.includes('host.example'));
+    };
+    while (!(await isAsking())) await wait(10);
+    const killedAt = Date.now();
+    child.kill('SIGINT');
+    assert.deepEqual(await ended, [130, null]);
+    assert.ok(Date.now() - killedAt < 2000, `${Date.now() - killedAt} ms`);
+  },
+);
+
+/** The command line of a process, or nothing when it is gone. */
+async function commandOf(pid: string): Promise<string> {
+  return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
 }
 
 for (const format of ['raw', 'gz'] as const) {

@@ -5,7 +5,7 @@ import { waitAtMost } from '../platform/wait.js';
 import { isHostName } from './host-name.js';
 import { multicastAddresses } from './multicast-addresses.js';
 import { isLinkLocalIpv6, isZone, networkLinks } from './network-links.js';
-import { systemAddresses } from './system-addresses.js';
+import { systemAddresses } from '../platform/system-addresses.js';
 
 /** A device's name and where it is. */
 export interface ResolvedDevice {

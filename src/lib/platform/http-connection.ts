@@ -5,6 +5,8 @@ import { connect as connectTls } from 'node:tls';
 import { Failure, interrupted } from '../failure/failure.js';
 import { connectionCut, connectionFailure, shownUrl, statusFailure } from './http-failure.js';
 import { hostOf, portOf, proxyFor } from './http-proxy.js';
+import { limit } from './limit.js';
+import { systemAddresses } from './system-addresses.js';
 import { connectTcp } from './tcp.js';
 
 /** A connection on which requests for a URL can be made. */
@@ -41,12 +43,33 @@ export function loginHeader(name: string, { username, password }: URL): Readonly
 }
 
 async function open(url: URL, options: HttpConnectOptions): Promise<Duplex> {
-  const target = { address: hostOf(url), port: portOf(url), timeoutMs: options.connectMs, signal: options.signal };
+  const { connectMs: timeoutMs, signal } = options;
+  const host = hostOf(url);
   try {
-    const socket = await connectTcp(target);
+    const addresses = isIP(host) === 0 ? { addresses: await resolveHost(url, options) } : {};
+    const socket = await connectTcp({ address: host, port: portOf(url), timeoutMs, signal, ...addresses });
     return url.protocol === 'https:' ? await secure(url, socket, options) : socket;
   } catch (error) {
     throw error instanceof Error ? connectionFailure(url, error) : error;
+  }
+}
+
+async function resolveHost(url: URL, { connectMs, signal }: HttpConnectOptions): Promise<string[]> {
+  const limited = limit(signal, connectMs);
+  try {
+    const addresses = await systemAddresses(hostOf(url), limited.signal);
+    if (signal.aborted) throw interrupted();
+    if (addresses.length > 0) return addresses;
+    throw new Failure(
+      'unreachable',
+      'host-not-found',
+      `reading ${shownUrl(url)}: the name ${hostOf(url)} does not resolve`,
+      {
+        hint: 'Check the address, and that this computer is on the network; behind a proxy, set https_proxy',
+      },
+    );
+  } finally {
+    limited.end();
   }
 }
 

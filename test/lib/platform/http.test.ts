@@ -118,6 +118,12 @@ describe('a request for a URL', () => {
     await assert.rejects(text(server.origin.replace('http:', 'https:')), { kind: 'unreachable', code: 'not-http' });
   });
 
+  it('reaches a server by its name, on whichever of its addresses it listens', async (t) => {
+    const server = await startWebServer(t, () => ({ bytes }));
+    assert.equal(await text(server.origin.replace('127.0.0.1', 'localhost')), 'the content');
+    await assert.rejects(text('http://nowhere.invalid/'), { kind: 'unreachable', code: 'host-not-found' });
+  });
+
   it('does not trust a certificate that nobody vouches for, and says how to', async (t) => {
     const tls = await ownCertificate(t, 'images.example');
     const server = await startWebServer(t, () => ({ bytes }), { tls });

@@ -1,4 +1,4 @@
-import { run } from '../platform/child-process.js';
+import { run } from './child-process.js';
 
 /**
  * The addresses that the operating system's resolver has for a name (hosts file, DNS, and whatever else is set up), IPv4
