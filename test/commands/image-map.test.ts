@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { open, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { parseBmap } from '../../src/lib/image/bmap.js';
@@ -127,5 +127,7 @@ test('leaves the output alone unless it is forced, and when the image is truncat
   await truncate(image.path, image.size);
   assert.equal((await davit(['image', 'map', image.path, '--output', output, '--force'])).exitCode, 0);
   assert.match(await readFile(output, 'utf8'), /^<\?xml/);
+  assert.equal((await davit(['image', 'map', image.path, '--output', image.path, '--force'])).exitCode, 2);
+  assert.equal((await stat(image.path)).size, image.size);
   assert.deepEqual((await readdir(folder)).sort(), ['image', 'kept']);
 });

@@ -1,4 +1,5 @@
-import { interrupted } from '../failure/failure.js';
+import { stat } from 'node:fs/promises';
+import { Failure, interrupted } from '../failure/failure.js';
 import { BlockMap } from '../image/block-map.js';
 import { BmapBuilder } from '../image/bmap-builder.js';
 import type { WhyAllUsed } from '../image/file-systems.js';
@@ -55,6 +56,7 @@ export async function mapImage(source: ImageSource, options: MapImageOptions): P
   if (source.reader !== undefined && bmap === undefined) {
     return describe(source, map, source.reader.size, map.usedWithin(0, source.reader.size));
   }
+  if (bmap !== undefined) await requireOther(source, bmap.path);
   const draft = bmap && (await DraftFile.begin(bmap.path, bmap));
   try {
     const builder = new BmapBuilder();
@@ -83,6 +85,12 @@ export async function mapImage(source: ImageSource, options: MapImageOptions): P
   } finally {
     await draft?.discard();
   }
+}
+
+async function requireOther({ file }: ImageSource, output: string): Promise<void> {
+  const existing = await stat(output).catch(() => undefined);
+  if (file === undefined || existing?.ino !== file.inode || existing.dev !== file.device) return;
+  throw new Failure('usage', 'output-is-image', `${output} is the image itself`, { hint: 'Give another --output' });
 }
 
 function describe(source: ImageSource, map: BlockMap, size: number, runs: readonly ByteRange[]): ImageMap {
