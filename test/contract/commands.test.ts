@@ -33,7 +33,7 @@ describe('the command tree', () => {
     });
 
     it(`names every flag of ${name} in lower-case words joined by dashes`, () => {
-      for (const flag of Object.keys(command.flags)) assert.match(flag, /^[a-z]+(-[a-z]+)*$/);
+      for (const flag of Object.keys(command.flags)) assert.match(flag, /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/);
     });
 
     it(`takes no secret as a flag value in ${name}`, () => {
