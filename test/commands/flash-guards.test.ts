@@ -116,6 +116,25 @@ test('leaves a drive alone whose file system is in use', { skip }, async (t) => 
   }
 });
 
+test('without root it unmounts nothing, and says the one command line that does', { skip }, async (t) => {
+  const { folder, image } = await someImage(t);
+  const card = await attachUsedCard(t, path.join(folder, 'card'), 2 * image.size);
+  await checked(['mkfs.ext4', '-q', '-F', card.path]);
+  const mountPoint = path.join(folder, 'mounted');
+  await mkdir(mountPoint);
+  await checked(['chmod', '755', folder]);
+  await checked(['mount', card.path, mountPoint]);
+  try {
+    const words = ['flash', image.path, '--drive', card.path, '--unmount', '--yes'];
+    const { exitCode, stderr } = await davit(words, { wrapper: asNobody });
+    assert.equal(exitCode, 7, stderr);
+    assert.match(stderr, /^Run it as root: sudo .* --unmount --yes$/m);
+    assert.deepEqual(await mountPointsOf(card.path), [mountPoint]);
+  } finally {
+    await checked(['umount', mountPoint]);
+  }
+});
+
 test("refuses a drive with somebody's data on it, and writes it when that is said", { skip }, async (t) => {
   const { folder, image } = await someImage(t);
   const card = await attachUsedCard(t, path.join(folder, 'card'), 2 * image.size);

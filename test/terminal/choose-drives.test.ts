@@ -139,3 +139,16 @@ test('offers a mounted drive, says that it will be unmounted, and does so on yes
     await checked(['sh', '-c', `! mountpoint -q '${mountPoint}' || umount '${mountPoint}'`]);
   }
 });
+
+test('fits into a small window, where what is refused gives way first', { skip }, async (t) => {
+  const { terminal, attach } = await setUp(t, () => []);
+  await terminal.until(/Which drives/);
+  await terminal.resize(60, 8);
+  const card = await attach('card');
+  const others = await Promise.all(['a', 'b', 'c', 'd'].map(attach));
+  for (const other of others) await checked(['mkfs.ext4', '-q', '-F', '-L', 'Backup', other.path]);
+  await choose(terminal, card.path);
+  const screen = await terminal.until(/space chooses/);
+  assert.match(screen, /^Which drives are to be flashed\?$/m);
+  assert.match(screen, new RegExp(`^> \\[x\\] ${card.path}`, 'm'));
+});

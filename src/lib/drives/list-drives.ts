@@ -27,8 +27,9 @@ async function listBlockDevices(host: HostView, accepted: readonly DriveRisk[]):
   );
 }
 
-/** Read-only loop devices are what package managers such as snap mount by the dozen. */
+/** Read-only loop devices are what package managers such as snap mount by the dozen; hidden are the paths of a multipath NVMe disk. */
 async function isWorthListing(name: string, host: HostView): Promise<boolean> {
+  if ((await blockAttribute(host, name, 'hidden')) === '1') return false;
   if (!oftenEmpty.test(name)) return true;
   return (await blockAttribute(host, name, 'size')) !== '0' && (await blockAttribute(host, name, 'ro')) !== '1';
 }

@@ -88,7 +88,7 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   for (const one of all) one.catch(stop);
   await Promise.allSettled(all);
   options.signal.removeEventListener('abort', onAbort);
-  await Promise.all(tasks.map((task) => leave(task, progress)));
+  await Promise.all(tasks.map((task) => leave(task, plan, progress)));
   await copy.close();
   const drives = tasks.map((task) => flashedDrive(task, plan.verify));
   // Only the first reason is kept; what fails later fails because of it.
@@ -138,10 +138,14 @@ async function openAll(drives: readonly Drive[], stallMs?: number): Promise<Driv
 }
 
 /** Lets go of a drive, and says so when it was left without a partition table, or when that cannot be told. */
-async function leave(task: DriveTask, progress: ProgressListener): Promise<void> {
+async function leave(task: DriveTask, plan: FlashPlan, progress: ProgressListener): Promise<void> {
   await task.leave();
   const { drive } = task.writer;
-  if (drive.isNew && task.table !== 'new' && task.bytesWritten === 0) return rm(drive.path, { force: true });
+  if (drive.isNew && task.table !== 'new') {
+    const reached = (await new FlashJournal(drive, plan.image).reached()) ?? 0;
+    // Nothing is in it that a later flash could go on with.
+    if (reached === 0) return rm(drive.path, { force: true });
+  }
   const isChanged = task.table === 'none' || task.table === 'unsure';
   const text = driveState(task);
   if (isChanged) progress({ type: 'notice', level: 'warning', text });

@@ -60,14 +60,15 @@ export async function chooseDrives(question: Question, watch: WatchedDrives, str
       const box = marked.includes(drive) ? '[x]' : '[ ]';
       return `${index === at ? '>' : ' '} ${box} ${describeDrive(drive)}`.slice(0, width);
     });
+    if (drives !== undefined && lines.length === 0) lines.push('  No drive that can be flashed: insert a card.');
     const refused = (drives ?? []).filter((drive) => drive.refusals.length > 0);
-    return [
-      message,
-      ...(drives !== undefined && lines.length === 0 ? ['  No drive that can be flashed: insert a card.'] : lines),
-      ...(refused.length === 0 ? [] : ['', ...refusedLines(refused, width)]),
-      '',
-      hint === '' ? 'Up and down move, space chooses, Enter goes on.' : hint,
-    ].join('\n');
+    const below = refused.length === 0 ? [] : ['', ...refusedLines(refused, width)];
+    const help = hint === '' ? 'Up and down move, space chooses, Enter goes on.' : hint;
+    // The question, an empty line and the help are always there; of the rest, what can be chosen goes before what cannot.
+    const room = Math.max(1, streams.windowSize().rows - 4);
+    const first = Math.max(0, Math.min(at - Math.floor(room / 2), lines.length - room));
+    const shown = lines.slice(first, first + room);
+    return [message, ...shown, ...below.slice(0, room - shown.length), '', help].join('\n');
   });
   const context = { input: streams.stdin, output: streams.stderr, signal: question.signal };
   return answered(question, () => prompt({ message: question.message }, context));
