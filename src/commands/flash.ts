@@ -48,6 +48,7 @@ export default class Flash extends BaseCommand {
     '<%= config.bin %> flash https://example.com/image.img.gz --checksums auto --gpg-key example.asc --drive /dev/sdb',
     '<%= config.bin %> flash balena.zip --drive /dev/sdb --dry-run',
     '<%= config.bin %> flash balena.img.xz --drive /dev/sdb --dev --hostname kiosk',
+    '<%= config.bin %> flash balena.img.xz --drive /dev/sdb --profile kiosk.yaml',
   ];
 
   static override args = {

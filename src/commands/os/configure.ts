@@ -20,6 +20,7 @@ export default class OsConfigure extends BaseCommand {
     '<%= config.bin %> <%= command.id %> device.img --dev --hostname kiosk',
     '<%= config.bin %> <%= command.id %> device.img --ssh-key ~/.ssh/id_ed25519.pub --wifi-ssid Office --wifi-key-file office.key',
     '<%= config.bin %> <%= command.id %> device.img --config fleet.json --network ethernet.nmconnection --output unit-7.img',
+    '<%= config.bin %> <%= command.id %> device.img --profile kiosk.yaml --hostname kiosk-7',
     '<%= config.bin %> <%= command.id %> device.img --dev --dry-run',
   ];
 

@@ -51,7 +51,7 @@ export async function configureImage(options: ConfigureImageOptions): Promise<Co
   const { image, target, request, isDryRun } = options;
   if (Object.keys(request).length === 0) {
     throw new Failure('usage', 'nothing-to-configure', 'nothing was said about what to configure', {
-      hint: 'Add, for example, --dev, --hostname or --wifi-ssid; see davit os configure --help',
+      hint: 'Add, for example, --profile, --dev, --hostname or --wifi-ssid; see davit os configure --help',
     });
   }
   const output = await chooseOutput(image, target);

@@ -1,4 +1,4 @@
-import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import type { KeyfileSection } from './keyfile.js';
 import {
   about,
@@ -17,9 +17,6 @@ import {
 type Family = 4 | 6;
 
 const isAddress = { 4: isIPv4, 6: isIPv6 } as const;
-
-/** An address of either family. */
-export const addressShape = text('an address', (value) => isIP(value) !== 0);
 
 /** An address or a network of either family with the length of its prefix. */
 export const networkShape = text('an address with a prefix length, such as 10.0.0.5/24', (value) =>

@@ -10,7 +10,9 @@ import { proxyFiles } from '../../../src/lib/boot-config/proxy.js';
 import { requirePng, splashPath } from '../../../src/lib/boot-config/splash-logo.js';
 import { runChecked } from '../../../src/lib/platform/child-process.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
+import { rounds } from '../../support/campaign.js';
 import { makePng } from '../../support/png.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const sshKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJl2l7bQvI0BRqGSdY8r3nM2jUe1X0S2r4m0r8f2yq2S me';
@@ -288,6 +290,55 @@ config: { applicationld: 7, apiKey: s3cret }
       [':2:39: /networks/office/key', ':4:11: /config/applicationld', ':4:29: /config/apiKey'],
     );
     assert.doesNotMatch(JSON.stringify(request.warnings), /s3cret/);
+  });
+
+  test('is read or refused, whatever is in it, and refused without showing a secret', async (t) => {
+    const random = seededRandom(11);
+    const whole = `mode: development
+hostname: kiosk-7
+sshKeys: [files/id.pub]
+dns: [1.1.1.1]
+networks:
+  office: &a { type: wifi, ssid: Office, key: s3cret-key, ipv4: { addresses: [10.0.0.5/24], gateway: 10.0.0.1 } }
+  home: { <<: *a, ssid: Home }
+  wg: { type: wireguard, interface: wg0, privateKey: "s3cret", peers: [{ publicKey: x, allowedIps: [10.0.0.0/8] }] }
+proxy: { type: socks5, host: 10.0.0.1, port: 1080, login: me, password: s3cret-too }
+splash: files/logo.png
+udevRules: { "64": 'KERNEL=="x"' }
+configTxt: [gpu_mem=64]
+bootFiles: { a.txt: files/key }
+config: { apiKey: "\${DAVIT_TEST_ABSENT:-s3cret}", os: { network: { wifi: { randomMacAddressScan: true } } } }
+`;
+    const file = await profileWith(t, '');
+    const pieces = [
+      ...whole.split(/(?<=[\s,:{}[\]])/),
+      ...Array.from('\t\n "\'{}[]:,&*!|>%@`#?-~$\0'),
+      'null',
+      '1e999',
+      '0x10',
+      '{}',
+      '[]',
+      '<<: ',
+      '*a',
+      '!!binary x',
+      '__proto__: 1',
+    ];
+    for (let round = 0; round < rounds(200, 5000); round += 1) {
+      let text = whole;
+      for (let edits = 1 + random.below(4); edits > 0; edits -= 1) {
+        const [at, length] = [random.below(text.length), random.pick([0, 0, 1, 5, 30])];
+        text = text.slice(0, at) + random.pick(pieces) + text.slice(at + length);
+      }
+      await writeFile(file, text);
+      try {
+        await readProfile(file);
+      } catch (error) {
+        assert.ok(error instanceof Failure && error.hint !== undefined, `${String(error)}\n${text}`);
+        // Names of keys and of files are shown, and an edit can make a secret one of them.
+        const messages = error.problems.map(({ message }) => message).filter((one) => !one.startsWith('cannot be'));
+        assert.ok(!messages.some((one) => one.includes('s3cret-')), `${error.message}\n${text}`);
+      }
+    }
   });
 
   test('says which fields of a unit it needs', async (t) => {
