@@ -29,7 +29,7 @@ function amountParts({ current, total, state }: StepProgress, meter: RateMeter):
   const isOpen = state === 'active' && total !== undefined;
   if (isOpen && total > 0) parts.push(`${String(Math.min(100, Math.floor((current / total) * 100))).padStart(3)}%`);
   parts.push(isOpen ? `${formatBytes(current)} of ${formatBytes(total)}` : formatBytes(current));
-  const rate = meter.rate();
+  const rate = state === 'active' ? meter.rate() : meter.average();
   if (rate !== undefined) parts.push(formatRate(rate));
   const left = isOpen ? meter.secondsLeft(total) : undefined;
   if (left !== undefined) parts.push(`${formatDuration(left)} left`);

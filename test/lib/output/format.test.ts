@@ -53,6 +53,7 @@ describe('the rate meter', () => {
     assert.equal(meter.secondsLeft(3_000_000), 2);
     for (let second = 2; second <= 20; second++) meter.add(second * 1000, 1_000_000 + (second - 1) * 10_000_000);
     assert.equal(meter.rate(), 10_000_000);
+    assert.equal(meter.average(), 191_000_000 / 20);
   });
 
   it('says nothing about time left when nothing moves', () => {
