@@ -38,7 +38,21 @@ const debianPackages = [
   // NetworkManager's own parser, for the connections that are written, and certificates for them.
   ...['python3-gi', 'gir1.2-nm-1.0', 'openssl'],
   // Peers and formats to compare with.
-  ...['bmap-tools', 'gzip', 'pigz', 'xz-utils', 'zstd', 'zip', 'unzip', 'procps', 'jq', 'tmux', 'curl'],
+  ...[
+    'bmap-tools',
+    'gzip',
+    'pigz',
+    'xz-utils',
+    'zstd',
+    'bzip2',
+    'lz4',
+    'zip',
+    'unzip',
+    'squashfs-tools',
+    'gnupg',
+    'gpgv',
+  ],
+  ...['procps', 'time', 'jq', 'tmux', 'curl'],
 ];
 
 /** Runs a command with its output shown, and ends this process with its exit code when it fails. */
