@@ -68,7 +68,9 @@ async function readText(
   try {
     const bytes = await readFile(file, { signal });
     const { mode } = await stat(file);
-    return { text: decode(bytes, file), isReadByOthers: (mode & 0o044) !== 0 };
+    // Windows has no such modes and reports one that lets everybody read.
+    const isReadByOthers = process.platform !== 'win32' && (mode & 0o044) !== 0;
+    return { text: decode(bytes, file), isReadByOthers };
   } catch (error) {
     throw whileDoing(`reading the profile ${file}`, error);
   }
