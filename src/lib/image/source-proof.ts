@@ -61,13 +61,15 @@ export class SourceProof {
 
   /** Begins once it is known what the source is. Fails when it can be told already that a signature cannot be checked. */
   async begin(file: ProvenFile): Promise<void> {
-    const openPgp: OpenPgpCheck[] = [];
-    for (const one of this.checks.signatures) {
-      if (one.kind === 'gpg') openPgp.push(await checkOpenPgp(one.signature, one.keys));
-      else if (!one.signature.isOfHash && (file.size ?? 0) > largestHeld)
-        throw tooLargeToHold(file.name, one.signature);
+    const { signatures } = this.checks;
+    for (const one of signatures) {
+      const isTooLarge = one.kind === 'minisign' && !one.signature.isOfHash && (file.size ?? 0) > largestHeld;
+      if (isTooLarge) throw tooLargeToHold(file.name, one.signature);
     }
-    const ofFile = this.checks.signatures.some((one) => one.kind === 'minisign') ? ['blake2b512'] : [];
+    // Programs are started last, when nothing else can go wrong.
+    const openPgp: OpenPgpCheck[] = [];
+    for (const one of signatures) if (one.kind === 'gpg') openPgp.push(await checkOpenPgp(one.signature, one.keys));
+    const ofFile = signatures.some((one) => one.kind === 'minisign') ? ['blake2b512'] : [];
     // What is not packed is its own content.
     const algorithms = file.isPacked ? [['sha256'], ['sha256', ...ofFile]] : [['sha256', ...ofFile]];
     this.#begun = { file, openPgp, hash: new ThreadHash(algorithms) };
