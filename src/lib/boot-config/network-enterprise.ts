@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { Failure } from '../failure/failure.js';
 import type { ConnectionFile } from './connection-file.js';
 import type { KeyfileSection } from './keyfile.js';
@@ -61,19 +61,23 @@ export async function enterpriseParts(
     files.push({ name: file, content });
     return `${folderOnDevice}/${file}`;
   };
+  let certificate: X509Certificate | undefined;
   const isTls = settings.method === 'tls';
   const inner = settings.innerMethod ?? 'mschapv2';
   const section: KeyfileSection = {
     'anonymous-identity': settings.anonymousIdentity,
     'ca-cert': await carry(settings.caCertificateFile, 'ca', requireCertificates),
-    'client-cert': await carry(settings.clientCertificateFile, 'client', requireCertificates),
+    'client-cert': await carry(settings.clientCertificateFile, 'client', (content, path) => {
+      [certificate] = requireCertificates(content, path);
+    }),
     'domain-suffix-match': settings.domain,
     eap: listValue([settings.method]),
     identity: settings.identity,
     password: isTls ? undefined : settings.password,
     'phase2-auth': isTls ? undefined : inner,
     'private-key': await carry(settings.privateKeyFile, 'key', (content, path) => {
-      requirePrivateKey(content, path, settings.privateKeyPassword);
+      const key = requirePrivateKey(content, path, settings.privateKeyPassword);
+      if (key !== undefined && certificate !== undefined) requirePair(key, certificate, path);
     }),
     'private-key-password': settings.privateKeyPassword,
     // 4 is "not required": without it NetworkManager asks for a password that nobody is there to give.
@@ -89,12 +93,12 @@ function isPem(content: Buffer): boolean {
 
 const hint = 'Give a file in PEM or DER form; openssl x509 -in <file> -text shows what a certificate is';
 
-function requireCertificates(content: Buffer, path: string): void {
+/** The certificates of a PEM file, or the one of a DER file; none where a PKCS#12 file keeps them under its password. */
+function requireCertificates(content: Buffer, path: string): X509Certificate[] {
   const blocks = String(content).match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
   try {
-    // A PKCS#12 file holds certificate and key; it is told by its version number.
-    if (blocks === null && isPkcs12(content)) return;
-    for (const block of blocks ?? [content]) readCertificate(block);
+    if (blocks === null && isPkcs12(content)) return [];
+    return (blocks ?? [content]).map((block) => new X509Certificate(block));
   } catch (error) {
     throw new Failure('usage', 'invalid-certificate', `${path} holds no certificate that can be read`, {
       hint,
@@ -103,14 +107,11 @@ function requireCertificates(content: Buffer, path: string): void {
   }
 }
 
-function readCertificate(encoded: string | Buffer): X509Certificate {
-  return new X509Certificate(encoded);
-}
-
-function requirePrivateKey(content: Buffer, path: string, passphrase: string | undefined): void {
-  if (!isPem(content) && isPkcs12(content)) return;
+/** The key of a PEM or DER file; undefined for a PKCS#12 file, which the device opens. */
+function requirePrivateKey(content: Buffer, path: string, passphrase: string | undefined): KeyObject | undefined {
+  if (!isPem(content) && isPkcs12(content)) return undefined;
   try {
-    createPrivateKey({
+    return createPrivateKey({
       key: content,
       ...(isPem(content) ? { format: 'pem' } : { format: 'der', type: 'pkcs8' }),
       ...(passphrase === undefined ? {} : { passphrase }),
@@ -123,6 +124,13 @@ function requirePrivateKey(content: Buffer, path: string, passphrase: string | u
       { hint: 'Give a private key in PEM or PKCS#12 form, and its password if it has one', cause: error },
     );
   }
+}
+
+function requirePair(key: KeyObject, certificate: X509Certificate, path: string): void {
+  if (certificate.checkPrivateKey(key)) return;
+  throw new Failure('usage', 'invalid-certificate', `${path} is not the private key of the certificate beside it`, {
+    hint: 'Give the key that the certificate was made for; the first certificate of a file is that of the device',
+  });
 }
 
 /** Whether it is a PFX structure: a sequence that begins with the integer 3 (RFC 7292). */

@@ -277,7 +277,9 @@ describe('NetworkManager understands', { skip }, () => {
     });
     assert.equal(wired.settings['802-1x']?.['private-key-password-flags'], 4);
 
+    openssl('genpkey', '-algorithm', 'ed25519', '-out', 'other');
     for (const [enterprise, name] of [
+      [{ ...open, clientCertificateFile: file('cert'), privateKeyFile: file('other') }, 'other'],
       [{ ...open, clientCertificateFile: file('key'), privateKeyFile: file('key') }, 'key'],
       [{ ...open, clientCertificateFile: file('cert'), privateKeyFile: file('cert') }, 'cert'],
       [
