@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -88,6 +88,18 @@ export function installDebianPackages() {
   const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   step('apt-get', ['update', '-q'], { env: environment });
   step('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...missing], { env: environment });
+}
+
+/** The test files below paths, or all; sorted. */
+export function testFiles(asked) {
+  return (asked.length > 0 ? asked : ['test']).flatMap((one) => testFilesBelow(path.resolve(root, one))).sort();
+}
+
+function testFilesBelow(target) {
+  if (statSync(target).isFile()) return [target];
+  return readdirSync(target, { recursive: true })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => path.join(target, name));
 }
 
 function isInstalledDebianPackage(name) {

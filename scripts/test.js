@@ -1,14 +1,12 @@
 // npm test: sets up what the tests need, builds, and runs them all; `npm test -- test/lib/image` runs those below a path.
-import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { build, installDebianPackages, installDependencies, root, step } from './setup.js';
+import { build, installDebianPackages, installDependencies, step, testFiles } from './setup.js';
 
 installDependencies();
 installDebianPackages();
 build();
 
-const asked = process.argv.slice(2);
-const files = (asked.length > 0 ? asked : ['test']).flatMap((one) => testFiles(path.resolve(root, one))).sort();
+const files = testFiles(process.argv.slice(2));
 // Tests that boot the virtual device want the machine for themselves and come last.
 const lab = files.filter((file) => file.includes(`${path.sep}lab${path.sep}`));
 const quick = files.filter((file) => !lab.includes(file));
@@ -24,10 +22,3 @@ const runTests = (concurrency, chosen) => {
 };
 runTests(2, quick);
 runTests(1, lab);
-
-function testFiles(target) {
-  if (statSync(target).isFile()) return [target];
-  return readdirSync(target, { recursive: true })
-    .filter((name) => name.endsWith('.test.ts'))
-    .map((name) => path.join(target, name));
-}
