@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
-import { open, readdir, rename, stat } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
+import { FlashJournal } from '../../src/lib/flash/flash-journal.js';
+import { planFlash } from '../../src/lib/flash/plan-flash.js';
+import { openImageSource } from '../../src/lib/image/source.js';
 import { rounds } from '../support/campaign.js';
 import { davit, davitJson, startDavit } from '../support/davit.js';
 import { bytesAt, hasNoTable, partitionContent } from '../support/disk-content.js';
@@ -152,37 +156,29 @@ test('begins anew when another image was written in between, or begun', { skip: 
 });
 
 test('makes no mistake about another card that is taken for the first', { skip: loopDevicesMissing }, async (t) => {
-  const { folder, image, state, journals } = await setUp(t);
-  const file = path.join(folder, 'card');
-  const first = await attachUsedCard(t, file, image.size);
-  // Killed when it begins to verify, so that all of it is on the first card.
-  const { signal } = await davit(['flash', image.path, '--drive', first.path, '--yes', '--progress', 'json'], {
-    ...state,
-    kill: { signal: 'SIGKILL', when: (output) => output.includes('"phase":"verify"') },
-  });
-  assert.equal(signal, 'SIGKILL');
-  assert.equal((await journals()).length, 1);
-  await first.detach();
-  await rename(file, path.join(folder, 'pulled'));
-  const second = await attachUsedCard(t, file, image.size, { fill: 0x55 });
-  const { bytesSkipped, stderr } = await flashed([image.path], second.path, state);
-  assert.match(stderr, /resuming/);
+  const { folder, image, state } = await setUp(t);
+  const card = await attachUsedCard(t, path.join(folder, 'card'), image.size);
+  const signal = new AbortController().signal;
+  const source = await openImageSource(image.path, { standardInput: Readable.from([]), signal });
+  t.after(() => source.close());
+  const plan = await planFlash({ source, drives: [card.path] });
+  const [drive] = plan.drives;
+  assert.ok(drive);
+  // As if this were the card on which an earlier flash had come to the end.
+  await new FlashJournal(drive, plan.image, path.join(state.environment.DAVIT_STATE_DIR, 'flash')).record(image.size);
+  const { bytesSkipped, stderr } = await flashed([image.path], card.path, state);
+  assert.match(stderr, /resuming at 80\.7 MB, checking what is there/);
   assert.equal(bytesSkipped, 0);
-  await assertHoldsImage(second.path, image);
+  await assertHoldsImage(card.path, image);
 });
 
-test('starts from the beginning with --no-resume', { skip: loopDevicesMissing }, async (t) => {
-  const { folder, image, state, journals } = await setUp(t);
-  const card = await attachUsedCard(t, path.join(folder, 'card'), image.size);
-  const words = [image.path, '--drive', card.path, '--yes', '--progress', 'json'];
-  await davit(['flash', ...words], {
-    ...state,
-    kill: { signal: 'SIGKILL', when: (output) => output.includes('"phase":"verify"') },
-  });
-  assert.equal((await journals()).length, 1);
-  const planned = await davit(['flash', ...words, '--dry-run'], state);
+test('starts from the beginning with --no-resume', { skip: slowCardsMissing }, async (t) => {
+  const { image, state } = await setUp(t);
+  const card = await startSlowCard(t, { size: image.size, bytesPerSecond: 50e6 });
+  await killedAt(8 * mebibyte, [image.path], card.device.path, state);
+  const planned = await davit(['flash', image.path, '--drive', card.device.path, '--dry-run'], state);
   assert.match(planned.stdout, /an earlier flash was interrupted; what is right is kept/);
-  const { bytesSkipped, stderr } = await flashed([image.path, '--no-resume'], card.path, state);
+  const { bytesSkipped, stderr } = await flashed([image.path, '--no-resume'], card.device.path, state);
   assert.equal(bytesSkipped, 0);
   assert.doesNotMatch(stderr, /resuming/);
 });
