@@ -38,8 +38,8 @@ export interface FlashOptions {
   readonly progress: ProgressListener;
 }
 
-/** Larger windows are not faster, and this many are enough to read ahead while each drive has two that it is writing. */
-const windowSize = 2 * 1024 * 1024;
+/** Larger windows are not faster but take more memory, and this many are enough to read ahead while each drive has two that it is writing. */
+const windowSize = 1024 * 1024;
 const windowsToRead = 6;
 const windowsPerUser = 2;
 

@@ -48,7 +48,7 @@ async function flashFastAndSlow(t: TestContext, { folder, image, open }: Setup, 
   const expected = await bytesAt(image.path, 0, image.size);
   for (const drive of drives) assert.ok((await bytesAt(drive, 0, image.size)).equals(expected), drive);
   const fastIsDone = events.findIndex(
-    (event) => event.type === 'step' && event.id === fast.path && event.state === 'done',
+    (event) => event.type === 'step' && event.id === fast.path && event.phase === 'write' && event.state === 'done',
   );
   const slowBefore = events
     .slice(0, fastIsDone)
