@@ -1,4 +1,5 @@
 import type { Worker } from 'node:worker_threads';
+import { interrupted } from '../failure/failure.js';
 import { startWorker } from '../platform/start-worker.js';
 import type { HashPiece, HashReply, HashThreadStart } from './hash-thread.js';
 
@@ -20,6 +21,7 @@ export class ThreadHash {
   readonly #pieces: Waiting<void>[] = [];
   #digests: Waiting<readonly (readonly string[])[]> | undefined;
   #failure: Error | undefined;
+  #isClosing = false;
   #slots: Uint8Array[] | undefined;
   readonly #slotsInUse: Promise<void>[] = [];
   #lastCopy: Promise<void> = Promise.resolve();
@@ -33,12 +35,11 @@ export class ThreadHash {
           this.#digests?.resolve(reply.digests);
           this.#digests = undefined;
         }
-        if (this.#pieces.length === 0 && this.#digests === undefined) this.#worker.unref();
+        const isIdle = this.#pieces.length === 0 && this.#digests === undefined;
+        if (isIdle && !this.#isClosing) this.#worker.unref();
       },
       onError: (error) => {
-        this.#failure = error;
-        for (const { reject } of this.#pieces.splice(0)) reject(error);
-        this.#digests?.reject(error);
+        this.#fail(error);
       },
       resourceLimits: threadMemory,
     });
@@ -79,7 +80,17 @@ export class ThreadHash {
   }
 
   async close(): Promise<void> {
+    // What still arrives must not let go of the process, which waits for the thread to end.
+    this.#isClosing = true;
     await this.#worker.terminate();
+    this.#fail(interrupted());
+  }
+
+  /** Ends whoever waits. */
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#pieces.splice(0)) reject(this.#failure);
+    this.#digests?.reject(this.#failure);
   }
 
   async #copy(series: number, bytes: Uint8Array): Promise<void> {
