@@ -87,7 +87,7 @@ export class BlockMap {
       .flatMap((space) => space.unused.within(Math.max(start, alwaysUsed), end))
       .sort((a, b) => a.start - b.start);
     for (const gap of unused) {
-      const gapStart = gap.start <= start ? start : Math.ceil(gap.start / runAlignment) * runAlignment;
+      const gapStart = gap.start <= start ? start : Math.min(end, Math.ceil(gap.start / runAlignment) * runAlignment);
       const gapEnd = gap.start + gap.size;
       const next = gapEnd >= end ? end : Math.floor(gapEnd / runAlignment) * runAlignment;
       // A short gap at the edge may be part of a longer one.

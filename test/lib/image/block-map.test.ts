@@ -67,6 +67,36 @@ test('lets everything matter where there is no partition table or it is damaged'
   }
 });
 
+test('ends with the image also where that is free space within a block', () => {
+  const start = 1024 * 1024;
+  const sectors = 11;
+  const bytes = Buffer.alloc(start + sectors * 512);
+  bytes.writeUInt16LE(0xaa55, 510);
+  bytes.writeUInt8(0x01, 446 + 4);
+  bytes.writeUInt32LE(start / 512, 446 + 8);
+  bytes.writeUInt32LE(sectors, 446 + 12);
+  const fat = bytes.subarray(start);
+  fat.writeUInt8(0xeb, 0);
+  fat.writeUInt16LE(512, 11);
+  // Sectors of a cluster; in front of the data; tables; then entries of the root folder.
+  fat.set([1, 1, 0, 1, 16, 0], 13);
+  fat.writeUInt16LE(sectors, 19);
+  fat.writeUInt8(0xf8, 21);
+  fat.writeUInt16LE(1, 22);
+  fat.writeUInt16LE(0xaa55, 510);
+  // All clusters belong to something but the last one.
+  fat.fill(0xff, 512, 1024);
+  fat.writeUInt8(0xf8, 512);
+  fat.writeUInt16LE(0x000f, 512 + 13);
+  const map = new BlockMap();
+  map.pass(bytes);
+  assert.deepEqual(
+    map.spaces.map((space) => [space.fileSystem, space.whyAllUsed]),
+    [['fat12', undefined]],
+  );
+  assert.deepEqual(map.usedWithin(0, bytes.length), [{ start: 0, size: bytes.length }]);
+});
+
 test('lets all of two partitions matter that overlap', async (t) => {
   const {
     path: image,
