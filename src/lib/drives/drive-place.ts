@@ -24,7 +24,8 @@ export async function findDrivePlace(host: HostView, name: string): Promise<Driv
   const folder = await realpath(path.join(host.sysfs, 'class', 'block', name)).catch(() => name);
   const steps = folder.split(path.sep);
   const attribute = (key: string) => blockAttribute(host, name, key);
-  const isVirtual = steps.includes('virtual');
+  // An NVMe disk that may be reached in several ways is also below /sys/devices/virtual, but not in its folder of block devices.
+  const isVirtual = steps.at(-2) === 'block' && steps.at(-3) === 'virtual';
   const bus = isVirtual ? name.replace(/\d+$/, '') : busOf(steps);
   const port = steps.findLast((step) => /^\d+-[\d.]+$/.test(step));
   // The stick or reader, of which the drive is a part.

@@ -11,6 +11,7 @@ import { findDriveUses } from './drive-uses.js';
 import { fileAsDrive } from './file-as-drive.js';
 import {
   blockAttribute,
+  blockNames,
   formatDeviceNumber,
   type HostView,
   nameOfDevice,
@@ -168,9 +169,11 @@ async function unusable(
     failures.push(new Failure('refused', 'drive-read-only', `${path} is write-protected`, { hint }));
   }
   const attribute = (key: string) => blockAttribute(host, name, key);
-  if ((await attribute('dm/uuid')) !== undefined || (await attribute('md/level')) !== undefined) {
+  const madeOf = await blockNames(host, 'class', 'block', name, 'slaves');
+  if (madeOf.length > 0 || (await attribute('dm/uuid')) !== undefined || (await attribute('md/level')) !== undefined) {
     const hint = 'Pass the path of a drive; list them with: davit drives';
-    failures.push(new Failure('refused', 'drive-of-drives', `${path} is made of other drives`, { hint }));
+    const names = madeOf.length === 0 ? '' : `: ${madeOf.map((one) => `/dev/${one}`).join(', ')}`;
+    failures.push(new Failure('refused', 'drive-of-drives', `${path} is made of other drives${names}`, { hint }));
   }
   return failures.map((failure) => ({ risk: null, failure }));
 }

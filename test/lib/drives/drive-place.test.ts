@@ -59,6 +59,21 @@ const drives: Readonly<Record<string, readonly [device: FakeDevice, place: objec
     },
     { bus: 'nvme', slot: undefined, model: 'WD Black', serial: 'A1', isRemovable: false, isVirtual: false },
   ],
+  'an NVMe disk with more than one controller': [
+    {
+      number: '259:1',
+      at: 'virtual/nvme-subsystem/nvme-subsys0',
+      attributes: { removable: '0', 'device/model': 'Samsung SSD 990 PRO', 'device/serial': 'S6Z1' },
+    },
+    {
+      bus: 'nvme',
+      slot: undefined,
+      model: 'Samsung SSD 990 PRO',
+      serial: 'S6Z1',
+      isRemovable: false,
+      isVirtual: false,
+    },
+  ],
   'the disk of a virtual machine': [
     { number: '254:0', at: 'pci0000:00/0000:00:02.0/virtio1/block', attributes: { removable: '0', serial: 'v1' } },
     { bus: 'virtio', slot: undefined, model: undefined, serial: 'v1', isRemovable: false, isVirtual: false },
