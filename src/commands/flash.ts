@@ -93,7 +93,7 @@ export default class Flash extends BaseCommand {
     const { signal, progress, streams } = this;
     const standardInputIsTaken = args.image === '-';
     const request = await readBootConfigurationRequest(flags, { streams, signal, standardInputIsTaken });
-    const proof = new SourceProof(await findSourceChecks(args.image, sourceCheckRequest(flags), signal));
+    const proof = new SourceProof(await findSourceChecks(args.image, sourceCheckRequest(flags), signal), flags.hash);
     const source = await openImageSource(args.image, {
       proof,
       entry: flags.entry,

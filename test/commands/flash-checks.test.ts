@@ -103,11 +103,12 @@ describe('the SHA-256 of an image', () => {
     });
   }
 
-  it('is told of a packed image, and of an unpacked one only where all of it is read', async (t) => {
+  it('is told of a packed image and of an unpacked one when it is asked for', async (t) => {
     const setup = await setUp(t);
-    assert.equal((await found(setup, setup.file)).sha256, setup.contentSum);
-    assert.equal((await found(setup, setup.image.path)).sha256, null);
-    assert.equal((await found(setup, setup.image.path, '--all')).sha256, setup.contentSum);
+    assert.equal((await found(setup, setup.file)).sha256, null);
+    assert.equal((await found(setup, setup.file, '--hash')).sha256, setup.contentSum);
+    assert.equal((await found(setup, setup.image.path, '--hash')).sha256, setup.contentSum);
+    assert.equal((await found(setup, setup.image.path, '--all', '--hash')).sha256, setup.contentSum);
   });
 
   it('is that of the image itself, whatever is put into the boot partition as it is written', async (t) => {
@@ -120,6 +121,7 @@ describe('the SHA-256 of an image', () => {
       '--yes',
       '--hostname',
       'kiosk',
+      '--hash',
     ]);
     assert.equal(exitCode, 0);
     assert.equal((document as { image: Found }).image.sha256, setup.contentSum);

@@ -5,6 +5,7 @@ const helpGroup = 'SOURCE CHECK';
 
 /** Flags of every command that reads an image and can tell whether it is the right one. */
 export const sourceCheckFlags = {
+  hash: Flags.boolean({ helpGroup, summary: 'Tell the SHA-256 of the unpacked image in the result.' }),
   sha256: Flags.string({
     helpGroup,
     helpValue: '<hex>',

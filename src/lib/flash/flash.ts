@@ -53,7 +53,7 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   const { progress, checks = [], proof } = options;
   if (options.signal.aborted) throw interrupted();
   const variants = await makeVariants(plan.drives, source, options.changes ?? []);
-  const observer = proof?.readsContent(plan.everything) === true ? new ProofObserver(proof) : undefined;
+  const observer = proof?.readsContent === true ? new ProofObserver(proof) : undefined;
   const observers = observer === undefined ? [] : [observer];
   const writers = await openAll(plan.drives, options.stallMs);
   const work = new AbortController();

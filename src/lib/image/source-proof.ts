@@ -7,7 +7,7 @@ import { ThreadHash } from './thread-hash.js';
 
 /** What was found out about a source by reading it. */
 export interface SourceFindings {
-  /** SHA-256 of the image as it is, unpacked and unchanged; null when not everything was read. */
+  /** SHA-256 of the image as it is, unpacked and unchanged; null when nobody asked for it. */
   readonly sha256: string | null;
   /** What it was compared with; all of it holds. */
   readonly checks: readonly PassedCheck[];
@@ -39,7 +39,8 @@ interface ProvenFile {
 
 interface Begun {
   readonly file: ProvenFile;
-  readonly hash: ThreadHash;
+  /** Where there is something to hash. */
+  readonly hash: ThreadHash | undefined;
   readonly openPgp: readonly OpenPgpCheck[];
 }
 
@@ -49,14 +50,17 @@ interface Begun {
  */
 export class SourceProof {
   readonly checks: SourceChecks;
+  readonly #isToBeTold: boolean;
   #begun: Begun | undefined;
   #rest: ChunkStream | undefined;
   /** The bytes themselves, for signatures of them. */
   readonly #held: Buffer[] = [];
   #heldSize = 0;
 
-  constructor(checks: SourceChecks) {
+  /** @param isToBeTold whether the SHA-256 of the image is wished also where there is nothing to compare it with */
+  constructor(checks: SourceChecks, isToBeTold: boolean) {
     this.checks = checks;
+    this.#isToBeTold = isToBeTold;
   }
 
   /** Begins once it is known what the source is. Fails when it can be told already that a signature cannot be checked. */
@@ -72,7 +76,7 @@ export class SourceProof {
     const ofFile = signatures.some((one) => one.kind === 'minisign') ? ['blake2b512'] : [];
     // What is not packed is its own content.
     const algorithms = file.isPacked ? [['sha256'], ['sha256', ...ofFile]] : [['sha256', ...ofFile]];
-    this.#begun = { file, openPgp, hash: new ThreadHash(algorithms) };
+    this.#begun = { file, openPgp, hash: this.readsContent ? new ThreadHash(algorithms) : undefined };
   }
 
   /** Whether there is anything to compare with. */
@@ -80,9 +84,9 @@ export class SourceProof {
     return this.checks.sum !== undefined || this.checks.signatures.length > 0;
   }
 
-  /** Whether the image is to be given to `takeContent`: always that of a packed file, which is read whole in any case. */
-  readsContent(everything: boolean): boolean {
-    return everything || this.#isAsked || this.#begun?.file.isPacked === true;
+  /** Whether the image is to be given to `takeContent`. Hashing costs about as much as unpacking, so it is not done unasked. */
+  get readsContent(): boolean {
+    return this.#isToBeTold || this.#isAsked;
   }
 
   /** Whether the packed file as it is has to go through `passFile`. */
@@ -99,7 +103,7 @@ export class SourceProof {
   /** Takes the next bytes of the image, which lie in shared memory and may change again when this is done. */
   async takeContent(bytes: Buffer): Promise<void> {
     const { file, hash } = this.#required;
-    await Promise.all([hash.addShared(0, bytes), file.isPacked ? undefined : this.#takeSigned(bytes)]);
+    await Promise.all([hash?.addShared(0, bytes), file.isPacked ? undefined : this.#takeSigned(bytes)]);
   }
 
   /** Compares once all of the image was taken. Fails with `checksum-mismatch` or `invalid-signature`. */
@@ -108,7 +112,7 @@ export class SourceProof {
     // Decoders stop where the image ends, which may be before the file does.
     const rest = this.#rest && this.#passOn(this.#rest);
     while (rest !== undefined && (await rest.next()).done !== true);
-    const digests = await hash.digests();
+    const digests = (await hash?.digests()) ?? [];
     const content = digests[0]?.[0] ?? '';
     const [ofFile = '', blakeOfFile = ''] = digests[file.isPacked ? 1 : 0] ?? [];
     const { sum, signatures, held } = this.checks;
@@ -128,7 +132,7 @@ export class SourceProof {
   }
 
   async close(): Promise<void> {
-    await this.#begun?.hash.close();
+    await this.#begun?.hash?.close();
     for (const check of this.#begun?.openPgp ?? []) await check.close();
   }
 
@@ -140,7 +144,7 @@ export class SourceProof {
   async *#passOn(file: ChunkStream): AsyncGenerator<Buffer> {
     const { hash } = this.#required;
     for (let chunk = await file.next(); chunk !== undefined; chunk = await file.next()) {
-      await hash.add(1, chunk);
+      await hash?.add(1, chunk);
       await this.#takeSigned(chunk);
       yield chunk;
     }
