@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile as readFileOfSystem } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
@@ -20,18 +20,28 @@ const aliases: Readonly<Record<string, string>> = {
   '802-11-wireless-security': 'wifi-security',
 };
 
-/** Reads a connection file of the user's and checks that NetworkManager will take it; its bytes stay as they are. */
-export async function readConnectionFile(file: string): Promise<ConnectionFile> {
+/**
+ * Reads a connection file of the user's and checks that NetworkManager will take it; its bytes stay as they are.
+ *
+ * @param readFile reads the file by its path
+ */
+export async function readConnectionFile(
+  file: string,
+  readFile: (path: string) => Promise<Buffer> = readKeyFile,
+): Promise<ConnectionFile> {
   const name = path.basename(file);
   requireReadName(name);
-  let content: Buffer;
+  const content = await readFile(file);
+  checkConnection(parseKeyfile(decode(content, file), file), file);
+  return { name, content };
+}
+
+async function readKeyFile(file: string): Promise<Buffer> {
   try {
-    content = await readFile(file);
+    return await readFileOfSystem(file);
   } catch (error) {
     throw whileDoing(`reading the connection file ${file}`, error);
   }
-  checkConnection(parseKeyfile(decode(content, file), file), file);
-  return { name, content };
 }
 
 /** Whether NetworkManager passes over a file of this name without a word (`nms_keyfile_utils_check_file_permissions` and its filters). */

@@ -10,19 +10,15 @@ import { proxyFiles } from './proxy.js';
 import { requirePng } from './splash-logo.js';
 import { readSshPublicKeys } from './ssh-public-key.js';
 
-/** How the files that a profile names are found and read. */
-export interface ProfileFiles {
-  readonly pathOf: (name: string) => string;
-  readonly read: (name: string) => Promise<Buffer>;
-}
-
 /**
  * Turns a profile into a request: reads the files that it names and writes its networks. What is wrong with a file becomes a problem of
  * the place that names it.
+ *
+ * @param read reads a file by the name that the profile has for it
  */
 export async function profileRequest(
   profile: Profile,
-  { pathOf, read }: ProfileFiles,
+  read: (name: string) => Promise<Buffer>,
 ): Promise<{ readonly request: BootConfigurationRequest; readonly problems: readonly Problem[] }> {
   const problems: Problem[] = [];
   /** What each of some items gives, but for those that fail. */
@@ -44,7 +40,7 @@ export async function profileRequest(
   const connections = [
     ...(await each(entries('networks', profile.networks), ([name, network]) => networkFiles(name, network, read))),
     ...(await each(items('connectionFiles', profile.connectionFiles), async (name) => [
-      await readConnectionFile(pathOf(name)),
+      await readConnectionFile(name, read),
     ])),
   ];
   const files: BootFile[] = [
@@ -61,9 +57,7 @@ export async function profileRequest(
     requirePng(content, name);
     return [content];
   });
-  const sshKeys = await each(items('sshKeys', profile.sshKeys), (word) =>
-    readSshPublicKeys(/^\S+\s/.test(word) ? word : pathOf(word)),
-  );
+  const sshKeys = await each(items('sshKeys', profile.sshKeys), (word) => readSshPublicKeys(word, read));
   const names = files.map((file) => file.path.toLowerCase());
   const twice = files.find((file, index) => names.indexOf(file.path.toLowerCase()) !== index);
   if (twice !== undefined) problems.push({ path: [], message: `puts two files at ${twice.path}` });

@@ -8,7 +8,7 @@ import type { BootConfigurationRequest } from './boot-configuration-request.js';
 import { unknownConfigKeys } from './config-check.js';
 import { type Path, placed, type Problem, problemLine } from './problem.js';
 import { resolveReferences } from './profile-references.js';
-import { type ProfileFiles, profileRequest } from './profile-request.js';
+import { profileRequest } from './profile-request.js';
 import { type Profile, profileShape } from './profile-shape.js';
 import { isSecretKey } from './secrets.js';
 import { fits } from './shape.js';
@@ -44,7 +44,7 @@ export async function readProfile(file: string, options: ReadProfileOptions = {}
   if (!('locate' in yaml)) {
     throw invalidProfile(yaml.map(({ problem, ...place }) => ({ file, ...place, pointer: '', message: problem })));
   }
-  const parts = { file, yaml, files: filesBeside(file, options) };
+  const parts = { file, yaml, read: readerBeside(file, options) };
   const withoutAnswers = await readParts(parts, undefined);
   const isAsked = options.prompt !== undefined && withoutAnswers.open.length > 0;
   const { profile, request, open } = isAsked ? await readParts(parts, options.prompt) : withoutAnswers;
@@ -86,12 +86,16 @@ function decode(bytes: Buffer, file: string): string {
 
 /** Resolves the references, checks the result, and reads the files it names; what stays open, with what depends on it, is taken out. */
 async function readParts(
-  { file, yaml, files }: { readonly file: string; readonly yaml: YamlText; readonly files: ProfileFiles },
+  {
+    file,
+    yaml,
+    read,
+  }: { readonly file: string; readonly yaml: YamlText; readonly read: (name: string) => Promise<Buffer> },
   prompt: ReadProfileOptions['prompt'],
 ): Promise<{ readonly profile: Profile; readonly request: BootConfigurationRequest; readonly open: readonly Path[] }> {
   const { value, problems, open } = await resolveReferences(yaml.value ?? {}, {
     variable: environmentVariable,
-    file: async (name) => String(await files.read(name)),
+    file: async (name) => String(await read(name)),
     ...(prompt === undefined ? {} : { prompt }),
   });
   const isOpen = (problem: Problem) => open.some((place) => place.every((part, index) => problem.path[index] === part));
@@ -99,10 +103,10 @@ async function readParts(
   // What is good is read on, so that mistakes in files are told together with those in the profile.
   const profile = withoutParts(value, [...open, ...found.map((problem) => problem.path)]);
   if (!fits(profileShape, profile)) throw invalidProfile(placesOf(file, yaml, found));
-  const read = await profileRequest(profile, files);
-  const all = [...found, ...read.problems];
+  const { request, problems: more } = await profileRequest(profile, read);
+  const all = [...found, ...more];
   if (all.length > 0) throw invalidProfile(placesOf(file, yaml, all));
-  return { profile, request: read.request, open };
+  return { profile, request, open };
 }
 
 /** A profile without the networks, and the other keys, that some places are in. */
@@ -135,8 +139,8 @@ function plainSecrets(value: unknown, place: Path = []): Problem[] {
   });
 }
 
-/** The files that a profile names: beside it, unless their path is absolute or in the home folder. Each is read once, as it may be a pipe. */
-function filesBeside(file: string, { signal }: ReadProfileOptions): ProfileFiles {
+/** Reads the files that a profile names: beside it, unless their path is absolute or in the home folder. Each is read once, as it may be a pipe. */
+function readerBeside(file: string, { signal }: ReadProfileOptions): (name: string) => Promise<Buffer> {
   const contents = new Map<string, Promise<Buffer>>();
   const pathOf = (name: string) => {
     if (name.startsWith('~/')) return path.join(folders.home(), name.slice(2));
@@ -149,12 +153,11 @@ function filesBeside(file: string, { signal }: ReadProfileOptions): ProfileFiles
       throw whileDoing(`reading ${name}`, error);
     }
   };
-  const read = (name: string) => {
+  return (name) => {
     const content = contents.get(name) ?? readNow(pathOf(name));
     contents.set(name, content);
     return content;
   };
-  return { pathOf, read };
 }
 
 /** The problems in the order of their places. */

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile as readFileOfSystem } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 
@@ -30,20 +30,39 @@ export function parseSshPublicKey(line: string): { readonly type: string; readon
   return isWhole && parts.every((part) => part.length > 0) ? { type, body } : undefined;
 }
 
-/** The public keys that a word on the command line stands for: a key itself, or a file with one on each line. */
-export async function readSshPublicKeys(fileOrKey: string): Promise<string[]> {
-  if (parseSshPublicKey(fileOrKey) !== undefined) return [fileOrKey.trim()];
-  if (/^(ssh|ecdsa|sk)-\S+\s/.test(fileOrKey)) {
+/**
+ * The public keys that a word stands for: a key itself, a text with one on each line, or a file with such a text.
+ *
+ * @param readFile reads a file by the path that the word is
+ */
+export async function readSshPublicKeys(
+  word: string,
+  readFile: (path: string) => Promise<Buffer> = readKeyFile,
+): Promise<string[]> {
+  if (parseSshPublicKey(word) !== undefined) return [word.trim()];
+  if (isPrivateKey(word)) throw privateKey('the SSH key', 'Give the public key that belongs to it');
+  // No file is called so; and a text that is taken for a path is shown.
+  if (/[\r\n]/.test(word)) return publicKeysIn(word, 'the SSH key');
+  if (/^(ssh|ecdsa|sk)-\S+\s/.test(word)) {
     throw new Failure('usage', 'invalid-ssh-key', 'the SSH key is cut off or not a public key', {
       hint,
     });
   }
-  const text = await readText(fileOrKey);
-  if (text.includes('PRIVATE KEY-----')) {
-    throw new Failure('refused', 'private-key', `${fileOrKey} is a private key, which must not leave this computer`, {
-      hint: `Give the public key beside it: --ssh-key ${fileOrKey}.pub`,
-    });
-  }
+  const text = String(await readFile(word));
+  if (isPrivateKey(text)) throw privateKey(word, `Give the public key beside it: --ssh-key ${word}.pub`);
+  return publicKeysIn(text, word);
+}
+
+function isPrivateKey(text: string): boolean {
+  return text.includes('PRIVATE KEY-----');
+}
+
+function privateKey(what: string, wayOut: string): Failure {
+  const message = `${what} is a private key, which must not leave this computer`;
+  return new Failure('refused', 'private-key', message, { hint: wayOut });
+}
+
+function publicKeysIn(text: string, what: string): string[] {
   const lines = text
     .split(/\r?\n/)
     .map((line) => line.trim())
@@ -51,14 +70,14 @@ export async function readSshPublicKeys(fileOrKey: string): Promise<string[]> {
   const badLine = lines.findIndex((line) => parseSshPublicKey(line) === undefined);
   if (lines.length === 0 || badLine !== -1) {
     const where = lines.length === 0 ? 'holds no key' : `holds something else than a public key (entry ${badLine + 1})`;
-    throw new Failure('usage', 'invalid-ssh-key', `${fileOrKey} ${where}`, { hint });
+    throw new Failure('usage', 'invalid-ssh-key', `${what} ${where}`, { hint });
   }
   return lines;
 }
 
-async function readText(file: string): Promise<string> {
+async function readKeyFile(file: string): Promise<Buffer> {
   try {
-    return await readFile(file, 'utf8');
+    return await readFileOfSystem(file);
   } catch (error) {
     throw whileDoing(`reading the SSH key ${file}`, error, { hint });
   }

@@ -140,14 +140,16 @@ export async function readBootConfigurationRequest(
   const ssid = flags['wifi-ssid'];
   const connections = [
     ...(ssid === undefined ? [] : await wifiConnection(ssid, flags, context)),
-    ...(await Promise.all((network ?? []).map(readConnectionFile))),
+    ...(await Promise.all((network ?? []).map((file) => readConnectionFile(file)))),
   ];
   return {
     ...(profile === undefined ? {} : { under: await readProfileUnder(profile, context) }),
     ...(config === undefined ? {} : await readConfigFile(config)),
     ...(dev === undefined ? {} : { developmentMode: dev }),
     ...(hostname === undefined ? {} : { hostname }),
-    ...(sshKeys === undefined ? {} : { sshKeys: (await Promise.all(sshKeys.map(readSshPublicKeys))).flat() }),
+    ...(sshKeys === undefined
+      ? {}
+      : { sshKeys: (await Promise.all(sshKeys.map((key) => readSshPublicKeys(key)))).flat() }),
     ...(persistentLogging === undefined ? {} : { persistentLogging }),
     ...(dns === undefined ? {} : { dnsServers: spaced(dns) }),
     ...(ntp === undefined ? {} : { ntpServers: spaced(ntp) }),

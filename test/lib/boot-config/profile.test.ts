@@ -25,6 +25,8 @@ async function profileWith(t: TestContext, text: string): Promise<string> {
     'files/logo.png': makePng(),
     'files/key': 's3cret from a file\r\n',
     'files/id.pub': `${sshKey}\n`,
+    'files/my keys': `${sshKey}1\n${sshKey}2\n`,
+    'files/private': '-----BEGIN OPENSSH PRIVATE KEY-----\ns3cret\n-----END OPENSSH PRIVATE KEY-----\n',
     'files/script': '#!/bin/bash\nexit 0\n',
     'files/windows': '#!/bin/bash\r\nexit 0\r\n',
     'files/lan': '[connection]\nid=lan\ntype=ethernet\n',
@@ -115,6 +117,12 @@ config:
     assert.deepEqual((await readProfile(await profileWith(t, ''))).keys, []);
   });
 
+  test('takes keys from files, by their names or as the text in them', async (t) => {
+    const text = 'sshKeys: [files/my keys, { file: files/my keys }, { file: files/id.pub }]\n';
+    const { request } = await readProfile(await profileWith(t, text));
+    assert.deepEqual(request.sshKeys, [1, 2, 1, 2].map((n) => `${sshKey}${n}`).concat(sshKey));
+  });
+
   test('takes "none" for no DNS server at all', async (t) => {
     const { request } = await readProfile(await profileWith(t, 'dns: none\n'));
     assert.equal(request.dnsServers, 'null');
@@ -154,7 +162,7 @@ config: { listenPort: s3cret }
     assert.deepEqual(lines, [
       '1:1: /mode must be development or production: did you mean development?',
       '2:1: /hostnam is not a known key: did you mean hostname?',
-      '4:5: /sshKeys/0 cannot be used: reading the SSH key ./files/absent.pub: it does not exist (ENOENT)',
+      '4:5: /sshKeys/0 cannot be used: reading ./files/absent.pub: it does not exist (ENOENT)',
       '5:5: /sshKeys/1 cannot be used: the SSH key is cut off or not a public key',
       '7:39: /networks/office/key must have 8 to 63 printable ASCII characters or be 64 hexadecimal digits',
       '11:5: /networks/home/keys is not a known key: did you mean key?',
@@ -178,6 +186,7 @@ config: { listenPort: s3cret }
       'x: &a [1,1,1,1,1,1,1,1,1,1]\ny: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nz: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nw: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\nv: [*d,*d,*d,*d]\n',
       /alias/,
     ],
+    ['a private key', 'sshKeys: [{ file: files/private }]\n', /^1:11: .sshKeys.0 .*the SSH key is a private key/],
     ['a list', '- mode\n', /^1:1: it must be an object/],
     ['text', 's3cret\n', /^1:1: it must be an object/],
     ['a number for text', 'hostname: 12\n', /^1:1: .hostname must be .* in quotes$/],
@@ -261,15 +270,19 @@ config: { listenPort: s3cret }
     const text = `networks:
   one: { type: wifi, ssid: One, key: { file: pipe } }
   two: { type: wifi, ssid: Two, key: { prompt: Key of Two } }
+sshKeys: [keys]
 `;
     const file = await profileWith(t, text);
-    const pipe = path.join(path.dirname(file), 'pipe');
-    await runChecked('making a pipe', 'mkfifo', [pipe]);
+    const [pipe, keys] = ['pipe', 'keys'].map((name) => path.join(path.dirname(file), name));
+    await runChecked('making pipes', 'mkfifo', [pipe ?? '', keys ?? '']);
     const [{ request }] = await Promise.all([
       readProfile(file, { prompt: () => Promise.resolve('an answer') }),
-      runChecked('writing', 'sh', ['-c', 'echo "from a pipe" >"$0"', pipe]),
+      runChecked('writing', 'sh', [
+        ...['-c', 'echo "from a pipe" >"$0"; echo "$2" >"$1"', pipe ?? '', keys ?? '', sshKey],
+      ]),
     ]);
     assert.match(String(request.connections?.[0]?.content), /^psk=from a pipe$/m);
+    assert.deepEqual(request.sshKeys, [sshKey]);
   });
 
   test('is warned about keys that nothing reads, and about secrets that others can read', async (t) => {

@@ -34,6 +34,15 @@ describe('an SSH public key', () => {
         assert.equal(parseSshPublicKey(bad), undefined, bad);
       }
       await assert.rejects(readSshPublicKeys(`${type} ${body.slice(0, -8)}`), isUsage('invalid-ssh-key'));
+      const secret = await readFile(file, 'utf8');
+      const [, secretLine = ''] = secret.split('\n');
+      for (const word of [secret, secret.replaceAll('\n', ' ')]) {
+        await assert.rejects(
+          readSshPublicKeys(word),
+          (error: unknown) =>
+            error instanceof Failure && error.code === 'private-key' && !error.message.includes(secretLine),
+        );
+      }
       await assert.rejects(
         readSshPublicKeys(file),
         (error: unknown) =>
