@@ -16,17 +16,20 @@ export interface ResolvedReferences {
   readonly problems: readonly Problem[];
   /** Places whose value is not known: those with problems, and questions that nobody answers. */
   readonly open: readonly Path[];
+  /** What files held and questions were answered with: likely secrets, which no message may show. */
+  readonly confidential: ReadonlySet<string>;
 }
 
 type Reference = { readonly env: string } | { readonly file: string } | { readonly prompt: string };
 
 /**
  * Resolves what stands for text elsewhere: `${NAME}`, `${NAME:-default}` and `${NAME:?message}` inside of text (`$${` is a plain `${`), and
- * in place of text `{env: NAME}`, `{file: path}` or `{prompt: message}`. A variable that is unset or empty has no value.
+ * in place of text `{env: NAME}`, `{file: path}` or `{prompt: message}`, where path and message are such text too. A variable that is unset or empty has no value.
  */
 export async function resolveReferences(root: unknown, sources: ReferenceSources): Promise<ResolvedReferences> {
   const problems: Problem[] = [];
   const open: Path[] = [];
+  const confidential = new Set<string>();
   const fail = (path: Path, message: string) => {
     problems.push({ path, message });
     open.push(path);
@@ -53,15 +56,22 @@ export async function resolveReferences(root: unknown, sources: ReferenceSources
     if ('env' in reference) {
       return sources.variable(reference.env) ?? fail(path, `needs the environment variable ${reference.env}`);
     }
+    const failed = problems.length;
+    const target = interpolate('file' in reference ? reference.file : reference.prompt, path);
+    if (problems.length > failed) return '';
+    const keep = (text: string) => {
+      confidential.add(text);
+      return text;
+    };
     if ('file' in reference) {
       try {
-        return (await sources.file(reference.file)).replace(/\r?\n$/, '');
+        return keep((await sources.file(target)).replace(/\r?\n$/, ''));
       } catch (error) {
         if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
         return fail(path, `cannot be read: ${error.message}`);
       }
     }
-    if (sources.prompt !== undefined) return sources.prompt(reference.prompt);
+    if (sources.prompt !== undefined) return keep(await sources.prompt(target));
     open.push(path);
     return '';
   };
@@ -82,7 +92,7 @@ export async function resolveReferences(root: unknown, sources: ReferenceSources
     return Object.fromEntries(entries);
   };
 
-  return { value: await resolve(root, []), problems, open };
+  return { value: await resolve(root, []), problems, open, confidential };
 }
 
 /** The reference that an object is, or undefined for any other value. */

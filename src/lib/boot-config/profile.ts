@@ -93,7 +93,7 @@ async function readParts(
   }: { readonly file: string; readonly yaml: YamlText; readonly read: (name: string) => Promise<Buffer> },
   prompt: ReadProfileOptions['prompt'],
 ): Promise<{ readonly profile: Profile; readonly request: BootConfigurationRequest; readonly open: readonly Path[] }> {
-  const { value, problems, open } = await resolveReferences(yaml.value ?? {}, {
+  const { value, problems, open, confidential } = await resolveReferences(yaml.value ?? {}, {
     variable: environmentVariable,
     file: async (name) => String(await read(name)),
     ...(prompt === undefined ? {} : { prompt }),
@@ -103,7 +103,17 @@ async function readParts(
   // What is good is read on, so that mistakes in files are told together with those in the profile.
   const profile = withoutParts(value, [...open, ...found.map((problem) => problem.path)]);
   if (!fits(profileShape, profile)) throw invalidProfile(placesOf(file, yaml, found));
-  const { request, problems: more } = await profileRequest(profile, read);
+  const { request, problems: more } = await profileRequest(profile, (name) => {
+    if (!confidential.has(name)) return read(name);
+    throw new Failure(
+      'usage',
+      'invalid-profile',
+      'the path of a file must stand here, not what a file holds or an answer',
+      {
+        hint: 'Write the path itself, without file: or prompt:',
+      },
+    );
+  });
   const all = [...found, ...more];
   if (all.length > 0) throw invalidProfile(placesOf(file, yaml, all));
   return { profile, request, open };

@@ -187,6 +187,16 @@ config: { listenPort: s3cret }
       /alias/,
     ],
     ['a private key', 'sshKeys: [{ file: files/private }]\n', /^1:11: .sshKeys.0 .*the SSH key is a private key/],
+    [
+      'what a file holds in place of its path',
+      'bootFiles: { x: { file: files/key } }\n',
+      /^1:14: .bootFiles.x .* path/,
+    ],
+    [
+      'a private key in place of its path',
+      'networks: { x: { type: ethernet, enterprise: { method: tls, identity: x, clientCertificateFile: x, privateKeyFile: { file: files/private } } } }\nsplash: { file: files/private }\n',
+      /cannot be used/,
+    ],
     ['a list', '- mode\n', /^1:1: it must be an object/],
     ['text', 's3cret\n', /^1:1: it must be an object/],
     ['a number for text', 'hostname: 12\n', /^1:1: .hostname must be .* in quotes$/],
@@ -388,6 +398,10 @@ describe('references', () => {
     const root = { a: { env: 'NAME' }, b: { file: 'x' }, c: { file: 'x', more: 1 }, d: [{ env: 5 }], e: null, f: 1.5 };
     const { value } = await resolveReferences(root, sources);
     assert.deepEqual(value, { ...root, a: 'value', b: 'content of x' });
+    const nested = [{ file: '${NAME}/x' }, { prompt: 'Key of ${NAME}' }, { file: '${ABSENT}/x' }];
+    const answered = await resolveReferences(nested, { ...sources, prompt: (message) => Promise.resolve(message) });
+    assert.deepEqual(answered.value, ['content of value/x', 'Key of value', '']);
+    assert.deepEqual(answered.problems, [{ path: [2], message: 'needs the environment variable ABSENT' }]);
   });
 
   test('that lead nowhere are problems with the message of the profile', async () => {
