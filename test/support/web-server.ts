@@ -113,10 +113,15 @@ async function sendBody(response: ServerResponse, body: Buffer, answer: WebAnswe
   const { cutAfter = Infinity, stallAfter = Infinity, bytesPerSecond } = answer;
   const limit = Math.min(body.length, cutAfter, stallAfter);
   const step = bytesPerSecond === undefined ? 64 * 1024 : Math.max(1, Math.floor(bytesPerSecond / 20));
+  let wake: () => void = () => undefined;
+  // What reads slowly, and what has gone away, ends the wait.
+  const onNews = () => {
+    wake();
+  };
+  response.on('drain', onNews).on('close', onNews);
   for (let at = 0; at < limit && !response.destroyed; at += step) {
     const isTaken = response.write(body.subarray(at, Math.min(at + step, limit)));
-    // What reads slowly, and what has gone away, ends the wait.
-    if (!isTaken) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    if (!isTaken) await new Promise<void>((resolve) => (wake = resolve));
     if (bytesPerSecond !== undefined) await new Promise((resolve) => setTimeout(resolve, 50));
   }
   if (cutAfter <= limit) {
