@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import { davitJson, davitProgram } from '../support/davit.js';
+import { davit, davitJson, davitProgram } from '../support/davit.js';
 import {
   attachLoopDevice,
   attachPartitionedCard,
@@ -74,6 +74,19 @@ test('lists a mounted drive as not flashable, with the reason', { skip }, async 
   } finally {
     await checked(['umount', mountPoint]);
   }
+});
+
+test('does not let the label of a card take over the terminal', { skip }, async (t) => {
+  const folder = await temporaryFolder(t);
+  const card = await attachUsedCard(t, path.join(folder, 'card'), 16 * 1024 * 1024);
+  await checked(['mkfs.ext4', '-q', '-F', '-L', '\u001B[2J\u001B[H', card.path]);
+  const { stdout } = await davit(['drives']);
+  assert.match(stdout, /looks like somebody's data/);
+  assert.ok(!stdout.includes('\u001B'));
+  const { path: image } = await makeOsImage(path.join(folder, 'image'));
+  const { stderr } = await davit(['flash', image, '--drive', card.path, '--yes']);
+  assert.match(stderr, /looks like somebody's data/);
+  assert.ok(!stderr.includes('\u001B'));
 });
 
 test('leaves out loop devices without a file and those that are read-only', { skip }, async (t) => {

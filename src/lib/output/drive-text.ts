@@ -43,7 +43,8 @@ export function partitionLines({ partitions }: ShownDrive): string[] {
 function reasonsText({ refusals }: ShownDrive): string {
   const final = refusals.filter((refusal) => refusal.risk === null);
   const shown: readonly DriveRefusal[] = final.length > 0 ? final : refusals;
-  return shown.map(({ risk, failure }) => failure.message + (risk === null ? '' : ` (${riskFlags[risk]})`)).join('; ');
+  const texts = shown.map(({ risk, failure }) => failure.message + (risk === null ? '' : ` (${riskFlags[risk]})`));
+  return printable(texts.join('; '));
 }
 
 const headings = ['path', 'size', 'model', 'serial', 'slot', 'contents'];

@@ -1,4 +1,5 @@
 import { exitCodeOf, Failure, type FailureProblem } from '../failure/failure.js';
+import { printableLines } from './format.js';
 import { paintFor } from './paint.js';
 import type { Streams } from './streams.js';
 
@@ -36,9 +37,9 @@ export function reportError(error: unknown, streams: Streams, options: { readonl
   const { message, hint } = document.error;
   const stack = error instanceof Failure || !(error instanceof Error) ? [] : [error.stack ?? error.message];
   const lines = [
-    `${paintFor(streams.stderrHasColor).error('error:')} ${message}`,
+    `${paintFor(streams.stderrHasColor).error('error:')} ${printableLines(message)}`,
     ...stack,
-    ...(hint === undefined ? [] : [hint]),
+    ...(hint === undefined ? [] : [printableLines(hint)]),
   ];
   streams.stderr.write(`${lines.join('\n')}\n`);
 }

@@ -1,5 +1,5 @@
 import type { Notice, OutputLine, StepProgress } from '../platform/progress.js';
-import { formatBytes, formatDuration, formatRate } from './format.js';
+import { formatBytes, formatDuration, formatRate, printableLines } from './format.js';
 import type { Paint } from './paint.js';
 import type { RateMeter } from './rate-meter.js';
 
@@ -15,7 +15,8 @@ export function stepText(step: StepProgress, meter: RateMeter, paint: Paint): st
 
 /** `warning: …` for warnings, the text alone otherwise. */
 export function noticeText(notice: Notice, paint: Paint): string {
-  return notice.level === 'warning' ? `${paint.warning('warning:')} ${notice.text}` : notice.text;
+  const text = printableLines(notice.text);
+  return notice.level === 'warning' ? `${paint.warning('warning:')} ${text}` : text;
 }
 
 /** A line that something else printed, behind its name. */
