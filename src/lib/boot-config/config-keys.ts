@@ -41,6 +41,9 @@ export const countryShape = text('a country code of two capital letters', /^[A-Z
 /** A list of SSH public keys as authorized_keys has them. */
 export const sshKeyShape = text('an SSH public key', (value) => parseSshPublicKey(value) !== undefined);
 
+/** A port of TCP or UDP. */
+export const portShape = wholeNumber('a port number', 1, 65_535);
+
 // The OS compares by jq's text output, so that old files with "true" in quotes still work.
 const switchShape = either('true or false', truth, choice('true', 'false'));
 const plainText = text('text');
@@ -48,7 +51,6 @@ const url = text('a URL with http or https', (value) =>
   /^https?:$/.test(URL.canParse(value) ? new URL(value).protocol : ''),
 );
 const hostOrUrl = text('a host name or a URL', (value) => isHost(value) || URL.canParse(value));
-const port = wholeNumber('a port number', 1, 65_535);
 const milliseconds = (least = 0) =>
   wholeNumber(`a time in milliseconds${least > 0 ? `, ${least} at least` : ''}`, least);
 const identifier = wholeNumber('a positive number', 1);
@@ -219,8 +221,8 @@ export const configKeys: Readonly<Record<string, ConfigKey>> = {
   deltaEndpoint: { meaning: 'Delta server of the cloud.', shape: hostOrUrl, takesEffect: 'after a restart' },
   vpnEndpoint: { meaning: 'VPN of the cloud.', shape: hostOrUrl, takesEffect: 'after a restart' },
   logsEndpoint: { meaning: 'Log server of the cloud.', shape: hostOrUrl, takesEffect: 'after a restart' },
-  vpnPort: { meaning: 'Port of the VPN.', shape: port, takesEffect: 'after a restart' },
-  listenPort: { meaning: "Port of the Supervisor's API.", shape: port, takesEffect: 'at once' },
+  vpnPort: { meaning: 'Port of the VPN.', shape: portShape, takesEffect: 'after a restart' },
+  listenPort: { meaning: "Port of the Supervisor's API.", shape: portShape, takesEffect: 'at once' },
   appUpdatePollInterval: {
     meaning: 'Time between two questions for updates, in milliseconds.',
     shape: milliseconds(60_000),

@@ -1,10 +1,10 @@
-import { about, choice, either, text, truth, wholeNumber } from './shape.js';
 import { ipv4Shape, ipv6Shape } from './network-ip.js';
+import { about, choice, either, text, truth, wholeNumber } from './shape.js';
 
-/** Name of a network interface as the kernel takes it. */
+/** Name of a network interface as the kernel and NetworkManager take it. */
 export const interfaceShape = text(
   'the name of a network interface, 15 characters at most',
-  /^(?!\.{1,2}$)[^\s/:]{1,15}$/,
+  /^(?!(\.{1,2}|all|default|bonding_masters)$)[!-$&-.0-9;-~]{1,15}$/,
 );
 
 /** An Ethernet address. */

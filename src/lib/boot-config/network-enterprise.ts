@@ -3,20 +3,18 @@ import { Failure } from '../failure/failure.js';
 import type { ConnectionFile } from './connection-file.js';
 import type { KeyfileSection } from './keyfile.js';
 import { listValue } from './network-ip.js';
-import { about, choice, object, text, type ValueOf, where } from './shape.js';
-
-const line = text('text on one line', (value) => !/[\0\r\n]/.test(value));
+import { about, choice, object, text, textLine, type ValueOf, where } from './shape.js';
 
 /** How a device proves itself to a network, and the network to it (802.1X). */
 export const enterpriseShape = where(
   object(
     {
       method: about('peap and ttls log in with a password, tls with a certificate.', choice('peap', 'ttls', 'tls')),
-      identity: about('User name, or the name in the certificate.', line),
+      identity: about('User name, or the name in the certificate.', textLine),
     },
     {
-      password: about('Password of peap or ttls.', text()),
-      anonymousIdentity: about('User name that can be seen from outside.', line),
+      password: about('Password of peap or ttls.', textLine),
+      anonymousIdentity: about('User name that can be seen from outside.', textLine),
       innerMethod: about(
         'How the password is checked; mschapv2 when not given.',
         choice('mschapv2', 'mschap', 'pap', 'chap', 'md5', 'gtc'),
@@ -24,8 +22,8 @@ export const enterpriseShape = where(
       caCertificateFile: about("File with the certificate of the server's authority.", text('the path of a file')),
       clientCertificateFile: about('File with the certificate of the device.', text('the path of a file')),
       privateKeyFile: about('File with its private key, PEM or PKCS#12.', text('the path of a file')),
-      privateKeyPassword: about('Password of that file.', text()),
-      domain: about("What the name in the server's certificate must end in.", line),
+      privateKeyPassword: about('Password of that file.', textLine),
+      domain: about("What the name in the server's certificate must end in.", textLine),
     },
   ),
   (settings, path) => {

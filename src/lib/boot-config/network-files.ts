@@ -104,6 +104,8 @@ function cellularSections(network: NetworkOf<'cellular'>): KeyfileSections {
       'network-id': network.networkId,
       number: network.number ?? '*99#',
       password: network.password,
+      // 4 is "not required": NetworkManager asks for a password wherever there is a user name.
+      'password-flags': network.user !== undefined && network.password === undefined ? '4' : undefined,
       pin: network.pin,
       username: network.user,
     },

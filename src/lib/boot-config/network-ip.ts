@@ -16,7 +16,8 @@ import {
 
 type Family = 4 | 6;
 
-const isAddress = { 4: isIPv4, 6: isIPv6 } as const;
+// Node takes fe80::1%eth0 for an address, NetworkManager does not.
+const isAddress = { 4: isIPv4, 6: (value: string) => isIPv6(value) && !value.includes('%') } as const;
 
 /** An address or a network of either family with the length of its prefix. */
 export const networkShape = text('an address with a prefix length, such as 10.0.0.5/24', (value) =>
@@ -76,6 +77,13 @@ function settingsShape<M extends string, More extends Readonly<Record<string, Sh
   );
   const checked = where(settings, (value, path) => {
     const hasAddresses = value.addresses !== undefined && value.addresses.length > 0;
+    const isUnused = value.method === 'disabled' || value.method === 'link-local';
+    const isSharedOf4 = value.method === 'shared' && family === 4;
+    // NetworkManager drops a connection as a whole where these stand beside such a method.
+    const refused = [
+      ...(isUnused ? (['addresses', 'dns', 'search'] as const) : []),
+      ...(isSharedOf4 ? (['dns', 'search'] as const) : []),
+    ].filter((key) => (value[key]?.length ?? 0) > 0);
     return [
       ...(value.gateway !== undefined && !hasAddresses
         ? [{ path: [...path, 'gateway'], message: 'must go with addresses' }]
@@ -83,8 +91,12 @@ function settingsShape<M extends string, More extends Readonly<Record<string, Sh
       ...(value.gateway !== undefined && value.default === false
         ? [{ path: [...path, 'default'], message: 'must not be false where there is a gateway' }]
         : []),
-      ...(hasAddresses && (value.method === 'disabled' || value.method === 'link-local')
-        ? [{ path: [...path, 'addresses'], message: `must not be there, because its method is ${value.method}` }]
+      ...refused.map((key) => ({
+        path: [...path, key],
+        message: `must not be there, because its method is ${value.method ?? ''}`,
+      })),
+      ...(isSharedOf4 && (value.addresses?.length ?? 0) > 1
+        ? [{ path: [...path, 'addresses'], message: 'must be one address, because its method is shared' }]
         : []),
     ];
   });
@@ -106,6 +118,12 @@ export function ipSections(
 
 const privacies = { off: '0', public: '1', temporary: '2' } as const;
 
+/** The method that settings mean: the given addresses alone when there are any, else auto. */
+export function methodOf(settings: Ipv4 | Ipv6): string {
+  if (typeof settings === 'string') return settings;
+  return settings.method ?? ((settings.addresses ?? []).length > 0 ? 'manual' : 'auto');
+}
+
 function ipSection(settings: Ipv4 | Ipv6): KeyfileSection {
   if (typeof settings === 'string') return { method: settings };
   const { addresses = [], gateway, routes = [], dns = [], search = [], metric: routeMetric } = settings;
@@ -120,7 +138,7 @@ function ipSection(settings: Ipv4 | Ipv6): KeyfileSection {
     'dns-search': listValue(search),
     'ignore-auto-dns': settings.ignoreDns === true ? 'true' : undefined,
     'ignore-auto-routes': settings.ignoreRoutes === true ? 'true' : undefined,
-    method: settings.method ?? (addresses.length > 0 ? 'manual' : 'auto'),
+    method: methodOf(settings),
     'never-default': settings.default === false ? 'true' : undefined,
     'route-metric': routeMetric?.toString(),
     // A route without a next hop and with a metric needs the place of the hop kept.

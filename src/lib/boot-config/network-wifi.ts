@@ -61,8 +61,19 @@ export const accessPointShape = where(accessPointFields, wifiProblems);
 type Wifi = ValueOf<typeof stationFields>;
 type AccessPoint = ValueOf<typeof accessPointFields>;
 
+/** The channels that NetworkManager knows in all releases of the OS; with another it drops the whole connection. */
+const channels = {
+  '2.4GHz': channelsBetween(1, 14, 1),
+  '5GHz': new Set([...channelsBetween(36, 64, 4), ...channelsBetween(100, 140, 4), ...channelsBetween(149, 165, 4)]),
+} as const;
+
+function channelsBetween(first: number, last: number, step: number): ReadonlySet<number> {
+  return new Set(Array.from({ length: (last - first) / step + 1 }, (_, index) => first + index * step));
+}
+
 function wifiProblems(wifi: Wifi | AccessPoint, path: Path): Problem[] {
   const { ssid, ssidHex, channel, band } = wifi;
+  const isOfBand = channel === undefined || band === undefined || channels[band].has(channel);
   return [
     ...((ssid === undefined) === (ssidHex === undefined)
       ? [{ path, message: 'must have either ssid or ssidHex' }]
@@ -70,6 +81,7 @@ function wifiProblems(wifi: Wifi | AccessPoint, path: Path): Problem[] {
     ...(channel !== undefined && band === undefined
       ? [{ path: [...path, 'channel'], message: 'must go with band' }]
       : []),
+    ...(isOfBand ? [] : [{ path: [...path, 'channel'], message: 'must be a channel of its band' }]),
     ...securityProblems(wifi, path),
   ];
 }

@@ -6,8 +6,9 @@ import {
   mtuShape,
   sharedShapes,
 } from './network-common.js';
+import { portShape } from './config-keys.js';
 import { enterpriseShape } from './network-enterprise.js';
-import { endpointShape, networkShape } from './network-ip.js';
+import { endpointShape, methodOf, networkShape } from './network-ip.js';
 import { isUnmanagedInterface } from './unmanaged-interface.js';
 import { accessPointShape, wifiShape } from './network-wifi.js';
 import {
@@ -18,6 +19,7 @@ import {
   object,
   type Shape,
   text,
+  textLine,
   truth,
   type ValueOf,
   variants,
@@ -63,6 +65,12 @@ const bridgeShape = object(
   { ...sharedShapes, stp: about('Spanning tree; on when not given.', truth), mac: linkAddressShape, mtu: mtuShape },
 );
 
+/** NetworkManager passes over options that it does not know, and the mode is a key of its own. */
+const bondOptionName = text(
+  'an option of the bonding driver such as miimon',
+  /^(active_slave|ad_(actor_sys_prio|actor_system|select|user_port_key)|all_slaves_active|arp_(all_targets|interval|ip_target|validate)|downdelay|fail_over_mac|lacp_rate|lp_interval|miimon|min_links|num_grat_arp|num_unsol_na|packets_per_slave|peer_notif_delay|primary|primary_reselect|resend_igmp|tlb_dynamic_lb|updelay|use_carrier|xmit_hash_policy)$/,
+);
+
 const bondShape = object(
   {
     interface: newInterfaceShape,
@@ -73,14 +81,12 @@ const bondShape = object(
     ...sharedShapes,
     options: about(
       'Further options of the bonding driver, such as miimon.',
-      mapOf(text('text of letters, digits and commas', /^[\w.,:+-]+$/), text('an option name', /^[a-z_]+$/)),
+      mapOf(text('text of letters, digits and commas', /^[\w.,:+-]+$/), bondOptionName),
     ),
     mac: linkAddressShape,
     mtu: mtuShape,
   },
 );
-
-const line = text('text on one line', (value) => !/[\0\r\n]/.test(value));
 
 const cellularShape = object(
   {},
@@ -88,10 +94,10 @@ const cellularShape = object(
     ...connectionShapes,
     apn: about(
       'Access point name; chosen by the SIM card when not given.',
-      text('an access point name', /^[A-Za-z0-9.-]{1,64}$/),
+      text('an access point name', /^[A-Za-z0-9._-]{1,64}$/),
     ),
-    user: line,
-    password: line,
+    user: textLine,
+    password: textLine,
     pin: about('PIN of the SIM card.', text('4 to 8 digits in quotes', /^\d{4,8}$/)),
     networkId: about(
       'The only provider to use: country and network code.',
@@ -104,9 +110,12 @@ const cellularShape = object(
 );
 
 const wireguardKey = (what: string) =>
-  text(`a WireGuard ${what}: 32 bytes in base64`, (value) => /^[A-Za-z0-9+/]{43}=$/.test(value));
+  text(`a WireGuard ${what}: 32 bytes in base64`, (value) => {
+    const bytes = Buffer.from(value, 'base64');
+    return bytes.length === 32 && bytes.toString('base64') === value;
+  });
 
-const wireguardShape = object(
+const wireguardFields = object(
   {
     interface: newInterfaceShape,
     privateKey: about("The device's own key, as wg genkey makes it.", wireguardKey('private key')),
@@ -126,8 +135,23 @@ const wireguardShape = object(
       1,
     ),
   },
-  { ...sharedShapes, listenPort: wholeNumber('a port number', 1, 65_535), mtu: mtuShape },
+  { ...sharedShapes, listenPort: portShape, mtu: mtuShape },
 );
+
+/** Nobody gives addresses in a tunnel, and of peers with one key only the last would count. */
+const wireguardShape = where(wireguardFields, ({ ipv4 = 'disabled', ipv6 = 'disabled', peers }, path) => [
+  ...(['disabled', 'manual'].includes(methodOf(ipv4))
+    ? []
+    : [{ path: [...path, 'ipv4'], message: 'must be disabled or have addresses' }]),
+  ...(['disabled', 'manual', 'link-local'].includes(methodOf(ipv6))
+    ? []
+    : [{ path: [...path, 'ipv6'], message: 'must be disabled, link-local or have addresses' }]),
+  ...peers.flatMap(({ publicKey }, index) =>
+    peers.findIndex((peer) => peer.publicKey === publicKey) < index
+      ? [{ path: [...path, 'peers', index, 'publicKey'], message: 'must be another than that of a peer before it' }]
+      : [],
+  ),
+]);
 
 /** One network that a device is to use, as data. */
 export const networkDataShape = variants('type', {

@@ -1,9 +1,7 @@
 import { isIPv4 } from 'node:net';
-import { isHost } from './config-keys.js';
-import { about, choice, list, object, text, type ValueOf, where, wholeNumber } from './shape.js';
+import { isHost, portShape } from './config-keys.js';
+import { about, choice, list, object, text, textLine, type ValueOf, where } from './shape.js';
 
-const port = wholeNumber('a port number', 1, 65_535);
-const line = text('text on one line', (value) => !/[\0\r\n]/.test(value));
 const ipv4Network = text('an IPv4 address or network, such as 10.0.0.0/8', (value) => {
   const [, address = '', length = '32'] = /^([^/]+)(?:\/(\d{1,2}))?$/.exec(value) ?? [];
   return isIPv4(address) && Number(length) <= 32;
@@ -19,15 +17,15 @@ export const proxyShape = where(
         'IPv4 address or host name of the proxy.',
         text('an IPv4 address or a host name', (value) => isIPv4(value) || (isHost(value) && /^[A-Za-z]/.test(value))),
       ),
-      port,
+      port: portShape,
     },
     {
-      login: line,
-      password: line,
+      login: textLine,
+      password: textLine,
       noProxy: about('IPv4 addresses and networks to reach without it.', list(ipv4Network)),
       dns: about(
         'A DNS server to ask over TCP through the proxy, where UDP is blocked. Since balenaOS 6.0.19.',
-        object({ host: text('an IPv4 address', isIPv4) }, { port }),
+        object({ host: text('an IPv4 address', isIPv4) }, { port: portShape }),
       ),
     },
   ),

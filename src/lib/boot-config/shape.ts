@@ -44,6 +44,12 @@ export function text(mustBe = 'text', form: RegExp | ((value: string) => boolean
   };
 }
 
+/** Text that is not empty and stands on one line. */
+export const textLine: Shape<string> = text(
+  'one line of text, not empty',
+  (value) => value !== '' && !/[\0\r\n]/.test(value),
+);
+
 /** A whole number within bounds. */
 export function wholeNumber(mustBe: string, least = 0, most = Number.MAX_SAFE_INTEGER): Shape<number> {
   const bounds = most === Number.MAX_SAFE_INTEGER ? { minimum: least } : { minimum: least, maximum: most };

@@ -378,6 +378,8 @@ describe('NetworkManager understands', { skip }, () => {
       ['internet.example', 'a;b', ' s;3\\', '0012', '26201', true, '*99#'],
     );
     assert.equal((await understood({ type: 'cellular' })).settings.gsm?.['auto-config'], true);
+    const withoutPassword = await understood({ type: 'cellular', apn: 'x_y', user: 'u' });
+    assert.equal(withoutPassword.settings.gsm?.['password-flags'], 4, 'nobody is there to be asked for one');
   });
 
   test('a VLAN, a bridge and a bond with their ports', async () => {
@@ -428,7 +430,72 @@ describe('NetworkManager understands', { skip }, () => {
   });
 });
 
+describe('network data that NetworkManager drops the connection for', () => {
+  const wifi = { type: 'wifi', ssid: 'x', key: '12345678' } as const;
+  const peer = { publicKey: otherKey, allowedIps: ['10.0.0.0/8'] } as const;
+  const tunnel = { type: 'wireguard', interface: 'wg0', privateKey: wireguardKey, peers: [peer] } as const;
+  const unused = (['disabled', 'link-local'] as const).flatMap((method): [string, Network][] => [
+    ['/ipv4/dns', { type: 'ethernet', ipv4: { method, dns: ['1.1.1.1'] } }],
+    ['/ipv4/search', { type: 'ethernet', ipv4: { method, search: ['example.com'] } }],
+    ['/ipv4/addresses', { type: 'ethernet', ipv4: { method, addresses: ['10.0.0.1/24'] } }],
+    ['/ipv6/dns', { type: 'ethernet', ipv6: { method, dns: ['fd00::1'] } }],
+    ['/ipv6/search', { type: 'ethernet', ipv6: { method, search: ['example.com'] } }],
+  ]);
+  const bad: readonly (readonly [string, Network])[] = [
+    ...unused,
+    ['/ipv4/dns', { type: 'access-point', ssid: 'x', security: 'open', ipv4: { method: 'shared', dns: ['1.1.1.1'] } }],
+    ['/ipv6/addresses/0', { type: 'ethernet', ipv6: { addresses: ['fe80::1%eth0/64'] } }],
+    ['/ipv6/gateway', { type: 'ethernet', ipv6: { addresses: ['fd00::1/64'], gateway: 'fe80::1%eth0' } }],
+    ['/channel', { ...wifi, band: '2.4GHz', channel: 36 }],
+    ['/channel', { ...wifi, band: '5GHz', channel: 6 }],
+    ['/channel', { ...wifi, band: '5GHz', channel: 37 }],
+    ['/user', { type: 'cellular', apn: 'x', user: '' }],
+    [
+      '/enterprise/identity',
+      { type: 'ethernet', enterprise: { method: 'peap', identity: '', password: 'x', innerMethod: 'mschapv2' } },
+    ],
+    ...['all', 'default', 'bonding_masters', 'a%b', 'é'.repeat(8)].map((name): [string, Network] => [
+      '/interface',
+      { type: 'ethernet', interface: name },
+    ]),
+    ...(['auto', 'shared', 'link-local'] as const).map((ipv4): [string, Network] => ['/ipv4', { ...tunnel, ipv4 }]),
+    ...(['auto', 'shared', 'dhcp'] as const).map((ipv6): [string, Network] => ['/ipv6', { ...tunnel, ipv6 }]),
+    ['/ipv4', { ...tunnel, ipv4: { metric: 5 } }],
+    ['/peers/0/publicKey', { ...tunnel, peers: [{ ...peer, publicKey: `${'A'.repeat(42)}B=` }] }],
+    ['/peers/0/allowedIps/0', { ...tunnel, peers: [{ ...peer, allowedIps: ['fe80::1%eth0/64'] }] }],
+    [
+      '/options/nonsense',
+      { type: 'bond', interface: 'x', ports: ['eth0'], mode: 'broadcast', options: { nonsense: '1' } },
+    ],
+  ];
+  for (const [pointer, network] of bad) {
+    test(`is refused: ${JSON.stringify(network)}`, async (t) => {
+      assert.deepEqual(
+        networkDataShape.problems(network, []).map((problem) => pointerTo(problem.path)),
+        [pointer],
+      );
+      if (skip !== false) {
+        t.diagnostic(skip);
+        return;
+      }
+      const [read] = readAsNetworkManager(await networkFiles('test', network));
+      assert.ok(read?.error !== undefined || read?.warnings?.length, 'NetworkManager has nothing against it');
+    });
+  }
+
+  test('leaves every channel that may be given', { skip }, async () => {
+    const bands = ['2.4GHz', '5GHz'] as const;
+    const all = bands.flatMap((band) => Array.from({ length: 233 }, (_, at) => ({ ...wifi, band, channel: at + 1 })));
+    const good = all.filter((network) => fits(networkDataShape, network));
+    assert.equal(good.length, 14 + 8 + 11 + 5);
+    const files = await Promise.all(good.map((network) => networkFiles('test', network)));
+    for (const { error } of readAsNetworkManager(files.flat())) assert.equal(error, undefined);
+  });
+});
+
 describe('network data', () => {
+  const peer = { publicKey: otherKey, allowedIps: ['10.0.0.0/8'] };
+  const twoPeers = { type: 'wireguard', interface: 'wg0', privateKey: wireguardKey, peers: [peer, peer] };
   const bad: readonly (readonly [string, string, unknown])[] = [
     ['no object', '', 'Office'],
     ['no type', '', { ssid: 'x' }],
@@ -488,6 +555,22 @@ describe('network data', () => {
         privateKey: wireguardKey,
         peers: [{ publicKey: otherKey, allowedIps: ['10.0.0.0/8'], endpoint: 'x' }],
       },
+    ],
+    ['two peers with one key', '/peers/1/publicKey', twoPeers],
+    [
+      'two addresses to share',
+      '/ipv4/addresses',
+      { type: 'ethernet', ipv4: { method: 'shared', addresses: ['10.0.0.1/24', '10.0.1.1/24'] } },
+    ],
+    [
+      'a mode among the options of a bond',
+      '/options/mode',
+      { type: 'bond', interface: 'x', ports: ['eth0'], mode: 'broadcast', options: { mode: '802.3ad' } },
+    ],
+    [
+      'a password that is empty',
+      '/enterprise/password',
+      { type: 'ethernet', enterprise: { method: 'peap', identity: 'x', password: '' } },
     ],
     ['a priority out of range', '/priority', { type: 'ethernet', priority: 1000 }],
   ];
