@@ -4,9 +4,17 @@ import { once } from 'node:events';
 import { copyFile, link, mkdir, open, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { unmountDrive } from '../../src/lib/drives/unmount-drive.js';
 import { asNobody, davit, davitJson, runProgram, startDavit } from '../support/davit.js';
 import { bytesAt } from '../support/disk-content.js';
-import { attachLoopDevice, attachUsedCard, checked, fillFile, loopDevicesMissing } from '../support/loop-device.js';
+import {
+  attachLoopDevice,
+  attachPartitionedCard,
+  attachUsedCard,
+  checked,
+  fillFile,
+  loopDevicesMissing,
+} from '../support/loop-device.js';
 import { lvmMember, raidMember } from '../support/member-signature.js';
 import { makeOsImage, type OsImage } from '../support/os-image.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -94,6 +102,23 @@ test('unmounts what is mounted when told so, also one inside another, and then w
     await runProgram(['umount', '--recursive', mountPoint]);
   }
   assert.ok((await bytesAt(card.path, 0, 4096)).equals(await bytesAt(image.path, 0, 4096)));
+});
+
+test('unmounts partitions one inside another whatever their order on the drive', { skip }, async (t) => {
+  const folder = await temporaryFolder(t);
+  const card = await attachPartitionedCard(t, path.join(folder, 'card'));
+  for (const part of ['p1', 'p2']) await checked(['mkfs.ext4', '-q', '-F', card.path + part]);
+  const mountPoint = path.join(folder, 'mounted');
+  await mkdir(mountPoint);
+  await checked(['mount', `${card.path}p2`, mountPoint]);
+  try {
+    await mkdir(path.join(mountPoint, 'inside'));
+    await checked(['mount', `${card.path}p1`, path.join(mountPoint, 'inside')]);
+    await unmountDrive(card);
+    for (const part of ['p1', 'p2']) assert.deepEqual(await mountPointsOf(card.path + part), []);
+  } finally {
+    await runProgram(['umount', '--recursive', mountPoint]);
+  }
 });
 
 test('leaves a drive alone whose file system is in use', { skip }, async (t) => {

@@ -15,8 +15,9 @@ export async function unmountDrive(drive: Pick<Drive, 'path'>): Promise<void> {
     const uses = await findDriveUses(name, thisHost);
     return uses.flatMap((use) => (use.kind === 'mounted' ? (use.mountPoint ?? []) : []));
   };
-  // What was mounted last may be mounted inside what was mounted before.
-  for (const mountPoint of (await mountPoints()).reverse()) await unmount(mountPoint, drive.path);
+  // What is mounted inside something else has the longer path.
+  const innermostFirst = (await mountPoints()).sort((a, b) => b.length - a.length);
+  for (const mountPoint of innermostFirst) await unmount(mountPoint, drive.path);
   const [left] = await mountPoints();
   if (left !== undefined) throw stillMounted(drive.path, left, 'it is mounted again');
 }
