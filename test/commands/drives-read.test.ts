@@ -166,6 +166,15 @@ for (const place of ['a file', 'the descriptors of what is used'] as const) {
   );
 }
 
+test('warns when the partitions of a card go on behind its end', async (t) => {
+  const folder = await temporaryFolder(t);
+  const { path: card, size } = await makeOsImage(path.join(folder, 'card'));
+  await truncate(card, size - 4 * mebibyte);
+  const { exitCode, stderr } = await davit(['drives', 'read', card, path.join(folder, 'read.img')]);
+  assert.equal(exitCode, 0, stderr);
+  assert.match(stderr, /will be truncated.*partitions end at byte/);
+});
+
 test('replaces an image only when told so, and never writes into what it reads', { skip }, async (t) => {
   const folder = await temporaryFolder(t);
   const image = await makeOsImage(path.join(folder, 'image'));

@@ -46,6 +46,7 @@ export default class DrivesRead extends BaseCommand {
       image: args.image,
       mayOverwrite: flags.force,
       everything: flags.all,
+      signal,
     });
     for (const text of plan.warnings) progress({ type: 'notice', level: 'warning', text });
     const result = await readDrive(plan, { checksum: flags.checksum, signal, progress });

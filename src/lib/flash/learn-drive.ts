@@ -1,4 +1,5 @@
 import type { Drive } from '../drives/drive.js';
+import { interrupted } from '../failure/failure.js';
 import { BlockMap } from '../image/block-map.js';
 import { diskExtent } from '../image/disk-extent.js';
 import { type ChangedRanges, layChangesOver } from '../image/overlay.js';
@@ -20,12 +21,14 @@ export interface LearntDrive {
  *
  * @param everything whether an image of it goes up to its end and not only to that of its last partition
  */
-export async function learnDrive(drive: Drive, everything: boolean): Promise<LearntDrive> {
+export async function learnDrive(drive: Drive, everything: boolean, signal: AbortSignal): Promise<LearntDrive> {
   const map = new BlockMap();
   const reader = await DriveReader.open(drive, () => map.partitions);
   try {
     const extent = everything ? { size: reader.size, changes: [] } : await diskExtent(reader);
     await learnMap(reader, map, (bytes, offset) => {
+      // Large file systems have many bitmaps, and slow drives take long for each.
+      if (signal.aborted) throw interrupted();
       layChangesOver(bytes, offset, extent.changes);
     });
     const size = Math.min(reader.size, Math.ceil(extent.size / drive.sectorSize) * drive.sectorSize);

@@ -18,7 +18,7 @@ export interface ReadDrivePlan {
   readonly size: number;
   /** Bytes that are going to be read. */
   readonly bytesToRead: number;
-  /** Why the image may be inconsistent. */
+  /** Why the image may be inconsistent or not complete. */
   readonly warnings: readonly string[];
 }
 
@@ -28,6 +28,7 @@ export interface ReadDriveRequest {
   readonly image: string;
   readonly mayOverwrite: boolean;
   readonly everything: boolean;
+  readonly signal: AbortSignal;
 }
 
 /** Endings of names that promise a packed file. */
@@ -45,6 +46,7 @@ export async function planReadDrive({
   image,
   mayOverwrite,
   everything,
+  signal,
 }: ReadDriveRequest): Promise<ReadDrivePlan> {
   if (packedName.test(image)) {
     throw new Failure('usage', 'output-packed', `${image} would be an image that is not packed`, {
@@ -58,12 +60,17 @@ export async function planReadDrive({
   }
   for (const { failure } of drive.refusals) if (failure.code === 'no-medium') throw failure;
   await requireOutputElsewhere(drive, image);
-  const { reader, size, map } = await learnDrive(drive, everything);
+  const { reader, size, map } = await learnDrive(drive, everything, signal);
   await reader.close();
   const bytesToRead = everything ? size : map.usedWithin(0, size).reduce((sum, run) => sum + run.size, 0);
   await requireFreeSpace(image, bytesToRead);
   const uses = drive.refusals.map(({ failure }) => failure).filter(({ code }) => liveUses.includes(code));
   const warnings = uses.map(({ message }) => `the image may be inconsistent: ${message}`);
+  const end = map.partitionsEnd;
+  if (end > drive.size) {
+    const sizes = `its partitions end at byte ${end}, it has ${drive.size} bytes`;
+    warnings.push(`the image will be truncated, as what is on ${drive.path} is: ${sizes}`);
+  }
   return { drive, image, mayOverwrite, everything, size, bytesToRead, warnings };
 }
 

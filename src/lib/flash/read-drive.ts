@@ -40,7 +40,7 @@ export async function readDrive(plan: ReadDrivePlan, options: ReadDriveOptions):
   const startedAt = performance.now();
   const { drive, everything, bytesToRead } = plan;
   const { signal, progress } = options;
-  const { reader, size, map, changes } = await learnDrive(drive, everything);
+  const { reader, size, map, changes } = await learnDrive(drive, everything, signal);
   try {
     // What is on a card may be secret.
     const draft = await DraftFile.begin(plan.image, { mayOverwrite: plan.mayOverwrite, mode: 0o600 });
