@@ -1,5 +1,5 @@
 import { eject, type Ejection } from '../drives/eject.js';
-import { Failure } from '../failure/failure.js';
+import { Failure, interrupted } from '../failure/failure.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { discardRest } from './discard-rest.js';
 import { DriveLane, type LaneMeans } from './drive-lane.js';
@@ -111,6 +111,8 @@ export class DriveTask {
     const { signal } = this.#stopping;
     try {
       await this.#runWriter.begin();
+      // What has not been touched is left as it was.
+      if (signal.aborted) throw interrupted();
       await this.phases.time('wipe', () => this.#wipe(), true);
       if (extras.probe) await probeDrive(this.writer, signal, progress);
       await this.phases.time('write', () => this.#write());

@@ -55,7 +55,7 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   const variants = await makeVariants(plan.drives, source, options.changes ?? []);
   const observer = proof?.readsContent === true ? new ProofObserver(proof) : undefined;
   const observers = observer === undefined ? [] : [observer];
-  const writers = await openAll(plan.drives, options.stallMs);
+  const writers = await openAll(plan.drives, options);
   const work = new AbortController();
   const pool = new SlotPool(
     windowsToRead + windowsPerUser * (writers.length + observers.length),
@@ -122,19 +122,20 @@ async function makeVariants(
   return ofDrives;
 }
 
-/** Opens all drives or, when one cannot be opened, none. */
-async function openAll(drives: readonly Drive[], stallMs?: number): Promise<DriveWriter[]> {
+/** Opens all drives or, when one cannot be opened or the user has changed their mind meanwhile, none. */
+async function openAll(
+  drives: readonly Drive[],
+  { signal, stallMs }: Pick<FlashOptions, 'signal' | 'stallMs'>,
+): Promise<DriveWriter[]> {
   const results = await Promise.allSettled(drives.map((drive) => DriveWriter.open(drive, stallMs)));
   const writers = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
-  for (const result of results) {
-    if (result.status === 'fulfilled') continue;
-    for (const writer of writers) {
-      await writer.close();
-      if (writer.drive.isNew) await rm(writer.drive.path, { force: true });
-    }
-    throw result.reason;
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed === undefined && !signal.aborted) return writers;
+  for (const writer of writers) {
+    await writer.close();
+    if (writer.drive.isNew) await rm(writer.drive.path, { force: true });
   }
-  return writers;
+  throw failed?.reason ?? interrupted();
 }
 
 /** Lets go of a drive, and says so when it was left without a partition table, or when that cannot be told. */

@@ -103,6 +103,35 @@ test(
   },
 );
 
+for (const moment of ['before the drives are opened', 'before anything is written']) {
+  test(`leaves a card as it was when it is told to stop ${moment}`, async (t) => {
+    const folder = await temporaryFolder(t);
+    const image = await makeOsImage(path.join(folder, 'image.img'));
+    const card = path.join(folder, 'card');
+    await fillFile(card, image.size, 0xaa);
+    const before = process.env.DAVIT_STATE_DIR;
+    // No folder can be made below a file, which is said when the flash is to be noted.
+    process.env.DAVIT_STATE_DIR = path.join(image.path, 'state');
+    t.after(() => {
+      if (before === undefined) delete process.env.DAVIT_STATE_DIR;
+      else process.env.DAVIT_STATE_DIR = before;
+    });
+    const source = await open(t, image.path);
+    const plan = await planFlash({ source, drives: [card] });
+    const abort = new AbortController();
+    const changes = () => {
+      if (moment === 'before the drives are opened') abort.abort();
+      return [];
+    };
+    const progress: FlashOptions['progress'] = (event) => {
+      if (event.type === 'notice') abort.abort();
+    };
+    const flashing = flash(plan, source, { signal: abort.signal, progress, changes });
+    await assert.rejects(flashing, (error) => error instanceof Failure && error.kind === 'interrupted');
+    assert.ok((await bytesAt(card, 0, image.size)).equals(Buffer.alloc(image.size, 0xaa)));
+  });
+}
+
 test('tells how much there is to write better and better while a packed image streams by', async (t) => {
   const folder = await temporaryFolder(t);
   const image = await makeOsImage(path.join(folder, 'image.img'), { dataSize: 256 });
