@@ -42,6 +42,7 @@ export class DriveChannel {
   #timer: NodeJS.Timeout | undefined;
   #lost: Error | undefined;
   #isHung = false;
+  #isStopped = false;
 
   /** @param stallMs how long a single request to the drive may take, in milliseconds */
   constructor(descriptor: number, stallMs: number) {
@@ -81,13 +82,20 @@ export class DriveChannel {
 
   /** Has the thread end what it is doing after the present system call; what is pending fails as stopped. */
   stop(): void {
+    this.#isStopped = true;
     const before = Atomics.exchange(this.#stop, 0, 1);
     if (before === 0 && this.#pending.size > 0) this.#watch(stopMs);
   }
 
-  /** Lets the thread work again after a stop or a fault, once nothing is pending any more. */
+  /** Lets the thread work again after a fault, once nothing is pending any more; a stop remains, and a thread that was given up stays so. */
+  recover(): void {
+    if (this.#lost === undefined && !this.#isStopped) Atomics.store(this.#stop, 0, 0);
+  }
+
+  /** Lets the thread work again after a stop as well. */
   resume(): void {
-    Atomics.store(this.#stop, 0, 0);
+    this.#isStopped = false;
+    this.recover();
   }
 
   /** Waits until nothing is pending any more, done or failed. */

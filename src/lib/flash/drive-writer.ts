@@ -101,7 +101,13 @@ export class DriveWriter {
     this.#channel.stop();
   }
 
-  /** Waits until nothing is being done any more, and makes the drive usable again if it answers, also after a failure or a stop. */
+  /** Waits until nothing is being done any more, and makes the drive usable again after a failure, unless it was stopped. */
+  async recover(): Promise<void> {
+    await this.#channel.idle();
+    this.#channel.recover();
+  }
+
+  /** Does the same after a stop as well. */
   async resume(): Promise<void> {
     await this.#channel.idle();
     this.#channel.resume();

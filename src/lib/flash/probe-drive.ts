@@ -19,7 +19,7 @@ export async function probeDrive(writer: DriveWriter, signal: AbortSignal, progr
     const onBytes = (bytes: number) => {
       meter.add(bytes);
     };
-    requireTrue(drive, await probeCapacity(mediumOf(writer, signal), range, { signal, onBytes }));
+    requireTrue(drive, await probeCapacity(mediumOf(writer), range, { signal, onBytes }));
   } catch (error) {
     meter.failed();
     throw error;
@@ -27,14 +27,13 @@ export async function probeDrive(writer: DriveWriter, signal: AbortSignal, progr
   meter.done();
 }
 
-function mediumOf(writer: DriveWriter, signal: AbortSignal): ProbedMedium {
+function mediumOf(writer: DriveWriter): ProbedMedium {
   /** A drive may answer with errors where it ends, and is asked more all the same. */
   const goingOn = async (work: Promise<void>) => {
     try {
       await work;
     } catch (error) {
-      await writer.resume();
-      if (signal.aborted) writer.stop();
+      await writer.recover();
       throw error;
     }
   };

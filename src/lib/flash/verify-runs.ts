@@ -93,7 +93,7 @@ async function readIfPossible(writer: DriveWriter, bytes: Buffer, start: number)
     return bytes;
   } catch (error) {
     if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
-    await writer.resume();
+    await writer.recover();
     return undefined;
   }
 }
