@@ -76,6 +76,9 @@ type DoneListener = (bytes: number, skipped: number) => void;
 /** At most this often does a request say how far it has come. */
 const reportMs = 100;
 
+/** What Linux says when a place of a medium cannot be read: a fault, and sectors that the drive knows to be bad or badly protected. */
+const mediumErrors = ['EIO', 'ENODATA', 'EILSEQ'];
+
 /** So many runs may be unreadable before a drive is taken to be dead. */
 const mostUnreadable = 4;
 
@@ -187,7 +190,8 @@ class DriveThread {
       } catch (error) {
         // Of a drive that is gone nothing can be read, and asking a dying one for more takes long.
         unreadable += 1;
-        if (!(error instanceof Fault) || error.fault.code !== 'EIO' || unreadable > mostUnreadable) throw error;
+        if (!(error instanceof Fault) || unreadable > mostUnreadable) throw error;
+        if (!mediumErrors.includes(error.fault.code ?? '')) throw error;
       }
       wrong += 1;
       foundWrong(index);
