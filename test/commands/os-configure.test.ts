@@ -328,8 +328,11 @@ describe('os configure', () => {
     });
 
     it('a Wi-Fi network without a key when nobody can be asked', async (t) => {
-      const { image } = await scratch(t);
-      await assertRefused(image, [image.path, '--wifi-ssid', 'x'], { exitCode: 2, code: 'answer-needed' });
+      const { image, file } = await scratch(t);
+      const wifi = [image.path, '--wifi-ssid', 'x'];
+      await assertRefused(image, wifi, { exitCode: 2, code: 'answer-needed' });
+      const bad = await file('bad.yaml', 'mode: x\n');
+      await assertRefused(image, [...wifi, '--profile', bad], { exitCode: 2, code: 'invalid-profile' });
     });
 
     it('a connection file that NetworkManager would ignore', async (t) => {

@@ -45,6 +45,13 @@ describe('the JSON Schemas in docs', () => {
     }
   });
 
+  it('approve of null for keys that are removed, and for nothing else', () => {
+    const config = { hostname: null, developmentMode: null, os: { udevRules: { old: null }, network: null } };
+    assert.ok(allows(profileSchema(), { config }));
+    assert.ok(!allows(profileSchema(), { hostname: null }));
+    assert.ok(!allows(profileSchema(), { udevRules: { old: null } }));
+  });
+
   it('do not approve of mistakes', () => {
     const bad: readonly Json[] = [
       { mod: 'production' },
@@ -132,6 +139,7 @@ function allows(schema: Json | undefined, value: Json, root: Json | undefined = 
     boolean: typeof value === 'boolean',
     integer: Number.isInteger(value),
     array: Array.isArray(value),
+    null: value === null,
     object: isJsonObject(value) && !Array.isArray(value),
   };
   if (typeof schema.type === 'string' && types[schema.type] !== true) return false;

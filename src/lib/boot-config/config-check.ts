@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../platform/json.js';
 import { configKeys } from './config-keys.js';
-import { configValue } from './config-json.js';
+import { configValue, mergePatch } from './config-json.js';
 import { isBalenaOs, isOlderThan, type OsFacts } from './os-facts.js';
 import type { Path, Problem } from './problem.js';
 import { notKnown } from './shape.js';
@@ -17,20 +17,21 @@ const groups: ReadonlySet<string> = new Set(
  * Checks the values of known keys, and combinations of them that lock everybody out. Keys that are not known are not judged, and neither
  * is null, which removes a key when it is laid over a configuration.
  */
-export function checkConfig(config: JsonObject): Problem[] {
+export function checkConfig(patch: JsonObject): Problem[] {
+  const config = mergePatch({}, patch);
   const values = Object.entries(configKeys).flatMap(([key, { shape }]) => {
     const value = configValue(config, key);
-    return value === undefined || value === null ? [] : shape.problems(value, key.split('.'));
+    return value === undefined ? [] : shape.problems(value, key.split('.'));
   });
   const misplaced = [...groups].flatMap((group) => {
     const value = configValue(config, group);
-    const isGood = value === undefined || value === null || isJsonObject(value);
+    const isGood = value === undefined || isJsonObject(value);
     return isGood ? [] : [{ path: group.split('.'), message: 'must be an object' }];
   });
   return [...misplaced, ...values, ...badCombinations(config)];
 }
 
-/** Keys that neither the OS, its Supervisor nor the cloud's generators are known to use: most likely mistyped. */
+/** Keys that neither the OS, its Supervisor nor the cloud's generators are known to use: most likely mistyped, unless they are removed. */
 export function unknownConfigKeys(config: JsonObject, group: Path = []): Problem[] {
   const prefix = group.length === 0 ? '' : `${group.join('.')}.`;
   const siblings = [...Object.keys(configKeys), ...groups]
@@ -39,6 +40,7 @@ export function unknownConfigKeys(config: JsonObject, group: Path = []): Problem
   return Object.entries(config).flatMap(([key, value]) => {
     const path = [...group, key];
     const name = prefix + key;
+    if (value === null) return [];
     if (groups.has(name)) return isJsonObject(value) ? unknownConfigKeys(value, path) : [];
     return Object.hasOwn(configKeys, name) ? [] : [{ path, message: elsewhere(key) ?? notKnown(key, siblings) }];
   });

@@ -24,7 +24,7 @@ export function setConfigTxt(content: string, lines: readonly string[]): string 
   const end = content.includes('\r\n') ? '\r\n' : '\n';
   let all = content === '' ? [] : content.split(/\r?\n/);
   if (all.at(-1) === '') all = all.slice(0, -1);
-  for (const line of lines) all = withLine(all, line);
+  for (const line of lines) all = withLine(all, line.trimEnd());
   const text = all.map((line) => `${line}${end}`).join('');
   // Only the end of the last line may differ where nothing was to be set.
   return text === content + end ? content : text;

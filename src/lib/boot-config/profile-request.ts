@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
-import type { BootConfigurationRequest, BootFile } from './boot-configuration-request.js';
+import { type BootConfigurationRequest, type BootFile, connectionsOf } from './boot-configuration-request.js';
 import { mergePatch } from './config-json.js';
 import { readConnectionFile } from './connection-file.js';
 import { networkFiles } from './network-files.js';
@@ -37,12 +37,15 @@ export async function profileRequest(
     }
     return results;
   };
-  const connections = [
+  const allConnections = [
     ...(await each(entries('networks', profile.networks), ([name, network]) => networkFiles(name, network, read))),
     ...(await each(items('connectionFiles', profile.connectionFiles), async (name) => [
       await readConnectionFile(name, read),
     ])),
   ];
+  const connections = await each([[[], allConnections]], (all) =>
+    Promise.resolve(connectionsOf([{ connections: all }])),
+  );
   const files: BootFile[] = [
     ...(profile.proxy === undefined ? [] : proxyFiles(profile.proxy)),
     ...(await each(items('dispatcherScripts', profile.dispatcherScripts), async (name) => [

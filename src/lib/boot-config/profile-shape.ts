@@ -15,7 +15,7 @@ const bootPath = text('a path inside of the boot partition, without .. and a sla
 );
 
 const configShape: Shape<JsonObject> = {
-  schema: configSchema(),
+  schema: withNulls(configSchema()),
   problems: (value, at) =>
     isJsonObject(value)
       ? checkConfig(value).map((problem) => ({ ...problem, path: [...at, ...problem.path] }))
@@ -86,6 +86,23 @@ export const profileShape = where(
     }),
   ],
 );
+
+/** Lets null stand in place of each key, as it removes one. */
+function withNulls(schema: JsonObject): JsonObject {
+  const orNull = (value: Json): Json => {
+    if (!isJsonObject(value)) return value;
+    const { description, ...own } = withNulls(value);
+    return { ...(description === undefined ? {} : { description }), anyOf: [own, { type: 'null' }] };
+  };
+  const { properties, additionalProperties } = schema;
+  return {
+    ...schema,
+    ...(isJsonObject(properties)
+      ? { properties: Object.fromEntries(Object.entries(properties).map(([key, one]) => [key, orNull(one)])) }
+      : {}),
+    ...(isJsonObject(additionalProperties) ? { additionalProperties: orNull(additionalProperties) } : {}),
+  };
+}
 
 /** A profile whose references are resolved. */
 export type Profile = ValueOf<typeof profileShape>;

@@ -25,6 +25,7 @@ function problemOf(content: Buffer): string | undefined {
     const type = chunk.toString('latin1', 0, 4);
     if ((at === 8) !== (type === 'IHDR')) return 'it is damaged';
     if (type === 'IHDR') {
+      if (chunk.length !== 17) return 'it is damaged';
       const [width, height] = [chunk.readUInt32BE(4), chunk.readUInt32BE(8)];
       if (width < 1 || height < 1 || width > mostPixels || height > mostPixels) {
         return `it has ${width} x ${height} pixels, and ${mostPixels} each way are the most`;

@@ -17,16 +17,22 @@ export interface YamlProblem extends TextPlace {
 export async function parseYaml(text: string): Promise<YamlText | readonly YamlProblem[]> {
   const { parseDocument } = await import('yaml');
   const document = parseDocument(text, { prettyErrors: false, merge: true, stringKeys: true, version: '1.2' });
-  if (document.errors.length > 0) {
-    return document.errors.map(({ code, pos: [offset] }) => ({
+  // What the parser only warns about, such as a tag that is not known, would change what a value means.
+  const found = [...document.errors, ...document.warnings];
+  if (found.length > 0) {
+    return found.map(({ code, pos: [offset] }) => ({
       ...placeAt(text, offset),
       problem: problems[code] ?? 'the text is not valid YAML',
     }));
   }
   try {
-    return { value: document.toJS({ maxAliasCount: 1000 }), locate: await locator(document, text) };
+    const value: unknown = document.toJS({ maxAliasCount: 1000 });
+    // Fails for what contains itself by an alias.
+    JSON.stringify(value);
+    return { value, locate: await locator(document, text) };
   } catch {
-    return [{ line: 1, column: 1, problem: 'an alias leads nowhere, or aliases multiply without bound' }];
+    const problem = 'an alias leads nowhere or to what it stands in, or aliases multiply without bound';
+    return [{ line: 1, column: 1, problem }];
   }
 }
 

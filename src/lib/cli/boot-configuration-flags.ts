@@ -138,18 +138,18 @@ export async function readBootConfigurationRequest(
   const persistentLogging = flags['persistent-logging'];
   const sshKeys = flags['ssh-key'];
   const ssid = flags['wifi-ssid'];
-  const connections = [
-    ...(ssid === undefined ? [] : await wifiConnection(ssid, flags, context)),
-    ...(await Promise.all((network ?? []).map((file) => readConnectionFile(file)))),
-  ];
+  // Questions come last, so that nobody answers one in vain.
+  const configFile = config === undefined ? {} : await readConfigFile(config);
+  const keys = sshKeys && { sshKeys: (await Promise.all(sshKeys.map((key) => readSshPublicKeys(key)))).flat() };
+  const files = await Promise.all((network ?? []).map((file) => readConnectionFile(file)));
+  const under = profile === undefined ? {} : { under: await readProfileUnder(profile, context) };
+  const connections = [...(ssid === undefined ? [] : await wifiConnection(ssid, flags, context)), ...files];
   return {
-    ...(profile === undefined ? {} : { under: await readProfileUnder(profile, context) }),
-    ...(config === undefined ? {} : await readConfigFile(config)),
+    ...under,
+    ...configFile,
     ...(dev === undefined ? {} : { developmentMode: dev }),
     ...(hostname === undefined ? {} : { hostname }),
-    ...(sshKeys === undefined
-      ? {}
-      : { sshKeys: (await Promise.all(sshKeys.map((key) => readSshPublicKeys(key)))).flat() }),
+    ...keys,
     ...(persistentLogging === undefined ? {} : { persistentLogging }),
     ...(dns === undefined ? {} : { dnsServers: spaced(dns) }),
     ...(ntp === undefined ? {} : { ntpServers: spaced(ntp) }),

@@ -39,6 +39,12 @@ describe('checking config.json', () => {
     assert.deepEqual(checkConfig(config), []);
   });
 
+  test('takes null for any key, known or not, as what removes it', () => {
+    const config = { hostname: null, os: { udevRules: { old: null }, network: null }, oldKey: null };
+    assert.deepEqual([...checkConfig(config), ...unknownConfigKeys(config)], []);
+    assert.equal(checkConfig({ os: { sshKeys: [null] } }).length, 1);
+  });
+
   const bad: readonly (readonly [string, JsonObject])[] = [
     ['/hostname', { hostname: 'two.labels' }],
     ['/hostname', { hostname: 5 }],

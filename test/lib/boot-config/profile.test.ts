@@ -197,6 +197,13 @@ config: { listenPort: s3cret }
       'networks: { x: { type: ethernet, enterprise: { method: tls, identity: x, clientCertificateFile: x, privateKeyFile: { file: files/private } } } }\nsplash: { file: files/private }\n',
       /cannot be used/,
     ],
+    ['an alias to what it stands in', 'config: &a { x: [*a] }\n', /^1:1: an alias/],
+    ['a tag that nothing knows', 'hostname: !secret s3cret\n', /^1:11: a tag is not known$/],
+    [
+      'names that are one on the boot partition',
+      'networks: { Lan: { type: ethernet }, lan: { type: ethernet } }\n',
+      /lan$/,
+    ],
     ['a list', '- mode\n', /^1:1: it must be an object/],
     ['text', 's3cret\n', /^1:1: it must be an object/],
     ['a number for text', 'hostname: 12\n', /^1:1: .hostname must be .* in quotes$/],
@@ -365,10 +372,10 @@ config: { apiKey: "\${DAVIT_TEST_ABSENT:-s3cret}", os: { network: { wifi: { rand
   });
 
   test('says which fields of a unit it needs', async (t) => {
-    assert.deepEqual((await readProfile(await profileWith(t, 'hostname: "kiosk-{serial}-{index}"\n'))).unitFields, [
-      'serial',
-      'index',
-    ]);
+    assert.deepEqual(
+      (await readProfile(await profileWith(t, 'hostname: "kiosk-{serial}-{index}-{serial}"\n'))).unitFields,
+      ['serial', 'index'],
+    );
     assert.equal((await problemsOf(t, 'hostname: "kiosk_{serial}"\n')).length, 1);
   });
 });
@@ -423,6 +430,7 @@ describe("a Raspberry Pi's config.txt", () => {
     ['has a setting replaced where it stands', 'gpu_mem=16\nb=2\n', ['gpu_mem=64'], 'gpu_mem=64\nb=2\n'],
     ['has the last of several settings replaced', 'a=1\na=2\n', ['a=1'], 'a=1\na=1\n'],
     ['has overlays added', 'dtoverlay=one\n', ['dtoverlay=two'], 'dtoverlay=one\ndtoverlay=two\n'],
+    ['has no overlay twice for a space at its end', 'dtoverlay=one\n', ['dtoverlay=one '], 'dtoverlay=one\n'],
     ['has no overlay twice', 'dtoverlay=one\nx=1\n', ['dtoverlay=one'], 'dtoverlay=one\nx=1\n'],
     [
       'leaves sections of models alone',
@@ -454,6 +462,12 @@ describe('a splash logo', () => {
   test('is a whole PNG image of a size that can be shown', () => {
     const png = makePng();
     requirePng(png, 'logo.png');
+    assert.throws(
+      () => {
+        requirePng(Buffer.concat([png.subarray(0, 8), Buffer.from('0000000049484452a8a1ae0a', 'hex')]), 'x');
+      },
+      { code: 'invalid-splash' },
+    );
     const damaged = Buffer.from(png);
     damaged.writeUInt8(damaged.readUInt8(45) ^ 1, 45);
     const bad: readonly (readonly [Buffer, RegExp])[] = [
