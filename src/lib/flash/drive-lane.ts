@@ -82,9 +82,10 @@ export class DriveLane {
     return this.#finished;
   }
 
-  /** Lets go of the windows that the drive has not been asked to write yet, to read them from the copy when their turn comes. Fails when they cannot be kept there. */
-  async leaveToCopy(): Promise<void> {
+  /** Lets go of the windows that the drive has not been asked to write yet, to read them from the copy when their turn comes, and says whether there were any. Fails when they cannot be kept there. */
+  async leaveToCopy(): Promise<boolean> {
     const { copy } = this.#means;
+    let hasLeft = false;
     for (const delivery of [...this.#queue]) {
       const { window, slot, pieces } = delivery;
       if (slot === undefined || !this.#queue.includes(delivery)) continue;
@@ -95,10 +96,12 @@ export class DriveLane {
         if (!this.#queue.includes(delivery)) continue;
         delivery.slot = undefined;
         slot.letGo();
+        hasLeft = true;
       } finally {
         slot.letGo();
       }
     }
+    return hasLeft;
   }
 
   /** Lets go of everything that the drive has not been asked to write yet, and takes no more. */

@@ -73,11 +73,14 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
     const variant = variants[index] ?? new ImageVariant([]);
     return new DriveTask(writer, { extras, journal, lane, variant, verify: plan.verify, recall, estimate, progress });
   });
-  relief.watch(tasks.map((task) => task.lane));
   const stop = (why: unknown) => {
     work.abort(why);
     for (const task of tasks) task.stop();
   };
+  relief.watch(
+    tasks.map((task) => task.lane),
+    stop,
+  );
   const onAbort = () => {
     stop(interrupted());
   };

@@ -10,7 +10,8 @@ import type { SlotPool } from './slot-pool.js';
 export class LagRelief {
   readonly #pool: SlotPool;
   readonly #progress: ProgressListener;
-  #lanes: readonly DriveLane[] = [];
+  #lanes: readonly Pick<DriveLane, 'isIdle' | 'leaveToCopy'>[] = [];
+  #fail: (error: unknown) => void = () => undefined;
   #isRelieving = false;
   #isPossible = true;
 
@@ -20,20 +21,26 @@ export class LagRelief {
     pool.whenExhausted(this.consider);
   }
 
-  watch(lanes: readonly DriveLane[]): void {
+  /** @param fail called with what goes wrong, unless it only means that no copy can be kept */
+  watch(lanes: readonly Pick<DriveLane, 'isIdle' | 'leaveToCopy'>[], fail: (error: unknown) => void): void {
     this.#lanes = lanes;
+    this.#fail = fail;
   }
 
   /** Looks whether the rule applies now; to be called whenever a drive has nothing to do. */
   readonly consider = (): void => {
-    if (this.#isRelieving || !this.#isPossible || !this.#pool.isExhausted) return;
-    if (this.#lanes.some((lane) => lane.isIdle)) void this.#relieve();
+    if (!this.#isRelieving && this.#isPossible && this.#applies) this.#relieve().catch(this.#fail);
   };
+
+  get #applies(): boolean {
+    return this.#pool.isExhausted && this.#lanes.some((lane) => lane.isIdle);
+  }
 
   async #relieve(): Promise<void> {
     this.#isRelieving = true;
     try {
-      for (const lane of this.#lanes) await lane.leaveToCopy();
+      // What is read meanwhile may fill the memory again.
+      while (this.#applies && (await this.#leaveToCopy()));
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       this.#isPossible = false;
@@ -42,5 +49,12 @@ export class LagRelief {
     } finally {
       this.#isRelieving = false;
     }
+  }
+
+  /** Whether anything was left to the copy. */
+  async #leaveToCopy(): Promise<boolean> {
+    let hasLeft = false;
+    for (const lane of this.#lanes) if (await lane.leaveToCopy()) hasLeft = true;
+    return hasLeft;
   }
 }
