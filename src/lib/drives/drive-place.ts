@@ -15,9 +15,12 @@ export interface DrivePlace {
   readonly serial: string | undefined;
   /** Whether it is made to be taken out by its user. */
   readonly isRemovable: boolean;
-  /** Whether there is no hardware behind it. */
+  /** Whether there is no hardware of this computer behind it. */
   readonly isVirtual: boolean;
 }
+
+/** Block devices that stand for a file, memory or another computer. Others that only the kernel makes up, such as volumes of ZFS, lie on drives. */
+const nothingBehind = /^(loop|nbd|zram|ram)\d+$/;
 
 /** Finds how a drive is connected from its path below /sys, where every folder is a device and its parent what it is plugged into. */
 export async function findDrivePlace(host: HostView, name: string): Promise<DrivePlace> {
@@ -25,8 +28,8 @@ export async function findDrivePlace(host: HostView, name: string): Promise<Driv
   const steps = folder.split(path.sep);
   const attribute = (key: string) => blockAttribute(host, name, key);
   // An NVMe disk that may be reached in several ways is also below /sys/devices/virtual, but not in its folder of block devices.
-  const isVirtual = steps.at(-2) === 'block' && steps.at(-3) === 'virtual';
-  const bus = isVirtual ? name.replace(/\d+$/, '') : busOf(steps);
+  const isMadeUp = steps.at(-2) === 'block' && steps.at(-3) === 'virtual';
+  const bus = isMadeUp ? name.replace(/\d+$/, '') : busOf(steps);
   const port = steps.findLast((step) => /^\d+-[\d.]+$/.test(step));
   // The stick or reader, of which the drive is a part.
   const usbFolder = steps.slice(0, steps.lastIndexOf(port ?? '') + 1).join(path.sep);
@@ -43,7 +46,7 @@ export async function findDrivePlace(host: HostView, name: string): Promise<Driv
     serial: filled(usbSerial ?? (await attribute('device/serial')) ?? (await attribute('serial'))),
     isRemovable:
       bus === 'mmc' ? !(await isSoldered(host, name)) : bus === 'usb' || (await attribute('removable')) === '1',
-    isVirtual,
+    isVirtual: isMadeUp && nothingBehind.test(name),
   };
 }
 

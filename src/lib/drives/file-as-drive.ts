@@ -3,6 +3,7 @@ import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
+import { shellWord } from '../platform/environment.js';
 import type { Drive } from './drive.js';
 import { loopDevices } from './drive-uses.js';
 import type { HostView } from './host-view.js';
@@ -12,7 +13,7 @@ export async function fileAsDrive(file: string, stats: Stats, host: HostView): P
   const { dev, ino, size } = stats;
   const failures: Failure[] = [];
   if (size === 0) {
-    const hint = `Remove it, and it is made as large as the image: rm ${file}`;
+    const hint = `Remove it, and it is made as large as the image: rm ${shellWord(file)}`;
     failures.push(new Failure('refused', 'no-medium', `the file ${file} is empty`, { hint }));
   }
   for (const loop of await loopsOf(stats, host)) {

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { type Drive, type ExamineOptions, examineDrive } from './drive.js';
@@ -22,7 +22,7 @@ export async function findDrive(called: string, options: ExamineOptions = {}): P
   );
   if (isThere) return examineDrive(called, options);
   if (called.includes('/'))
-    return isDevice(called) || called.endsWith('/') ? examineDrive(called) : newFileAsDrive(called);
+    return called.endsWith('/') || (await isBelowDevices(called)) ? examineDrive(called) : newFileAsDrive(called);
   const drives = await listDrives(options.host ?? thisHost, options.accepted);
   const lowerCase = called.toLowerCase();
   const matching = drives.filter(
@@ -39,12 +39,15 @@ export async function findDrive(called: string, options: ExamineOptions = {}): P
     });
   }
   if (drive !== undefined) return drive;
-  if (fileName.test(called)) return newFileAsDrive(called);
+  if (fileName.test(called) && !(await isBelowDevices(called))) return newFileAsDrive(called);
   throw new Failure('not-found', 'drive-not-found', `no drive has the name, slot or serial number ${called}`, {
     hint: 'List the drives with: davit drives. For a file, give a path such as ./card.img',
   });
 }
 
-function isDevice(called: string): boolean {
-  return `${path.resolve(called)}/`.startsWith('/dev/');
+/** Whether something would be made in /dev, where a file takes memory and is in the way of a drive. */
+async function isBelowDevices(called: string): Promise<boolean> {
+  const folder = path.resolve(path.dirname(called));
+  const real = await realpath(folder).catch(() => folder);
+  return `${real}/`.startsWith('/dev/');
 }

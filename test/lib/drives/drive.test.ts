@@ -12,17 +12,24 @@ test('refuses what is made of other drives, and says of which', async (t) => {
   const { refusals } = await findDrive('bcache0', { host });
   assert.deepEqual(
     refusals.map(({ risk, failure }) => [risk, failure.code]),
-    [[null, 'drive-of-drives']],
+    [
+      [null, 'drive-of-drives'],
+      ['fixed', 'drive-fixed'],
+    ],
   );
   assert.match(refusals[0]?.failure.message ?? '', /\/dev\/sdb$/);
 });
 
-test('takes an NVMe disk with more than one controller for built in', async (t) => {
-  const at = 'virtual/nvme-subsystem/nvme-subsys0';
-  const host = await fakeHost(t, { devices: { nvme0n1: { number: '259:1', at, attributes: { size: '62500000' } } } });
-  const { refusals } = await findDrive('nvme0n1', { host });
-  assert.deepEqual(
-    refusals.map(({ risk }) => risk),
-    ['fixed'],
-  );
-});
+for (const [name, folder] of [
+  ['nvme0n1', 'nvme-subsystem/nvme-subsys0'],
+  ['zd0', 'block'],
+] as const) {
+  test(`takes ${name} for built in, which only looks as if it were made up`, async (t) => {
+    const device = { number: '259:1', at: `virtual/${folder}`, attributes: { size: '62500000' } };
+    const { refusals } = await findDrive(name, { host: await fakeHost(t, { devices: { [name]: device } }) });
+    assert.deepEqual(
+      refusals.map(({ risk }) => risk),
+      ['fixed'],
+    );
+  });
+}

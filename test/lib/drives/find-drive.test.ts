@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { findDrive } from '../../../src/lib/drives/find-drive.js';
@@ -66,11 +66,13 @@ test('takes a path and a name that ends like that of an image for a file to make
 
 test('makes nothing below /dev, and no file in a folder that is not there', async (t) => {
   const [host, folder] = [await someHost(t), await temporaryFolder(t)];
+  await symlink('/dev', path.join(folder, 'devices'));
   for (const called of [
     '/dev/sdzz',
     '/dev/disk/by-id/usb-x.img',
     '/tmp/../dev/card.img',
     path.join(folder, 'no', 'card.img'),
+    path.join(folder, 'devices', 'card.img'),
   ]) {
     await assert.rejects(findDrive(called, { host }), failed('enoent', 'not-found'), called);
   }
