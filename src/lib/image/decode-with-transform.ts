@@ -4,8 +4,12 @@ import { interrupted } from '../failure/failure.js';
 import { systemErrorCode } from '../failure/while-doing.js';
 import { archiveCorrupt } from './archive-corrupt.js';
 import type { DecodeOptions } from './decode-options.js';
+import { freedChunks } from './freed-chunks.js';
 
-/** Passes bytes through one of Node's own decompressors; what it cannot decode is `archive-corrupt`. */
+/**
+ * Passes bytes through one of Node's own decompressors, made with `decodedChunkSize`; what it cannot decode is `archive-corrupt`. A chunk is
+ * good only until the next one is asked for.
+ */
 export async function* decodeWithTransform(
   input: AsyncIterable<Buffer>,
   transform: Transform,
@@ -14,9 +18,8 @@ export async function* decodeWithTransform(
   const feeding = pipeline(input, transform, { signal });
   // Its failure also ends the iteration below, which reports it.
   feeding.catch(() => undefined);
-  const chunks: AsyncIterable<Buffer> = transform;
   try {
-    yield* chunks;
+    yield* freedChunks(transform);
     await feeding;
   } catch (error) {
     if (signal.aborted) throw interrupted();

@@ -4,11 +4,15 @@ import { systemErrorCode } from '../failure/while-doing.js';
 import { archiveCorrupt } from './archive-corrupt.js';
 import type { ChunkStream } from './chunk-stream.js';
 import { decodedChunkSize, type DecodeOptions } from './decode-options.js';
+import { freedChunks } from './freed-chunks.js';
 
 /** Without the second, zlib would wait until what it unpacked has been taken, before it unpacks more. */
 const zlibOptions = { chunkSize: decodedChunkSize, readableHighWaterMark: 3 * decodedChunkSize };
 
-/** Unpacks one deflate stream (RFC 1951) from the front of others; what follows it stays unread. What does not decode is `archive-corrupt`. */
+/**
+ * Unpacks one deflate stream (RFC 1951) from the front of others; what follows it stays unread. What does not decode is `archive-corrupt`. A
+ * chunk is good only until the next one is asked for.
+ */
 export async function* inflate(packed: ChunkStream, { name, signal }: DecodeOptions): AsyncGenerator<Buffer> {
   const decoder = zlib.createInflateRaw(zlibOptions);
   const stop = () => decoder.destroy(interrupted());
@@ -16,9 +20,8 @@ export async function* inflate(packed: ChunkStream, { name, signal }: DecodeOpti
   const feeding = feed(packed, decoder);
   // A failure to read the input ends the iteration below.
   feeding.catch((error: unknown) => decoder.destroy(error instanceof Error ? error : undefined));
-  const chunks: AsyncIterable<Buffer> = decoder;
   try {
-    yield* chunks;
+    yield* freedChunks(decoder);
     await feeding;
   } catch (error) {
     if (signal.aborted) throw interrupted();
