@@ -23,6 +23,8 @@ export interface BootConfigurationRequest {
   readonly dnsServers?: string;
   readonly ntpServers?: string;
   readonly country?: string;
+  /** Texts of udev rules by name, added to those that are there. */
+  readonly udevRules?: Readonly<Record<string, string>>;
   readonly connections?: readonly ConnectionFile[];
   readonly files?: readonly BootFile[];
   /** A PNG image to show when the device starts. */

@@ -29,8 +29,16 @@ export async function readConfig(boot: BootPartition, os: OsFacts): Promise<Exis
 
 /** A configuration with what a request asks for; what it does not name stays. */
 export function changedConfig(config: JsonObject, request: BootConfigurationRequest): JsonObject {
-  const { developmentMode, hostname, persistentLogging, dnsServers, ntpServers, country } = request;
-  const wishes = { developmentMode, hostname, persistentLogging, country, dnsServers, ntpServers };
+  const { developmentMode, hostname, persistentLogging, dnsServers, ntpServers, country, udevRules } = request;
+  const wishes = {
+    developmentMode,
+    hostname,
+    persistentLogging,
+    country,
+    dnsServers,
+    ntpServers,
+    os: udevRules && { udevRules },
+  };
   const patch = Object.entries(wishes).flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const]));
   const merged = mergePatch(mergePatch(config, request.config ?? {}), Object.fromEntries(patch));
   return withSshKeys(merged, request.sshKeys ?? []);

@@ -32,6 +32,11 @@ export function isDnsServer(value: string): boolean {
   return isIP(match?.[1]?.replace(/%.*$/, '') ?? '') !== 0 && Number(match?.[2] ?? 1) <= 65_535;
 }
 
+/** DNS servers as config.json has them; the OS takes the text "null" for none at all, not even 8.8.8.8. */
+export function dnsServersText(servers: readonly string[] | 'none'): string {
+  return servers === 'none' ? 'null' : servers.join(' ');
+}
+
 /** A host name of the device itself. */
 export const hostnameShape = text('one host name label: letters, digits and inner hyphens, 63 at most', isHostname);
 

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { type BootConfigurationRequest, type BootFile, connectionsOf } from './boot-configuration-request.js';
-import { mergePatch } from './config-json.js';
+import { dnsServersText } from './config-keys.js';
 import { readConnectionFile } from './connection-file.js';
 import { networkFiles } from './network-files.js';
 import type { Path, Problem } from './problem.js';
@@ -75,18 +75,17 @@ export async function profileRequest(
 }
 
 /** What needs no file. */
-function settingsOf({ mode, dns, ntp, udevRules, config = {}, ...profile }: Profile): BootConfigurationRequest {
-  const rules = udevRules === undefined ? {} : { os: { udevRules } };
-  const { hostname, persistentLogging, country, configTxt } = profile;
+function settingsOf({ mode, dns, ntp, ...profile }: Profile): BootConfigurationRequest {
+  const { hostname, persistentLogging, country, configTxt, udevRules, config } = profile;
   return {
-    config: mergePatch(config, rules),
+    ...(config === undefined ? {} : { config }),
     ...(mode === undefined ? {} : { developmentMode: mode === 'development' }),
     ...(hostname === undefined ? {} : { hostname }),
     ...(persistentLogging === undefined ? {} : { persistentLogging }),
-    // The OS takes the text "null" for no servers at all.
-    ...(dns === undefined ? {} : { dnsServers: dns === 'none' ? 'null' : dns.join(' ') }),
+    ...(dns === undefined ? {} : { dnsServers: dnsServersText(dns) }),
     ...(ntp === undefined ? {} : { ntpServers: ntp.join(' ') }),
     ...(country === undefined ? {} : { country }),
+    ...(udevRules === undefined ? {} : { udevRules }),
     ...(configTxt === undefined ? {} : { configTxt }),
   };
 }

@@ -10,8 +10,9 @@ import { about, choice, either, list, mapOf, object, type Shape, text, truth, ty
 import { withUnitFields } from './unit-fields.js';
 
 const path = text('the path of a file', (value) => value !== '' && !value.includes('\0'));
-const bootPath = text('a path inside of the boot partition, without .. and a slash in front', (value) =>
-  value.split('/').every((part) => part !== '' && part !== '.' && part !== '..'),
+// CONFIG~1.JSO is config.json too.
+const bootPath = text('a path inside of the boot partition, without .., ~1 and a slash in front', (value) =>
+  value.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && !/~\d/.test(part)),
 );
 
 const configShape: Shape<JsonObject> = {

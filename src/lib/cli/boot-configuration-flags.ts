@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { Flags } from '@oclif/core';
 import type { BootConfigurationRequest } from '../boot-config/boot-configuration-request.js';
 import { readConfigFile } from '../boot-config/config-file.js';
+import { dnsServersText } from '../boot-config/config-keys.js';
 import { readConnectionFile } from '../boot-config/connection-file.js';
 import { readSshPublicKeys } from '../boot-config/ssh-public-key.js';
 import { Failure } from '../failure/failure.js';
@@ -84,7 +85,7 @@ export const bootConfigurationFlags = {
     helpGroup,
   }),
   dns: Flags.string({
-    summary: 'DNS servers, separated by spaces or commas.',
+    summary: 'DNS servers, separated by spaces or commas; none leaves out 8.8.8.8 too.',
     helpValue: '<addresses>',
     env: 'DAVIT_DNS',
     helpGroup,
@@ -151,8 +152,8 @@ export async function readBootConfigurationRequest(
     ...(hostname === undefined ? {} : { hostname }),
     ...keys,
     ...(persistentLogging === undefined ? {} : { persistentLogging }),
-    ...(dns === undefined ? {} : { dnsServers: spaced(dns) }),
-    ...(ntp === undefined ? {} : { ntpServers: spaced(ntp) }),
+    ...(dns === undefined ? {} : { dnsServers: dnsServersText(dns === 'none' ? dns : words(dns)) }),
+    ...(ntp === undefined ? {} : { ntpServers: words(ntp).join(' ') }),
     ...(country === undefined ? {} : { country }),
     ...(connections.length === 0 ? {} : { connections }),
   };
@@ -235,9 +236,6 @@ async function readKeyFile(file: string, signal: AbortSignal): Promise<string> {
   }
 }
 
-function spaced(list: string): string {
-  return list
-    .split(/[\s,]+/)
-    .filter(Boolean)
-    .join(' ');
+function words(list: string): string[] {
+  return list.split(/[\s,]+/).filter(Boolean);
 }

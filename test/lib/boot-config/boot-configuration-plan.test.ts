@@ -63,6 +63,20 @@ async function assertClean(image: OsImage): Promise<void> {
 }
 
 describe('planning a boot configuration', () => {
+  test('removes what null stands for before the rest of the same request is added', async (t) => {
+    const image = await makeImage(t);
+    await configure(image, { sshKeys: [sshKey], udevRules: { old: 'a' } });
+    await configure(image, { udevRules: { new: 'b' } });
+    const { os } = (await bootJson(image)) as { os: unknown };
+    assert.deepEqual(os, { sshKeys: [sshKey], udevRules: { old: 'a', new: 'b' } });
+    const plan = await configure(image, { config: { os: null }, developmentMode: true, udevRules: { new: 'b' } });
+    assert.deepEqual(((await bootJson(image)) as { os: unknown }).os, { udevRules: { new: 'b' } });
+    assert.deepEqual(
+      plan.summary.config.map(({ key }) => key),
+      ['os.udevRules.old', 'os.sshKeys', 'developmentMode'],
+    );
+  });
+
   const layouts: readonly OsImageOptions[] = [
     { table: 'gpt', fat: 16 },
     { table: 'gpt', fat: 32 },

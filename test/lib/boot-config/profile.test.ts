@@ -89,11 +89,8 @@ config:
     const { request, networks, open, unitFields } = await readProfile(file);
     assert.deepEqual([networks, open, unitFields], [['office', 'lan0'], [], []]);
     assert.equal(request.warnings, undefined);
-    assert.deepEqual(request.config, {
-      applicationId: 7,
-      apiKey: null,
-      os: { udevRules: { '64': 'KERNEL=="x"', '65': 's3cret from a file' } },
-    });
+    assert.deepEqual(request.config, { applicationId: 7, apiKey: null });
+    assert.deepEqual(request.udevRules, { '64': 'KERNEL=="x"', '65': 's3cret from a file' });
     const { developmentMode, hostname, persistentLogging, dnsServers, ntpServers, country, configTxt } = request;
     assert.deepEqual(
       [developmentMode, hostname, persistentLogging, dnsServers, ntpServers, country, configTxt],
@@ -170,7 +167,7 @@ config: { listenPort: s3cret }
       '13:21: /dispatcherScripts/0 cannot be used: files/windows would not run: its lines end as on Windows',
       '14:19: /connectionFiles/0 cannot be used: NetworkManager silently ignores a file named x.ignore',
       '15:13: /configTxt/0 must be a line such as gpu_mem=64, without comment',
-      '16:38: /bootFiles/..~1x as a name must be a path inside of the boot partition, without .. and a slash in front',
+      '16:38: /bootFiles/..~1x as a name must be a path inside of the boot partition, without .., ~1 and a slash in front',
       '17:11: /config/listenPort must be a port number',
     ]);
   });
@@ -232,6 +229,11 @@ config: { listenPort: s3cret }
       /^1:52: .proxy.noProxy.0 must be an IPv4/,
     ],
     ['a network in bootFiles', 'bootFiles: { system-connections/x: files/lan }\n', /use networks or connectionFiles/],
+    [
+      'the short name of config.json in bootFiles',
+      'bootFiles: { CONFIG~1.JSO: files/lan }\n',
+      /as a name must be a path/,
+    ],
     ['config.txt in bootFiles', 'bootFiles: { CONFIG.TXT: files/lan }\n', /use configTxt/],
     ['two files in one place', 'bootFiles: { a.txt: files/key, A.TXT: files/lan }\n', /it puts two files at A.TXT$/],
     ['an empty list of DNS servers', 'dns: []\n', /must be a list of addresses, or none/],
