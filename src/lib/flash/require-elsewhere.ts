@@ -31,5 +31,16 @@ async function isOn(drive: Drive, file: OriginFile): Promise<boolean> {
 /** Whether a device, such as one that `stat` says a file is on, is a drive or a partition of it. */
 export async function holdsDevice(drive: Drive, device: number): Promise<boolean> {
   const name = await nameOfDevice(thisHost, formatDeviceNumber(device));
-  return name !== undefined && `/dev/${(await wholeDeviceOf(thisHost, name)) ?? name}` === drive.path;
+  if (name !== undefined && `/dev/${(await wholeDeviceOf(thisHost, name)) ?? name}` === drive.path) return true;
+  // Elsewhere than on Linux, and for btrfs, such a number is not that of a drive, but still that of where it is mounted.
+  const mounted = drive.partitions.flatMap(({ mountPoints }) => mountPoints);
+  const numbers = await Promise.all(
+    mounted.map((one) =>
+      stat(one).then(
+        ({ dev }) => dev,
+        () => undefined,
+      ),
+    ),
+  );
+  return numbers.includes(device);
 }
