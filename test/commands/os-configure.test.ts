@@ -175,7 +175,7 @@ describe('os configure', () => {
       ['dnsServers', '1.1.1.1 9.9.9.9'],
     ]);
     assert.ok(text.endsWith('}\n') && text.startsWith('{\n  "b"'), 'the layout of the text is kept');
-    const none = await davit(['os', 'configure', image.path, '--dns', 'none', '--dry-run', '--json']);
+    const none = await davit(['os', 'configure', image.path, '--dns', 'none', '--force', '--dry-run', '--json']);
     const { config } = JSON.parse(none.stdout) as { config: readonly unknown[] };
     assert.deepEqual(config, [{ key: 'dnsServers', before: null, after: 'null' }]);
   });
