@@ -86,10 +86,12 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   };
   options.signal.addEventListener('abort', onAbort, { once: true });
   const reading = readImage(plan, source, { pool, checks, observers, tasks, estimate });
-  const all = [reading, ...tasks.map((task) => task.run())];
+  const running = tasks.map((task) => task.run());
   // What goes wrong with the image ends the work on all drives, as an interruption does.
-  for (const one of all) one.catch(stop);
-  await Promise.allSettled(all);
+  for (const one of [reading, ...running]) one.catch(stop);
+  await Promise.allSettled(running);
+  // Nobody waits for the rest of an image that no drive takes any more; it may be long in coming.
+  if (tasks.some((task) => task.failure === undefined)) await Promise.allSettled([reading]);
   options.signal.removeEventListener('abort', onAbort);
   await Promise.all(tasks.map((task) => leave(task, plan, progress)));
   await copy.close();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import { Failure } from '../../../src/lib/failure/failure.js';
 import { flash, type FlashOptions } from '../../../src/lib/flash/flash.js';
@@ -131,6 +131,17 @@ for (const moment of ['before the drives are opened', 'before anything is writte
     assert.ok((await bytesAt(card, 0, image.size)).equals(Buffer.alloc(image.size, 0xaa)));
   });
 }
+
+test('does not wait for the rest of an image when all drives have failed', { timeout: 30_000 }, async (t) => {
+  const card = path.join(await temporaryFolder(t), 'card');
+  await fillFile(card, 2 * mebibyte, 0xaa);
+  const standardInput = new PassThrough();
+  standardInput.write(Buffer.alloc(5 * mebibyte, 'image'));
+  const source = await openImageSource('-', { standardInput, signal: never });
+  t.after(() => source.close());
+  const plan = await planFlash({ source, drives: [card], everything: true });
+  await assert.rejects(flash(plan, source, options), { code: 'image-too-large' });
+});
 
 test('tells how much there is to write better and better while a packed image streams by', async (t) => {
   const folder = await temporaryFolder(t);
