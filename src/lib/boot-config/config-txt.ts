@@ -22,36 +22,27 @@ const adding: ReadonlySet<string> = new Set([
  */
 export function setConfigTxt(content: string, lines: readonly string[]): string {
   const end = content.includes('\r\n') ? '\r\n' : '\n';
-  let all = content === '' ? [] : content.split(/\r?\n/);
-  if (all.at(-1) === '') all = all.slice(0, -1);
-  for (const line of lines) all = withLine(all, line.trimEnd());
-  const text = all.map((line) => `${line}${end}`).join('');
-  // Only the end of the last line may differ where nothing was to be set.
-  return text === content + end ? content : text;
+  // Each line keeps its own end.
+  let all: readonly string[] = content.match(/[^\n]*\n|[^\n]+$/g) ?? [];
+  for (const line of lines) all = withLine(all, line.trimEnd(), end);
+  return all.join('');
 }
 
-function withLine(all: readonly string[], line: string): string[] {
+function withLine(all: readonly string[], line: string, end: string): readonly string[] {
   const sections = sectionsOf(all);
-  const isFor = (index: number) => sections[index] === 'all';
-  if (
-    all.some(
-      (one, index) =>
-        isFor(index) && one.trim() === line && (adding.has(nameOf(line)) || isLast(all, index, line, isFor)),
-    )
-  ) {
-    return [...all];
-  }
-  const at = adding.has(nameOf(line))
-    ? -1
-    : all.findLastIndex((one, index) => isFor(index) && nameOf(one) === nameOf(line));
-  if (at >= 0) return all.with(at, line);
+  const name = nameOf(line);
+  const isSet = adding.has(name)
+    ? (one: string) => one.trim() === line
+    : // Of a setting that counts once, the last line is the one that counts.
+      (one: string) => nameOf(one) === name;
+  const at = all.findLastIndex((one, index) => sections[index] === 'all' && isSet(one));
+  const there = all[at];
+  if (there?.trim() === line) return all;
+  if (there !== undefined) return all.with(at, line + (/\r?\n$/.exec(there)?.[0] ?? ''));
   const isAtAll = all.length === 0 || sections.at(-1) === 'all';
-  return [...all, ...(isAtAll ? [] : ['[all]']), line];
-}
-
-/** Of a setting that counts once, the last line is the one that counts. */
-function isLast(all: readonly string[], index: number, line: string, isFor: (index: number) => boolean): boolean {
-  return !all.some((one, later) => later > index && isFor(later) && nameOf(one) === nameOf(line));
+  const last = all.at(-1) ?? '\n';
+  const closed = last.endsWith('\n') ? all : all.with(-1, last + end);
+  return [...closed, ...(isAtAll ? [] : [`[all]${end}`]), line + end];
 }
 
 /** The filter that each line stands under; a filter line belongs to its own section. */

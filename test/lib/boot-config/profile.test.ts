@@ -432,6 +432,8 @@ describe("a Raspberry Pi's config.txt", () => {
     ['has a setting replaced where it stands', 'gpu_mem=16\nb=2\n', ['gpu_mem=64'], 'gpu_mem=64\nb=2\n'],
     ['has the last of several settings replaced', 'a=1\na=2\n', ['a=1'], 'a=1\na=1\n'],
     ['has overlays added', 'dtoverlay=one\n', ['dtoverlay=two'], 'dtoverlay=one\ndtoverlay=two\n'],
+    ['keeps the end of each line', 'a=1\r\nb=2\nc=3', ['b=4', 'd=5'], 'a=1\r\nb=4\nc=3\r\nd=5\r\n'],
+    ['is the same where nothing is to be set', 'a=1\r\nb=2\n', ['b=2'], 'a=1\r\nb=2\n'],
     ['has no overlay twice for a space at its end', 'dtoverlay=one\n', ['dtoverlay=one '], 'dtoverlay=one\n'],
     ['has no overlay twice', 'dtoverlay=one\nx=1\n', ['dtoverlay=one'], 'dtoverlay=one\nx=1\n'],
     [
