@@ -55,7 +55,7 @@ export function requireOneHostname(layers: readonly BootConfigurationRequest[]):
   );
 }
 
-/** The connections of all layers; one of a higher layer takes the place of one with its name below. */
+/** The connections of all layers; one of a higher layer takes the place of one with its name below, and of the parts of that. */
 export function connectionsOf(layers: readonly BootConfigurationRequest[]): ConnectionFile[] {
   const nameOf = ({ name }: ConnectionFile) => name.toLowerCase();
   return layers.reduce<ConnectionFile[]>((below, { connections = [] }) => {
@@ -66,6 +66,7 @@ export function connectionsOf(layers: readonly BootConfigurationRequest[]): Conn
         hint: 'Rename one of the files; one name is one connection',
       });
     }
-    return [...below.filter((one) => !names.includes(nameOf(one))), ...connections];
+    const isReplaced = (name = '') => names.includes(name.toLowerCase());
+    return [...below.filter(({ name, partOf }) => !isReplaced(name) && !isReplaced(partOf)), ...connections];
   }, []);
 }

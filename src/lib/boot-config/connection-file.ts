@@ -11,6 +11,8 @@ import { isWifiKey } from './wifi-values.js';
 export interface ConnectionFile {
   readonly name: string;
   readonly content: Buffer;
+  /** The connection without which this one has no use: that of a bridge for a port, that which a certificate is for. */
+  readonly partOf?: string;
 }
 
 /** The long names of sections and their short ones; NetworkManager takes either. */

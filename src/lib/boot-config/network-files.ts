@@ -29,7 +29,8 @@ export async function networkFiles(
     ...(login === undefined ? {} : { '802-1x': login.section }),
     ...ipSections(network, ipDefaults(network)),
   };
-  return [{ name, content: Buffer.from(keyfileText(sections)) }, ...portFiles(name, network), ...(login?.files ?? [])];
+  const parts = [...portFiles(name, network), ...(login?.files ?? [])].map((part) => ({ ...part, partOf: name }));
+  return [{ name, content: Buffer.from(keyfileText(sections)) }, ...parts];
 }
 
 /** NetworkManager's words for the types. */

@@ -6,7 +6,10 @@ import {
   type BootConfigurationPlan,
   planBootConfiguration,
 } from '../../../src/lib/boot-config/boot-configuration-plan.js';
-import type { BootConfigurationRequest } from '../../../src/lib/boot-config/boot-configuration-request.js';
+import {
+  type BootConfigurationRequest,
+  connectionsOf,
+} from '../../../src/lib/boot-config/boot-configuration-request.js';
 import { networkFiles } from '../../../src/lib/boot-config/network-files.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
 import { type BlockReader, openBlockFile } from '../../../src/lib/image/block-file.js';
@@ -63,6 +66,16 @@ async function assertClean(image: OsImage): Promise<void> {
 }
 
 describe('planning a boot configuration', () => {
+  test('replaces a network of a lower layer with all its parts', async () => {
+    const bridge = { type: 'bridge', interface: 'lan0', ports: ['eth0'] } as const;
+    const lower = { connections: [...(await networkFiles('LAN', bridge)), ...(await networkFiles('other', bridge))] };
+    const upper = { connections: await networkFiles('lan', { type: 'ethernet' }) };
+    assert.deepEqual(
+      connectionsOf([lower, upper]).map(({ name }) => name),
+      ['other', 'other-port-eth0', 'lan'],
+    );
+  });
+
   test('removes what null stands for before the rest of the same request is added', async (t) => {
     const image = await makeImage(t);
     await configure(image, { sshKeys: [sshKey], udevRules: { old: 'a' } });
