@@ -9,6 +9,7 @@ import { type ChangedRanges, layChangesOver } from '../image/overlay.js';
 import type { ImageSource } from '../image/source.js';
 import { type PlannedCheck, plannedChecks, type SourceChecks } from '../image/source-checks.js';
 import type { SourceFormat } from '../image/source-format.js';
+import { tableReach } from '../image/table-reach.js';
 import { fingerprintOf } from './flash-journal.js';
 import { changesFor, type DriveChanges } from './image-variant.js';
 import { learnMap, requireWholeImage } from './image-windows.js';
@@ -80,19 +81,20 @@ export async function planFlash(request: FlashRequest): Promise<FlashPlan> {
   }
   // Where each drive gets its own changes, the first one's stand for all in what is only said beforehand.
   const changes = drives.slice(0, 1).flatMap((drive) => changesFor(drive, request.changes ?? []));
-  const planned = await planImage(source, everything, changes);
+  const { reach, ...planned } = await planImage(source, everything, changes);
   const image = { ...planned, checks: request.checks === undefined ? [] : plannedChecks(request.checks) };
   for (const drive of drives) if (!drive.isNew) requireRoom(drive, image);
-  const sized = drives.map((drive) => withSize(drive, image.size));
+  const sized = drives.map((drive) => withSize(drive, Math.max(image.size, reach)));
   const extras = await Promise.all(sized.map((drive) => planExtras(drive, image, request.extras)));
   return { image, drives: sized, extras, everything, verify };
 }
 
+/** What can be told of an image, and how far its partition table reaches, where its size is not known. */
 async function planImage(
   source: ImageSource,
   everything: boolean,
   changes: ChangedRanges,
-): Promise<Omit<PlannedImage, 'checks'>> {
+): Promise<Omit<PlannedImage, 'checks'> & { readonly reach: number }> {
   const { name, format, reader } = source;
   const map = new BlockMap();
   const head = await (reader?.read(0, Math.min(headSize, reader.size)) ?? source.stream.peek(headSize));
@@ -106,7 +108,9 @@ async function planImage(
   if (exactSize !== undefined && !everything) requireWholeImage(name, map, exactSize);
   const size = exactSize ?? Math.max(source.size ?? 0, map.partitionsEnd);
   const bytesToWrite = everything ? exactSize : reader && sizeOfRuns(map, reader.size);
-  return { name, format, size, sizeIsExact: exactSize !== undefined, bytesToWrite, fingerprint: fingerprintOf(head) };
+  const sizeIsExact = exactSize !== undefined;
+  const reach = sizeIsExact ? 0 : tableReach(head);
+  return { name, format, size, sizeIsExact, bytesToWrite, fingerprint: fingerprintOf(head), reach };
 }
 
 function sizeOfRuns(map: BlockMap, size: number): number {
@@ -128,6 +132,10 @@ export function requireRoom(drive: Drive, image: Pick<PlannedImage, 'name' | 'si
     'refused',
     'image-too-large',
     `${image.name} does not fit on ${drive.path}: it needs ${image.size} bytes, the drive has ${drive.size}`,
-    { hint: 'Use a larger card' },
+    {
+      hint: drive.isNew
+        ? `Its size could not be told before it was read; make the file first, large enough: truncate --size 8G ${drive.path}`
+        : 'Use a larger card',
+    },
   );
 }

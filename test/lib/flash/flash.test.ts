@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
@@ -129,6 +130,18 @@ for (const moment of ['before the drives are opened', 'before anything is writte
     const flashing = flash(plan, source, { signal: abort.signal, progress, changes });
     await assert.rejects(flashing, (error) => error instanceof Failure && error.kind === 'interrupted');
     assert.ok((await bytesAt(card, 0, image.size)).equals(Buffer.alloc(image.size, 0xaa)));
+  });
+}
+
+for (const table of ['gpt', 'mbr'] as const) {
+  test(`makes a file large enough for a packed image with a table of type ${table}`, async (t) => {
+    const folder = await temporaryFolder(t);
+    const image = await makeOsImage(path.join(folder, 'image.img'), { table });
+    await checked(['gzip', '--keep', '-1', image.path]);
+    const source = await open(t, `${image.path}.gz`);
+    const card = path.join(folder, 'new.img');
+    await flash(await planFlash({ source, drives: [card], everything: true }), source, options);
+    assert.ok((await readFile(card)).subarray(0, image.size).equals(await readFile(image.path)));
   });
 }
 
