@@ -20,6 +20,7 @@ import { copyInFile, SpoolFile } from './prepared-copy.js';
 import { ProofObserver } from './proof-observer.js';
 import { readImage } from './read-image.js';
 import { SlotPool } from './slot-pool.js';
+import { withTotal } from './with-total.js';
 import { WriteEstimate } from './write-estimate.js';
 
 /** What a flash needs besides its plan. */
@@ -50,7 +51,8 @@ const windowsPerUser = 2;
  */
 export async function flash(plan: FlashPlan, source: ImageSource, options: FlashOptions): Promise<FlashResult> {
   const startedAt = performance.now();
-  const { progress, checks = [], proof } = options;
+  const { checks = [], proof } = options;
+  const progress = withTotal(options.progress, plan.drives.length);
   if (options.signal.aborted) throw interrupted();
   const variants = await makeVariants(plan.drives, source, options.changes ?? []);
   const observer = proof?.readsContent === true ? new ProofObserver(proof) : undefined;
