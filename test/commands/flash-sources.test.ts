@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { rounds } from '../support/campaign.js';
-import { davitJson, watchDavit, type WatchedDavit } from '../support/davit.js';
+import { davit, davitJson, watchDavit, type WatchedDavit } from '../support/davit.js';
 import { assertHoldsImage, bytesAt, hasNoTable } from '../support/disk-content.js';
 import { attachUsedCard, checked, type LoopDevice, loopDevicesMissing } from '../support/loop-device.js';
 import { makeOsImage, type OsImage } from '../support/os-image.js';
@@ -171,3 +171,14 @@ test(
     assert.equal(await card.sectorsWritten(), before);
   },
 );
+
+test('takes little memory for a packed image that is much larger', async (t) => {
+  const { folder, image } = await someImage(t);
+  await truncate(image.path, 512 * mebibyte);
+  const packed = await pack(image.path, 'gz');
+  const words = [...flashWords(packed, path.join(folder, 'card')), '--verify', 'none'];
+  const { exitCode, stderr } = await davit(words, { wrapper: ['/usr/bin/time', '--format', 'peak %M kB'] });
+  assert.equal(exitCode, 0, stderr);
+  const peak = Number(/peak (\d+) kB/.exec(stderr)?.[1]);
+  assert.ok(peak < 130_000, `${peak} kB`);
+});

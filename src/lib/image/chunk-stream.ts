@@ -12,6 +12,8 @@ export class ChunkStream implements AsyncIterable<Buffer> {
   async peek(length: number): Promise<Buffer> {
     const parts = [this.#peeked];
     for (let have = this.#peeked.length; have < length;) {
+      // What was put back is good only until more is asked for.
+      if (parts.length === 1) parts[0] = Buffer.from(this.#peeked);
       const chunk = await this.#pull();
       if (chunk === undefined) break;
       parts.push(Buffer.from(chunk));

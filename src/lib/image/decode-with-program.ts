@@ -34,7 +34,8 @@ export async function* decodeWithProgram(
   const inputErrors: unknown[] = [];
   const watched = async function* () {
     try {
-      yield* input;
+      // What is on its way to the program is still read when the next chunk is asked for.
+      for await (const chunk of input) yield Buffer.from(chunk);
     } catch (error) {
       inputErrors.push(error);
       throw error;

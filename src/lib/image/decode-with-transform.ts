@@ -15,7 +15,11 @@ export async function* decodeWithTransform(
   transform: Transform,
   { name, signal }: DecodeOptions,
 ): AsyncGenerator<Buffer> {
-  const feeding = pipeline(input, transform, { signal });
+  const copied = async function* () {
+    // What waits to be unpacked is still there when the next chunk is asked for.
+    for await (const chunk of input) yield Buffer.from(chunk);
+  };
+  const feeding = pipeline(copied, transform, { signal });
   // Its failure also ends the iteration below, which reports it.
   feeding.catch(() => undefined);
   try {

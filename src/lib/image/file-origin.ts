@@ -43,16 +43,19 @@ export async function openFileOrigin(path: string, signal: AbortSignal): Promise
   }
 }
 
-/** Reads one chunk ahead, so that whoever takes them need not wait. */
+/** Reads one chunk ahead, so that whoever takes them need not wait. A chunk is good only until the next one is asked for. */
 async function* bytesOf(
   file: BlockFile,
   range: ByteRange,
   requireUnchanged: () => Promise<void>,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
+  const memory = Buffer.allocUnsafe(2 * readSize);
   const readAt = (at: number): Promise<Buffer> | undefined => {
     if (at >= range.size) return undefined;
-    const reading = file.read(range.start + at, Math.min(readSize, range.size - at));
+    // Of two halves, one is read into while the other is used.
+    const chunk = memory.subarray(at % memory.length).subarray(0, Math.min(readSize, range.size - at));
+    const reading = file.readInto(chunk, range.start + at).then(() => chunk);
     // Whoever awaits it gets its failure; until then it is nobody's.
     reading.catch(() => undefined);
     return reading;

@@ -13,7 +13,10 @@ export interface ImageOrigin {
   readonly reader: BlockReader | undefined;
   /** The open file, for a file. */
   readonly file: OriginFile | undefined;
-  /** The bytes in order, all of them or those of a range. Fails with `source-changed` at the end when they changed meanwhile. */
+  /**
+   * The bytes in order, all of them or those of a range; a chunk is good only until the next one is asked for. Fails with `source-changed` at
+   * the end when they changed meanwhile.
+   */
   readonly stream: (range?: ByteRange) => AsyncIterable<Buffer>;
   /** Fails with `source-changed` when these are no longer the bytes that were opened. */
   readonly requireUnchanged: () => Promise<void>;

@@ -6,8 +6,11 @@ import type { ChunkStream } from './chunk-stream.js';
 import { decodedChunkSize, type DecodeOptions } from './decode-options.js';
 import { freedChunks } from './freed-chunks.js';
 
-/** Without the second, zlib would wait until what it unpacked has been taken, before it unpacks more. */
-const zlibOptions = { chunkSize: decodedChunkSize, readableHighWaterMark: 3 * decodedChunkSize };
+/**
+ * Chunks that zlib is ahead of whoever takes them; otherwise it would wait for each to be taken. As objects they come one by one: bytes that
+ * wait are put together in new memory first.
+ */
+const zlibOptions = { chunkSize: decodedChunkSize, readableObjectMode: true, readableHighWaterMark: 3 };
 
 /**
  * Unpacks one deflate stream (RFC 1951) from the front of others; what follows it stays unread. What does not decode is `archive-corrupt`. A
