@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
+import { percentDecoded } from '../platform/percent-decoded.js';
 import { listedSum } from './checksum-list.js';
 import {
   type MinisignKey,
@@ -248,7 +249,7 @@ function parseDigest(text: string): string {
 
 function baseName(location: string): string {
   const url = httpUrl(location);
-  return url === undefined ? path.basename(location) : decodeURIComponent(path.posix.basename(url.pathname));
+  return url === undefined ? path.basename(location) : percentDecoded(path.posix.basename(url.pathname));
 }
 
 function beside(location: string, suffix: string): string {

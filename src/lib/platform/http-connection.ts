@@ -7,6 +7,7 @@ import { connectionCut, connectionFailure, shownUrl, statusFailure } from './htt
 import { hostOf, portOf, proxyFor } from './http-proxy.js';
 import { limit } from './limit.js';
 import { systemAddresses } from './system-addresses.js';
+import { percentDecoded } from './percent-decoded.js';
 import { connectTcp } from './tcp.js';
 
 /** A connection on which requests for a URL can be made. */
@@ -38,7 +39,7 @@ export async function connectHttp(url: URL, options: HttpConnectOptions): Promis
 /** The header that carries the user and password of a URL, under a name. */
 export function loginHeader(name: string, { username, password }: URL): Readonly<Record<string, string>> {
   if (username === '' && password === '') return {};
-  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const login = `${percentDecoded(username)}:${percentDecoded(password)}`;
   return { [name]: `Basic ${Buffer.from(login).toString('base64')}` };
 }
 
