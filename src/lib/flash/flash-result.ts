@@ -3,7 +3,6 @@ import type { SourceFormat } from '../image/source-format.js';
 import type { ImageSource } from '../image/source.js';
 import { noFindings, type SourceFindings } from '../image/source-proof.js';
 import type { DriveTask } from './drive-task.js';
-import type { VerifyMode } from './plan-flash.js';
 
 /** What a flash did. */
 export interface FlashResult {
@@ -37,7 +36,7 @@ export interface FlashedDrive {
   readonly bytesVerified: number;
   /** Runs that were wrong when they were read back, and right after they had been written again. */
   readonly runsRepaired: number;
-  /** Whether they came from the medium, or, on a file that knows no direct I/O, perhaps only from memory. */
+  /** Whether they came from the medium, or, on a file that knows no direct I/O, perhaps only from memory; null where there are none. */
   readonly verifiedFrom: 'medium' | 'cache' | null;
   /** Whether something was done to make it safe to pull. */
   readonly ejected: boolean;
@@ -52,7 +51,7 @@ export const flashPhases = ['wipe', 'write', 'verify', 'table'] as const;
 export type FlashPhase = (typeof flashPhases)[number];
 
 /** What became of the drive of a task that is over. */
-export function flashedDrive(task: DriveTask, verify: VerifyMode): FlashedDrive {
+export function flashedDrive(task: DriveTask): FlashedDrive {
   const { writer, failure, phases, bytesWritten, bytesSkipped, bytesVerified, runsRepaired } = task;
   const { drive } = writer;
   return {
@@ -65,7 +64,7 @@ export function flashedDrive(task: DriveTask, verify: VerifyMode): FlashedDrive 
     bytesSkipped,
     bytesVerified,
     runsRepaired,
-    verifiedFrom: verify !== 'none' ? (writer.isDirect ? 'medium' : 'cache') : null,
+    verifiedFrom: bytesVerified === 0 ? null : writer.isDirect ? 'medium' : 'cache',
     ejected: task.isEjected,
     phases: phases.seconds,
     seconds: phases.total,

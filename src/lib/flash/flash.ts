@@ -95,12 +95,13 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   // Nobody waits for the rest of an image that no drive takes any more; it may be long in coming.
   if (tasks.some((task) => task.failure === undefined)) await Promise.allSettled([reading]);
   options.signal.removeEventListener('abort', onAbort);
-  await Promise.all(tasks.map((task) => leave(task, plan, progress)));
+  const left = await Promise.allSettled(tasks.map((task) => leave(task, plan, progress)));
   await copy.close();
-  const drives = tasks.map((task) => flashedDrive(task, plan.verify));
+  const drives = tasks.map(flashedDrive);
   // Only the first reason is kept; what fails later fails because of it.
   const failure = flashFailure(work.signal.reason, tasks, drives);
   if (failure !== undefined) throw failure;
+  for (const one of left) if (one.status === 'rejected') throw one.reason;
   if (options.hostname !== undefined) await forgetHostKey(options.hostname, progress);
   const mapped = estimate.found + Math.min(tableSize, await reading);
   const image = flashedImage(source, await reading, mapped, observer?.findings);
