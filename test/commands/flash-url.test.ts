@@ -161,7 +161,7 @@ for (const [words, stallAfter] of [
     child.stderr?.on('data', (text: Buffer) => (stderr += text.toString()));
     const ended = once(child, 'close');
     while (askedAt === 0) await wait(10);
-    if (stallAfter !== undefined) while (!stderr.includes('"phase":"write"')) await wait(10);
+    if (stallAfter !== undefined) while (!stderr.includes('"phase":"wipe","state":"done"')) await wait(10);
     const killedAt = Date.now();
     child.kill('SIGINT');
     assert.deepEqual(await ended, [130, null], stderr);
