@@ -28,6 +28,8 @@ export interface CardOptions {
   readonly size: number;
   /** Each way; as fast as it can without. */
   readonly bytesPerSecond?: number;
+  /** Each write waits as long before it is done. */
+  readonly writeDelayMs?: number;
   /** Every byte in this range comes back changed, as on a worn or counterfeit card. */
   readonly corruptedAt?: CardRange;
   /** Requests that touch this range fail with EIO, as on a card with a bad block. */
@@ -104,6 +106,10 @@ export async function startSlowCard(t: Pick<TestContext, 'after'>, options: Card
 function nbdkitWords(options: CardOptions, content: string, errorFile: string): string[] {
   const filters = ['--filter=error'];
   const settings = [`error-file=${errorFile}`, 'error=EIO', 'error-rate=100%'];
+  if (options.writeDelayMs !== undefined) {
+    filters.push('--filter=delay');
+    settings.push(`wdelay=${options.writeDelayMs}ms`);
+  }
   if (options.bytesPerSecond !== undefined) {
     filters.push('--filter=rate');
     // nbdkit counts bits, and would let two seconds' worth pass at once.

@@ -84,7 +84,7 @@ test('gives up a drive that does not answer, and nothing else', { skip: slowCard
   const folder = await temporaryFolder(t);
   const image = await makeOsImage(path.join(folder, 'image.img'));
   // One request takes this card several times as long as is waited for it.
-  const stuck = await startSlowCard(t, { size: image.size, bytesPerSecond: 200e3 });
+  const stuck = await startSlowCard(t, { size: image.size, writeDelayMs: 4000 });
   const good = await attachUsedCard(t, path.join(folder, 'good'), image.size);
   const source = await open(t, image.path);
   const plan = await planFlash({ source, drives: [stuck.device.path, good.path] });
