@@ -1,7 +1,8 @@
-import { Args, Flags } from '@oclif/core';
+import { Args } from '@oclif/core';
 import { type ConfiguredImage, configureImage } from '../../lib/boot-config/configure-image.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
 import { bootConfigurationFlags, readBootConfigurationRequest } from '../../lib/cli/boot-configuration-flags.js';
+import { configureTargetFlags, readConfigureTarget } from '../../lib/cli/configure-target-flags.js';
 import { bootConfigurationLines, osText } from '../../lib/output/boot-configuration-text.js';
 
 /** What `davit os configure --json` prints. */
@@ -28,15 +29,7 @@ export default class OsConfigure extends BaseCommand {
 
   static override flags = {
     ...bootConfigurationFlags,
-    output: Flags.string({
-      char: 'o',
-      summary: 'Configured image to write. [default: <name>.configured.img beside the image]',
-      helpValue: '<file>',
-      exclusive: ['in-place'],
-    }),
-    'in-place': Flags.boolean({ summary: 'Replace the image by the configured one.' }),
-    force: Flags.boolean({ summary: 'Replace an output file that exists.' }),
-    'dry-run': Flags.boolean({ summary: 'Show what would be done and write nothing.' }),
+    ...configureTargetFlags,
   };
 
   async run(): Promise<ConfigureResult> {
@@ -44,9 +37,7 @@ export default class OsConfigure extends BaseCommand {
     const request = await readBootConfigurationRequest(flags, { streams: this.streams, signal: this.signal });
     const result = await configureImage({
       image: args.image,
-      target: flags['in-place']
-        ? { kind: 'in-place' }
-        : { kind: 'new-file', path: flags.output, mayOverwrite: flags.force },
+      target: readConfigureTarget(flags),
       request,
       isDryRun: flags['dry-run'],
       signal: this.signal,

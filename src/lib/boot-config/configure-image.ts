@@ -16,7 +16,7 @@ import {
 import type { BootConfigurationRequest } from './boot-configuration-request.js';
 
 /** Where the configured image goes. */
-type ConfigureTarget =
+export type ConfigureTarget =
   | { readonly kind: 'in-place' }
   | {
       readonly kind: 'new-file';

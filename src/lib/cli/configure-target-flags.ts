@@ -1,0 +1,28 @@
+import { Flags } from '@oclif/core';
+import type { ConfigureTarget } from '../boot-config/configure-image.js';
+
+/** The flags that say where a configured image goes and what is only shown, for every command that changes a boot partition. */
+export const configureTargetFlags = {
+  output: Flags.string({
+    char: 'o',
+    summary: 'Configured image to write. [default: <name>.configured.img beside the image]',
+    helpValue: '<file>',
+    exclusive: ['in-place'],
+  }),
+  'in-place': Flags.boolean({ summary: 'Replace the image by the configured one.' }),
+  force: Flags.boolean({ summary: 'Replace an output file that exists.' }),
+  'dry-run': Flags.boolean({ summary: 'Show what would be done and write nothing.' }),
+};
+
+/** The values of `configureTargetFlags` after parsing. */
+interface ConfigureTargetFlagValues {
+  readonly output: string | undefined;
+  readonly 'in-place': boolean;
+  readonly force: boolean;
+}
+
+/** Where the flags say that the configured image goes. */
+export function readConfigureTarget(flags: ConfigureTargetFlagValues): ConfigureTarget {
+  if (flags['in-place']) return { kind: 'in-place' };
+  return { kind: 'new-file', path: flags.output, mayOverwrite: flags.force };
+}
