@@ -16,6 +16,13 @@ import { configurationWarnings } from './boot-configuration-warnings.js';
 import { type BootPartition, findBootPartition, type FoundBy } from './boot-partition.js';
 import { changedConfig, readConfig, requireGoodValues } from './changed-config.js';
 import { configChanges, configText } from './config-json.js';
+import type { ConnectionFile } from './connection-file.js';
+import {
+  connectionFolder,
+  leftoverConnections,
+  readConnectionFolder,
+  requireNewConnections,
+} from './connection-folder.js';
 import { setConfigTxt } from './config-txt.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
 import { hostnameIn } from './read-hostname.js';
@@ -25,8 +32,8 @@ import { splashPath } from './splash-logo.js';
 /** What a plan does to one file of the boot partition. */
 interface PlannedFile {
   readonly path: string;
-  readonly action: 'create' | 'replace' | 'keep';
-  /** Bytes it will have. */
+  readonly action: 'create' | 'replace' | 'keep' | 'remove';
+  /** Bytes it will have, or has, if it is removed. */
   readonly size: number;
 }
 
@@ -88,13 +95,14 @@ export async function planBootConfiguration(
 
   const connections = connectionsOf(layers);
   const files = [
-    ...connections.map(({ name, content }) => ({ path: `system-connections/${name}`, content })),
+    ...connections.map(({ name, content }) => ({ path: `${connectionFolder}/${name}`, content })),
     ...(await otherFiles(layers, boot, os)),
   ];
   if (changes.length > 0 || !before.exists) {
     files.unshift({ path: 'config.json', content: Buffer.from(configText(after, before.text)) });
   }
-  const planned = await writeFiles(boot, files);
+  const removed = await removedConnectionFiles(layers, boot, connections);
+  const planned = [...(await removeFiles(boot, removed)), ...(await writeFiles(boot, files))];
   return {
     changes: await boot.overlay.changes(boot.start),
     hostname: hostnameIn(after),
@@ -146,6 +154,30 @@ async function configTxtFile(boot: BootPartition, lines: readonly string[]): Pro
   }
   // Each byte is a letter, so that what is not UTF-8 stays as it is.
   return { path: 'config.txt', content: Buffer.from(setConfigTxt(content.toString('latin1'), lines), 'latin1') };
+}
+
+/** What of `system-connections` goes, because it is to be removed or belongs to something that is replaced. */
+async function removedConnectionFiles(
+  layers: readonly BootConfigurationRequest[],
+  boot: BootPartition,
+  written: readonly ConnectionFile[],
+): Promise<string[]> {
+  const removed = layers.flatMap((layer) => layer.removedConnections ?? []);
+  if (removed.length === 0 && written.length === 0) return [];
+  const folder = await readConnectionFolder(boot);
+  if (layers.some((layer) => layer.onlyNewConnections === true)) requireNewConnections(folder, written);
+  return leftoverConnections(folder, { removed, written }).map((name) => `${connectionFolder}/${name}`);
+}
+
+/** Frees their clusters first, so that what is written after may use them. */
+async function removeFiles(boot: BootPartition, paths: readonly string[]): Promise<PlannedFile[]> {
+  const planned: PlannedFile[] = [];
+  for (const path of paths) {
+    const content = await boot.files.read(path);
+    await boot.files.remove(path);
+    planned.push({ path, action: 'remove', size: content?.length ?? 0 });
+  }
+  return planned;
 }
 
 async function writeFiles(boot: BootPartition, files: readonly BootFile[]): Promise<PlannedFile[]> {

@@ -26,6 +26,10 @@ export interface BootConfigurationRequest {
   /** Texts of udev rules by name, added to those that are there. */
   readonly udevRules?: Readonly<Record<string, string>>;
   readonly connections?: readonly ConnectionFile[];
+  /** Whether a connection that takes the place of one in the image is refused. */
+  readonly onlyNewConnections?: boolean;
+  /** Names of connections to take out, each with its ports and with certificates that no other one uses. */
+  readonly removedConnections?: readonly string[];
   readonly files?: readonly BootFile[];
   /** A PNG image to show when the device starts. */
   readonly splash?: Buffer;

@@ -14,6 +14,17 @@ export const configureTargetFlags = {
   'dry-run': Flags.boolean({ summary: 'Show what would be done and write nothing.' }),
 };
 
+/** The same for commands that make one small change: they change the image itself unless told otherwise. */
+export const editTargetFlags = {
+  output: Flags.string({
+    char: 'o',
+    summary: 'Changed image to write; the image then stays as it is.',
+    helpValue: '<file>',
+  }),
+  force: configureTargetFlags.force,
+  'dry-run': configureTargetFlags['dry-run'],
+};
+
 /** The values of `configureTargetFlags` after parsing. */
 interface ConfigureTargetFlagValues {
   readonly output: string | undefined;
@@ -25,4 +36,9 @@ interface ConfigureTargetFlagValues {
 export function readConfigureTarget(flags: ConfigureTargetFlagValues): ConfigureTarget {
   if (flags['in-place']) return { kind: 'in-place' };
   return { kind: 'new-file', path: flags.output, mayOverwrite: flags.force };
+}
+
+/** Where the flags of a command that makes one small change say that the changed image goes. */
+export function readEditTarget({ output, force }: Omit<ConfigureTargetFlagValues, 'in-place'>): ConfigureTarget {
+  return output === undefined ? { kind: 'in-place' } : { kind: 'new-file', path: output, mayOverwrite: force };
 }

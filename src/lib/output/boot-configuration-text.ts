@@ -2,7 +2,7 @@ import type { BootConfigurationSummary } from '../boot-config/boot-configuration
 import { formatBytes, printable } from './format.js';
 import type { Json } from '../platform/json.js';
 
-const verbs = { create: 'new', replace: 'changed', keep: 'as it was' } as const;
+const verbs = { create: 'new', replace: 'changed', keep: 'as it was', remove: 'removed' } as const;
 
 /** A planned or written configuration for people: what changes in config.json, and which files. */
 export function bootConfigurationLines(summary: BootConfigurationSummary): string[] {

@@ -1,0 +1,33 @@
+import { whileDoing } from '../failure/while-doing.js';
+import { type BlockReader, openBlockFile } from '../image/block-file.js';
+import { refuseCompressed } from '../image/compressed-image.js';
+import { type PartitionTable, readPartitionTable } from '../image/partition-table.js';
+import { type BootPartition, findBootPartition } from './boot-partition.js';
+import { type OsFacts, readOsFacts } from './os-facts.js';
+
+/** An image or drive that is open for reading, with its boot partition. */
+export interface OpenImage {
+  readonly reader: BlockReader;
+  readonly table: PartitionTable;
+  readonly boot: BootPartition;
+  readonly os: OsFacts;
+  /** What is doubtful about the image itself. */
+  readonly warnings: readonly string[];
+}
+
+/** Reads something from the boot partition of an image file or a drive; failures tell which. */
+export async function readBootPartition<T>(image: string, read: (open: OpenImage) => Promise<T>): Promise<T> {
+  const file = await openBlockFile(image);
+  try {
+    await refuseCompressed(file, image);
+    const table = await readPartitionTable(file);
+    const boot = await findBootPartition(file, table);
+    const { os, warnings } = await readOsFacts(file, table.partitions, boot);
+    const damage = table.damage === undefined ? [] : [table.damage];
+    return await read({ reader: file, table, boot, os, warnings: [...damage, ...warnings] });
+  } catch (error) {
+    throw whileDoing(`reading ${image}`, error);
+  } finally {
+    await file.close();
+  }
+}
