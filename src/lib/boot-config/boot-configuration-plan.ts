@@ -15,7 +15,7 @@ import {
 import { configurationWarnings } from './boot-configuration-warnings.js';
 import { type BootPartition, findBootPartition, type FoundBy } from './boot-partition.js';
 import { changedConfig, readConfig, requireGoodValues } from './changed-config.js';
-import { configChanges, configText } from './config-json.js';
+import { configChanges } from './config-json.js';
 import type { ConnectionFile } from './connection-file.js';
 import {
   connectionFolder,
@@ -24,6 +24,7 @@ import {
   requireNewConnections,
 } from './connection-folder.js';
 import { setConfigTxt } from './config-txt.js';
+import { editedJson } from './json-edit.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
 import { hostnameIn } from './read-hostname.js';
 import { withoutSecret } from './secrets.js';
@@ -99,7 +100,7 @@ export async function planBootConfiguration(
     ...(await otherFiles(layers, boot, os)),
   ];
   if (changes.length > 0 || !before.exists) {
-    files.unshift({ path: 'config.json', content: Buffer.from(configText(after, before.text)) });
+    files.unshift({ path: 'config.json', content: Buffer.from(editedJson(before.text, after)) });
   }
   const removed = await removedConnectionFiles(layers, boot, connections);
   const planned = [...(await removeFiles(boot, removed)), ...(await writeFiles(boot, files))];

@@ -5,7 +5,6 @@ import type { ExistingConfig } from './changed-config.js';
 import { checkConfig, idleConfigKeys, isDevelopment } from './config-check.js';
 import { configValue } from './config-json.js';
 import { type ConnectionFile, connectionWarnings } from './connection-file.js';
-import { locateInJson } from './json-text.js';
 import { isBalenaOs, isOlderThan, type OsFacts } from './os-facts.js';
 import { problemText } from './problem.js';
 
@@ -26,7 +25,7 @@ export function configurationWarnings(planned: PlannedConfiguration): string[] {
   return [
     ...layers.flatMap((layer) => layer.warnings ?? []),
     ...warningsAboutDevice(after, os, boot, before.exists),
-    ...warningsAboutConfig(after, before.text, os),
+    ...warningsAboutConfig(after, before, os),
     ...layers.flatMap((layer) => warningsAboutOldWifi(layer, connections)),
     ...connections.flatMap((connection) => connectionWarnings(connection, os)),
     ...warningsAboutFiles(files, os),
@@ -69,9 +68,8 @@ function warningsAboutDevice(config: JsonObject, os: OsFacts, boot: BootPartitio
 }
 
 /** What will have no effect, and what was bad before and stays. */
-function warningsAboutConfig(config: JsonObject, textBefore: string, os: OsFacts): string[] {
-  const locate = locateInJson(Buffer.from(textBefore));
-  const bad = checkConfig(config).map((problem) =>
+function warningsAboutConfig(config: JsonObject, { locate, oddities }: ExistingConfig, os: OsFacts): string[] {
+  const bad = [...oddities, ...checkConfig(config)].map((problem) =>
     problemText(problem, 'config.json in the image', locate(problem.path)),
   );
   return [...bad, ...idleConfigKeys(config, os).map((problem) => problemText(problem))];

@@ -4,7 +4,7 @@ import type { BootPartition } from './boot-partition.js';
 import { checkConfig } from './config-check.js';
 import { invalidConfig } from './config-file.js';
 import { type ConfigChange, configValue, mergePatch } from './config-json.js';
-import { invalidJson, parseJsonObject } from './json-text.js';
+import { invalidJson, type JsonText, readJsonText } from './json-text.js';
 import type { OsFacts } from './os-facts.js';
 import { type Path, placed } from './problem.js';
 import { parseSshPublicKey } from './ssh-public-key.js';
@@ -14,6 +14,8 @@ export interface ExistingConfig {
   readonly config: JsonObject;
   readonly text: string;
   readonly exists: boolean;
+  readonly locate: JsonText['locate'];
+  readonly oddities: JsonText['oddities'];
 }
 
 /** Reads the config.json of a boot partition; fails with `invalid-json`. */
@@ -21,10 +23,10 @@ export async function readConfig(boot: BootPartition, os: OsFacts): Promise<Exis
   const bytes = await boot.files.read('config.json');
   if (bytes === undefined) {
     const config = os.deviceType === undefined ? {} : { deviceType: os.deviceType.slug };
-    return { config, text: '', exists: false };
+    return { config, text: '', exists: false, locate: () => undefined, oddities: [] };
   }
-  const config = parseJsonObject(bytes, 'config.json in the image', invalidJson);
-  return { config, text: String(bytes), exists: true };
+  const { value: config, ...written } = readJsonText(bytes, 'config.json in the image', invalidJson);
+  return { config, ...written, exists: true };
 }
 
 /** A configuration with what a request asks for; what it does not name stays. */

@@ -3,7 +3,7 @@ import { Failure, type FailureProblem } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import type { JsonObject } from '../platform/json.js';
 import { checkConfig, unknownConfigKeys } from './config-check.js';
-import { locateInJson, parseJsonObject } from './json-text.js';
+import { readJsonText } from './json-text.js';
 import { placed, problemLine, problemText } from './problem.js';
 
 /** Keys for config.json as they were read from a file. */
@@ -21,9 +21,10 @@ export async function readConfigFile(file: string): Promise<ConfigFile> {
   } catch (error) {
     throw whileDoing(`reading the configuration ${file}`, error);
   }
-  const config = parseJsonObject(bytes, file, invalidConfigFile);
-  const locate = locateInJson(bytes);
-  const problems = checkConfig(config).map((problem) => placed(problem, file, locate(problem.path)));
+  const { value: config, locate, oddities } = readJsonText(bytes, file, invalidConfigFile);
+  const problems = [...oddities.filter(({ path }) => path.length > 0), ...checkConfig(config)].map((problem) =>
+    placed(problem, file, locate(problem.path)),
+  );
   if (problems.length > 0) throw invalidConfig(problems, 'Correct the file at these places');
   const warnings = unknownConfigKeys(config).map((problem) => problemText(problem, file, locate(problem.path)));
   return { config, warnings };

@@ -40,10 +40,3 @@ export function configChanges(before: JsonObject, after: JsonObject, prefix = ''
     return [{ key: prefix + key, before: old, after: now }];
   });
 }
-
-/** A configuration as text, laid out like the text it replaces: on one line or indented as that was. */
-export function configText(config: JsonObject, like: string): string {
-  const indent = /^\{\s*\n([ \t]+)"/.exec(like)?.[1];
-  const text = indent === undefined ? JSON.stringify(config) : JSON.stringify(config, null, indent);
-  return like.endsWith('\n') ? `${text}\n` : text;
-}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { configChanges, configText, configValue, mergePatch } from '../../../src/lib/boot-config/config-json.js';
+import { configChanges, configValue, mergePatch } from '../../../src/lib/boot-config/config-json.js';
 import { hidden, withoutSecrets } from '../../../src/lib/boot-config/secrets.js';
 
 describe('changing config.json', () => {
@@ -39,12 +39,6 @@ describe('changing config.json', () => {
       { key: 'b.d', before: 2, after: 3 },
       { key: 'e', before: undefined, after: [] },
     ]);
-  });
-
-  test('lays the text out as it was', () => {
-    assert.equal(configText({ a: 1 }, '{"b":2}'), '{"a":1}');
-    assert.equal(configText({ a: 1 }, '{\n  "b": 2\n}\n'), '{\n  "a": 1\n}\n');
-    assert.equal(configText({ a: 1 }, '{\r\n\t"b": 2\r\n}'), '{\n\t"a": 1\n}');
   });
 });
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Failure } from '../../../src/lib/failure/failure.js';
-import { findJsonProblem, invalidJson, parseJsonObject } from '../../../src/lib/boot-config/json-text.js';
+import { readJsonSyntax } from '../../../src/lib/boot-config/json-syntax.js';
+import { invalidJson, parseJsonObject } from '../../../src/lib/boot-config/json-text.js';
 import { rounds } from '../../support/campaign.js';
 import { seededRandom } from '../../support/seeded-random.js';
 
@@ -68,6 +69,11 @@ describe('parsing a JSON file', () => {
     );
   });
 });
+
+function findJsonProblem(text: string) {
+  const found = readJsonSyntax(text);
+  return 'problem' in found ? found : undefined;
+}
 
 function parses(text: string): boolean {
   try {
