@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { exitCodes } from '../../src/lib/failure/failure.js';
@@ -6,6 +7,7 @@ import { isRecord } from '../../src/lib/platform/json.js';
 import { davit, type DavitOptions, projectRoot, runProgram } from '../support/davit.js';
 
 const fixture = path.join(projectRoot, 'test', 'fixtures', 'cli', 'run.js');
+const noFullDisk = existsSync('/dev/full') ? false : 'only Linux has /dev/full';
 const runFixture = (words: readonly string[], options: DavitOptions = {}) =>
   runProgram([process.execPath, fixture, ...words], options);
 
@@ -109,6 +111,30 @@ describe('every command', () => {
     const { exitCode, stderr } = await davit(['os', 'configure', 'x.img', '--in-place', '--output', 'y.img']);
     assert.equal(exitCode, exitCodes.usage);
     assert.match(stderr, /^error: --in-place.*--output\n/);
+  });
+
+  it(
+    'ends with 5 when its result cannot be written, and is not bothered when nobody reads it',
+    { skip: noFullDisk },
+    async () => {
+      for (const words of [['succeed'], ['succeed', '--json'], ['--help'], ['--version']]) {
+        const full = await runFixture(words, { wrapper: ['sh', '-c', '"$@" >/dev/full', 'sh'] });
+        assert.equal(full.exitCode, exitCodes.failed, words.join(' '));
+        assert.match(full.stderr, /writing to standard output: no space left/);
+        const unread = await runFixture(words, {
+          wrapper: ['bash', '-c', '"$@" | true; exit "${PIPESTATUS[0]}"', 'bash'],
+        });
+        assert.equal(unread.exitCode, 0, words.join(' '));
+      }
+      const untold = await runFixture(['fail', 'usage'], { wrapper: ['sh', '-c', '"$@" 2>/dev/full', 'sh'] });
+      assert.equal(untold.exitCode, exitCodes.usage);
+    },
+  );
+
+  it('says that it is a bug when nothing is left to wait for and it is not done', async () => {
+    const { exitCode, stderr } = await runFixture(['forget']);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /This is a bug in davit/);
   });
 
   it('accepts --no-color anywhere', async () => {
