@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
-import { configSchema } from '../../src/lib/boot-config/config-keys.js';
+import { configSchemaDocument } from '../../src/lib/boot-config/config-schema.js';
 import { networkDataShape } from '../../src/lib/boot-config/network.js';
 import { readProfile } from '../../src/lib/boot-config/profile.js';
 import { profileSchema } from '../../src/lib/boot-config/profile-shape.js';
@@ -16,11 +16,7 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 
 const documents: Readonly<Record<string, () => JsonObject>> = {
   'profile.schema.json': profileSchema,
-  'config.schema.json': () => ({
-    $schema: 'https://json-schema.org/draft/2020-12/schema',
-    title: 'config.json of balenaOS',
-    ...configSchema(),
-  }),
+  'config.schema.json': configSchemaDocument,
 };
 
 /** The examples of docs/profile.md that are profiles. */

@@ -6,7 +6,7 @@ import {
   mtuShape,
   sharedShapes,
 } from './network-common.js';
-import { portShape } from './config-keys.js';
+import { portShape } from './config-values.js';
 import { enterpriseShape } from './network-enterprise.js';
 import { endpointShape, methodOf, networkShape } from './network-ip.js';
 import { isUnmanagedInterface } from './unmanaged-interface.js';

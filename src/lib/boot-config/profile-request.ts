@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { type BootConfigurationRequest, type BootFile, connectionsOf } from './boot-configuration-request.js';
-import { dnsServersText } from './config-keys.js';
+import { dnsServersText } from './config-values.js';
 import { readConnectionFile } from './connection-file.js';
 import { networkFiles } from './network-files.js';
 import type { Path, Problem } from './problem.js';

@@ -1,6 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../platform/json.js';
 import { checkConfig } from './config-check.js';
-import { configSchema, countryShape, isDnsServer, isHost, isHostname, ruleName } from './config-keys.js';
+import { configSchema } from './config-schema.js';
+import { countryShape, isDnsServer, isHost, isHostname, ruleName } from './config-values.js';
 import { configTxtLineShape } from './config-txt.js';
 import { enterpriseShape } from './network-enterprise.js';
 import { ipv4Shape, ipv6Shape } from './network-ip.js';

@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net';
-import { isHost, portShape } from './config-keys.js';
+import { isHost, portShape } from './config-values.js';
 import { about, choice, list, object, text, textLine, type ValueOf, where } from './shape.js';
 
 const ipv4Network = text('an IPv4 address or network, such as 10.0.0.0/8', (value) => {

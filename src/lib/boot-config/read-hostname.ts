@@ -4,7 +4,7 @@ import type { ImageSource } from '../image/source.js';
 import type { JsonObject } from '../platform/json.js';
 import { findBootPartition } from './boot-partition.js';
 import { configValue } from './config-json.js';
-import { isHostname } from './config-keys.js';
+import { isHostname } from './config-values.js';
 import { invalidJson, parseJsonObject } from './json-text.js';
 
 /**

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { Flags } from '@oclif/core';
 import type { BootConfigurationRequest } from '../boot-config/boot-configuration-request.js';
 import { readConfigFile } from '../boot-config/config-file.js';
-import { dnsServersText } from '../boot-config/config-keys.js';
+import { dnsServersText } from '../boot-config/config-values.js';
 import { readConnectionFile } from '../boot-config/connection-file.js';
 import { readSshPublicKeys } from '../boot-config/ssh-public-key.js';
 import { Failure } from '../failure/failure.js';

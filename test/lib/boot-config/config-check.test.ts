@@ -4,7 +4,9 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { checkConfig, idleConfigKeys, unknownConfigKeys } from '../../../src/lib/boot-config/config-check.js';
 import { readConfigFile } from '../../../src/lib/boot-config/config-file.js';
-import { configKeys, configSchema, isHostname } from '../../../src/lib/boot-config/config-keys.js';
+import { configKeys } from '../../../src/lib/boot-config/config-keys.js';
+import { configSchema } from '../../../src/lib/boot-config/config-schema.js';
+import { isHostname } from '../../../src/lib/boot-config/config-values.js';
 import { isOlderThan, type OsFacts } from '../../../src/lib/boot-config/os-facts.js';
 import { pointerTo } from '../../../src/lib/boot-config/problem.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
@@ -157,6 +159,18 @@ describe('checking config.json', () => {
       if (/key$|token$|secret|password/i.test(name)) assert.ok(isSecret, name);
     }
   });
+});
+
+describe('what is known of keys', () => {
+  for (const [name, { shape, example, ...key }] of Object.entries(configKeys)) {
+    test(`has an example and a default of the right kind, and one of two kinds of default: ${name}`, () => {
+      if (example !== undefined) assert.deepEqual(shape.problems(example, []), []);
+      if (key.default !== undefined) assert.deepEqual(shape.problems(key.default, []), []);
+      assert.ok(key.default === undefined || key.otherwise === undefined);
+      assert.ok(key.isSecret !== true || example === undefined, 'an example of a secret invites to put one there');
+      assert.ok(key.restarts === undefined || key.takesEffect === 'at once');
+    });
+  }
 });
 
 describe('a file laid over config.json', () => {
