@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
+import { Inventory } from '../lib/discovery/inventory.js';
 import { type FoundDevice, scanDevices } from '../lib/discovery/scan.js';
 import { Failure } from '../lib/failure/failure.js';
 import { tableLine } from '../lib/output/table.js';
@@ -35,6 +36,7 @@ export default class Scan extends BaseCommand {
     const devices = await scanDevices({
       signal: this.signal,
       timeoutMs: flags.timeout * 1000,
+      inventory: new Inventory(this.progress),
       interfaces: flags.interface,
       onFound: (device) => {
         if (printed++ === 0) this.print(tableLine(widths, headings));

@@ -44,6 +44,18 @@ describe('davit scan', { skip }, () => {
     assert.equal(d?.ipv4, undefined);
   });
 
+  it('remembers what it found', async () => {
+    const { document } = await davitJson(['device', 'list']);
+    const names = devicesOf(document).map(({ hostname, addresses }) => [hostname, addresses[0]?.replace(/:.*/, '')]);
+    const [a, b, c] = network.devices.map(({ ipv4 }) => ipv4);
+    assert.deepEqual(names.sort(), [
+      ['aaaaaa1', a],
+      ['bbbbbb2', b],
+      ['cccccc3', c],
+      ['dddddd4', 'fe80'],
+    ]);
+  });
+
   it('shares port 5353 with an Avahi of this computer and finds what that finds', async (t) => {
     const avahi = await startHostAvahi(network, await temporaryFolder(t));
     try {

@@ -10,6 +10,7 @@ export const projectRoot = path.resolve(path.dirname(fileURLToPath(import.meta.u
 /** Where davit keeps its state in tests, also when they call it directly, instead of where it is kept on this computer. */
 const stateFolder = path.join(tmpdir(), `davit-test-state-${process.pid}`);
 process.env.DAVIT_STATE_DIR = stateFolder;
+process.env.DAVIT_DATA_DIR ??= path.join(stateFolder, 'data');
 process.on('exit', () => {
   rmSync(stateFolder, { recursive: true, force: true });
 });

@@ -3,6 +3,9 @@ import { limit } from '../platform/limit.js';
 import { waitAtMost } from '../platform/wait.js';
 import { browseDevices } from './browse.js';
 import type { AnnouncedDevice } from './device-records.js';
+import type { Inventory } from './inventory.js';
+import type { KnownDevice } from './known-device.js';
+import { noteSighting } from './note-sighting.js';
 import { type DeviceFacts, probeDevice } from './probe-device.js';
 
 /** A device in the network: what it announced and what it says about itself. */
@@ -12,6 +15,8 @@ export type FoundDevice = AnnouncedDevice & DeviceFacts;
 export interface ScanOptions {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  /** Where what was found is remembered. */
+  readonly inventory: Inventory;
   readonly interfaces?: readonly string[] | undefined;
   /** Called once for each device, as soon as its facts are known. */
   readonly onFound: (device: FoundDevice) => void;
@@ -21,7 +26,8 @@ export interface ScanOptions {
 const settleMs = 200;
 
 /** Listens for devices and asks each for its facts. Gives them sorted by name, with every address heard until the end. */
-export async function scanDevices({ signal, timeoutMs, interfaces, onFound }: ScanOptions): Promise<FoundDevice[]> {
+export async function scanDevices(options: ScanOptions): Promise<FoundDevice[]> {
+  const { signal, timeoutMs, inventory, interfaces, onFound } = options;
   const latest = new Map<string, AnnouncedDevice>();
   const probes = new Map<string, Promise<DeviceFacts>>();
   const listening = limit(signal, timeoutMs);
@@ -37,6 +43,10 @@ export async function scanDevices({ signal, timeoutMs, interfaces, onFound }: Sc
     const found = await Promise.all(
       announced.map(async (device) => ({ ...device, ...(await (probes.get(device.hostname) ?? probe(device))) })),
     );
+    const at = new Date().toISOString();
+    const note = (devices: readonly KnownDevice[]) =>
+      found.reduce((known, device) => noteSighting(known, device, { at }), devices);
+    if (found.length > 0) await inventory.changeIfPossible(note);
     if (signal.aborted) throw interrupted();
     return found.sort((a, b) => (a.hostname < b.hostname ? -1 : 1));
   } finally {

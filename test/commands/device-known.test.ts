@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { davit, davitJson } from '../support/davit.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+const first = '63ec46c14d6bb1ee1ed1eb7a8e05ce0d';
+const second = '63ec99914d6bb1ee1ed1eb7a8e05ce0d';
+
+/** An environment in which davit knows two devices whose UUIDs begin alike. */
+async function knowing(t: TestContext): Promise<{ environment: Record<string, string> }> {
+  const folder = await temporaryFolder(t);
+  await mkdir(folder, { recursive: true });
+  const devices = [
+    { uuid: first, hostname: 'kiosk', addresses: ['10.0.0.2'], seenAt: '2026-01-02T00:00:00.000Z' },
+    { uuid: second, hostname: '63ec999', addresses: ['10.0.0.3'] },
+  ];
+  await writeFile(path.join(folder, 'devices.json'), JSON.stringify({ version: 1, devices }));
+  return { environment: { DAVIT_DATA_DIR: folder } };
+}
+
+describe('davit device list, alias and forget', () => {
+  it('list what is known', async (t) => {
+    const options = await knowing(t);
+    const { exitCode, document } = await davitJson(['device', 'list'], options);
+    assert.equal(exitCode, 0);
+    assert.match(JSON.stringify(document), /"version":1.*"hostname":"kiosk".*"hostname":"63ec999"/);
+    const { stdout } = await davit(['device', 'list'], options);
+    assert.match(
+      stdout,
+      /^NAME +UUID +ADDRESS +TYPE +SEEN\nkiosk +63ec46c14d6bb1ee1ed1eb7a8e05ce0d +10\.0\.0\.2 +- +\d+ days ago$/m,
+    );
+  });
+
+  it('say that nothing is known yet', async (t) => {
+    const environment = { DAVIT_DATA_DIR: path.join(await temporaryFolder(t), 'none') };
+    const { exitCode, stdout, stderr } = await davit(['device', 'list'], { environment });
+    assert.deepEqual([exitCode, stdout], [0, '']);
+    assert.match(stderr, /davit scan/);
+  });
+
+  it('give a device a name by which it is known afterwards, and take it back', async (t) => {
+    const options = await knowing(t);
+    assert.equal((await davit(['device', 'alias', '63ec46', 'Bench-3'], options)).exitCode, 0);
+    const again = await davitJson(['device', 'alias', 'bench-3', 'lab'], options);
+    assert.match(JSON.stringify(again.document), /"aliases":\["lab","Bench-3"\]/);
+    assert.equal((await davit(['device', 'alias', 'lab', 'lab', '--remove'], options)).exitCode, 0);
+    const gone = await davitJson(['device', 'alias', 'kiosk', 'lab', '--remove'], options);
+    assert.deepEqual([gone.exitCode, codeOf(gone.document)], [3, 'alias-not-found']);
+  });
+
+  it('list the candidates of a beginning that is not enough', async (t) => {
+    const { exitCode, document } = await davitJson(['device', 'alias', '63ec', 'bench'], await knowing(t));
+    assert.deepEqual([exitCode, codeOf(document)], [2, 'device-ambiguous']);
+    for (const part of [first, second, '10.0.0.2', '10.0.0.3']) assert.ok(JSON.stringify(document).includes(part));
+  });
+
+  it('refuse a name that is taken or could be taken for something else', async (t) => {
+    const options = await knowing(t);
+    const taken = await davitJson(['device', 'alias', '63ec999', 'KIOSK'], options);
+    assert.deepEqual([taken.exitCode, codeOf(taken.document)], [4, 'alias-taken']);
+    for (const bad of ['10.0.0.9', '63ec46c', 'a b', 'x.local', 'deadbeefcafe']) {
+      const { exitCode, document } = await davitJson(['device', 'alias', 'kiosk', bad], options);
+      assert.deepEqual([exitCode, codeOf(document)], [2, 'invalid-alias'], bad);
+    }
+  });
+
+  it('forget a device, once', async (t) => {
+    const options = await knowing(t);
+    assert.equal((await davit(['device', 'forget', '10.0.0.2'], options)).exitCode, 0);
+    const { exitCode, document } = await davitJson(['device', 'forget', 'kiosk'], options);
+    assert.deepEqual([exitCode, codeOf(document)], [3, 'device-unknown']);
+  });
+});
+
+function codeOf(document: unknown): unknown {
+  return (document as { error?: { code?: unknown } }).error?.code;
+}
