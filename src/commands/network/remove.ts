@@ -1,15 +1,8 @@
 import { Args } from '@oclif/core';
-import { type ConfiguredImage, configureImage } from '../../lib/boot-config/configure-image.js';
-import { BaseCommand } from '../../lib/cli/base-command.js';
+import { ConfigureCommand, type ConfigureResult } from '../../lib/cli/configure-command.js';
 import { editTargetFlags, readEditTarget } from '../../lib/cli/configure-target-flags.js';
-import { bootConfigurationLines } from '../../lib/output/boot-configuration-text.js';
 
-/** What `davit network remove --json` prints. */
-interface NetworkRemoveResult extends ConfiguredImage {
-  readonly version: 1;
-}
-
-export default class NetworkRemove extends BaseCommand {
+export default class NetworkRemove extends ConfigureCommand {
   static override summary = 'Take networks out of an OS image.';
 
   static override description =
@@ -30,19 +23,8 @@ export default class NetworkRemove extends BaseCommand {
 
   static override flags = editTargetFlags;
 
-  async run(): Promise<NetworkRemoveResult> {
+  async run(): Promise<ConfigureResult> {
     const { args, argv, flags } = await this.parse(NetworkRemove);
-    const result = await configureImage({
-      image: args.image,
-      target: readEditTarget(flags),
-      request: { removedConnections: argv.slice(1).map(String) },
-      isDryRun: flags['dry-run'],
-      signal: this.signal,
-      progress: this.progress,
-    });
-    for (const text of result.warnings) this.progress({ type: 'notice', level: 'warning', text });
-    for (const line of bootConfigurationLines(result)) this.print(line);
-    this.print(`${result.isWritten ? 'Wrote' : 'Would write'} ${result.output}`);
-    return { version: 1, ...result };
+    return this.configure(args.image, { removedConnections: argv.slice(1).map(String) }, readEditTarget(flags), flags);
   }
 }

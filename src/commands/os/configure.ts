@@ -1,16 +1,9 @@
 import { Args } from '@oclif/core';
-import { type ConfiguredImage, configureImage } from '../../lib/boot-config/configure-image.js';
-import { BaseCommand } from '../../lib/cli/base-command.js';
 import { bootConfigurationFlags, readBootConfigurationRequest } from '../../lib/cli/boot-configuration-flags.js';
+import { ConfigureCommand, type ConfigureResult } from '../../lib/cli/configure-command.js';
 import { configureTargetFlags, readConfigureTarget } from '../../lib/cli/configure-target-flags.js';
-import { bootConfigurationLines, osText } from '../../lib/output/boot-configuration-text.js';
 
-/** What `davit os configure --json` prints. */
-export interface ConfigureResult extends ConfiguredImage {
-  readonly version: 1;
-}
-
-export default class OsConfigure extends BaseCommand {
+export default class OsConfigure extends ConfigureCommand {
   static override summary = 'Put configuration and networks into an OS image.';
 
   static override description =
@@ -22,7 +15,7 @@ export default class OsConfigure extends BaseCommand {
     '<%= config.bin %> <%= command.id %> device.img --ssh-key ~/.ssh/id_ed25519.pub --wifi-ssid Office --wifi-key-file office.key',
     '<%= config.bin %> <%= command.id %> device.img --config fleet.json --network ethernet.nmconnection --output unit-7.img',
     '<%= config.bin %> <%= command.id %> device.img --profile kiosk.yaml --hostname kiosk-7',
-    '<%= config.bin %> <%= command.id %> device.img --dev --dry-run',
+    '<%= config.bin %> <%= command.id %> device.img --profile kiosk.yaml --diff',
   ];
 
   static override args = { image: Args.string({ required: true, description: 'Image file to configure.' }) };
@@ -35,18 +28,6 @@ export default class OsConfigure extends BaseCommand {
   async run(): Promise<ConfigureResult> {
     const { args, flags } = await this.parse(OsConfigure);
     const request = await readBootConfigurationRequest(flags, { streams: this.streams, signal: this.signal });
-    const result = await configureImage({
-      image: args.image,
-      target: readConfigureTarget(flags),
-      request,
-      isDryRun: flags['dry-run'],
-      signal: this.signal,
-      progress: this.progress,
-    });
-    for (const text of result.warnings) this.progress({ type: 'notice', level: 'warning', text });
-    for (const line of bootConfigurationLines(result)) this.print(line);
-    if (result.isWritten) this.print(`Wrote ${result.output}: ${osText(result)}`);
-    else this.print(flags['dry-run'] ? `Would write ${result.output}: ${osText(result)}` : 'Nothing to change.');
-    return { version: 1, ...result };
+    return this.configure(args.image, request, readConfigureTarget(flags), flags);
   }
 }

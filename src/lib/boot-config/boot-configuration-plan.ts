@@ -24,6 +24,7 @@ import {
   requireNewConnections,
 } from './connection-folder.js';
 import { setConfigTxt } from './config-txt.js';
+import type { FileContents } from './file-difference.js';
 import { editedJson } from './json-edit.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
 import { hostnameIn } from './read-hostname.js';
@@ -64,6 +65,8 @@ export interface BootConfigurationPlan {
   readonly changes: ChangedRanges;
   /** The hostname that the device will have, if config.json sets one then. */
   readonly hostname: string | undefined;
+  /** The files that were looked at, as they are and as they will be. They hold secrets. */
+  readonly contents: readonly FileContents[];
   readonly summary: BootConfigurationSummary;
 }
 
@@ -103,14 +106,15 @@ export async function planBootConfiguration(
     files.unshift({ path: 'config.json', content: Buffer.from(editedJson(before.text, after)) });
   }
   const removed = await removedConnectionFiles(layers, boot, connections);
-  const planned = [...(await removeFiles(boot, removed)), ...(await writeFiles(boot, files))];
+  const contents = [...(await removeFiles(boot, removed)), ...(await writeFiles(boot, files))];
   return {
     changes: await boot.overlay.changes(boot.start),
     hostname: hostnameIn(after),
+    contents,
     summary: {
       partition: { number: boot.number, start: boot.start, size: boot.size, foundBy: boot.foundBy },
       os,
-      files: planned,
+      files: contents.map(plannedFile),
       config: changes.map((change) => ({
         key: change.key,
         before: withoutSecret(change.key, change.before ?? null),
@@ -171,26 +175,29 @@ async function removedConnectionFiles(
 }
 
 /** Frees their clusters first, so that what is written after may use them. */
-async function removeFiles(boot: BootPartition, paths: readonly string[]): Promise<PlannedFile[]> {
-  const planned: PlannedFile[] = [];
+async function removeFiles(boot: BootPartition, paths: readonly string[]): Promise<FileContents[]> {
+  const contents: FileContents[] = [];
   for (const path of paths) {
-    const content = await boot.files.read(path);
+    contents.push({ path, before: await boot.files.read(path), after: undefined });
     await boot.files.remove(path);
-    planned.push({ path, action: 'remove', size: content?.length ?? 0 });
   }
-  return planned;
+  return contents;
 }
 
-async function writeFiles(boot: BootPartition, files: readonly BootFile[]): Promise<PlannedFile[]> {
+async function writeFiles(boot: BootPartition, files: readonly BootFile[]): Promise<FileContents[]> {
   const sizes = files.map(({ path, content }) => ({ path, size: content.length }));
   const missing = await boot.files.missingBytes(sizes);
   if (missing > 0) throw partitionFull(files.map((file) => file.path).join(', '), missing);
-  const planned: PlannedFile[] = [];
+  const contents: FileContents[] = [];
   for (const { path, content } of files) {
-    const existing = await boot.files.read(path);
-    const action = existing === undefined ? 'create' : existing.equals(content) ? 'keep' : 'replace';
+    contents.push({ path, before: await boot.files.read(path), after: content });
     await boot.files.write(path, content);
-    planned.push({ path, action, size: content.length });
   }
-  return planned;
+  return contents;
+}
+
+function plannedFile({ path, before, after }: FileContents): PlannedFile {
+  const action =
+    after === undefined ? 'remove' : before === undefined ? 'create' : after.equals(before) ? 'keep' : 'replace';
+  return { path, action, size: (after ?? before)?.length ?? 0 };
 }

@@ -14,9 +14,12 @@ import {
   planBootConfiguration,
 } from './boot-configuration-plan.js';
 import type { BootConfigurationRequest } from './boot-configuration-request.js';
+import { type FileDifference, fileDifferences } from './file-difference.js';
 
 /** Where the configured image goes. */
 export type ConfigureTarget =
+  /** Nowhere: only what would change in the image is wanted. */
+  | { readonly kind: 'nowhere' }
   | { readonly kind: 'in-place' }
   | {
       readonly kind: 'new-file';
@@ -39,8 +42,12 @@ export interface ConfiguredImage extends BootConfigurationSummary {
   readonly image: string;
   /** The configured image. */
   readonly output: string;
+  /** Whether the image is not yet what was asked for. */
+  readonly isChanged: boolean;
   /** False for a dry run, and for a change in place that had nothing to change. */
   readonly isWritten: boolean;
+  /** What changes in the files, with secrets hidden; only where the result goes nowhere. */
+  readonly differences?: readonly FileDifference[];
 }
 
 /**
@@ -56,10 +63,13 @@ export async function configureImage(options: ConfigureImageOptions): Promise<Co
   }
   const output = await chooseOutput(image, target);
   const revision = await revisionOf(image);
-  const { changes, summary } = await planFor(image, request);
-  const isWritten = !isDryRun && !(target.kind === 'in-place' && changes.length === 0);
+  const { changes, contents, summary } = await planFor(image, request);
+  const isChanged = changes.length > 0;
+  const configured = { image, output, isChanged, ...summary };
+  if (target.kind === 'nowhere') return { ...configured, isWritten: false, differences: fileDifferences(contents) };
+  const isWritten = !isDryRun && (isChanged || target.kind === 'new-file');
   if (isWritten) await writeOutput(image, output, changes, { ...options, revision });
-  return { image, output, isWritten, ...summary };
+  return { ...configured, isWritten };
 }
 
 /** The name of the configured image beside an image. */
@@ -100,7 +110,7 @@ function refuseDrive(file: BlockFile): void {
 async function chooseOutput(image: string, target: ConfigureTarget): Promise<string> {
   const resolved = await resolveImage(image);
   // A link stays a link: the file that it names is replaced.
-  if (target.kind === 'in-place') return resolved;
+  if (target.kind !== 'new-file') return resolved;
   const output = target.path ?? configuredName(image);
   if (output === '') {
     throw new Failure('usage', 'output-not-a-file', 'the name of the output is empty', {

@@ -1,18 +1,8 @@
 import { isJsonObject, type Json, type JsonObject } from '../platform/json.js';
 import { configKeys } from './config-keys.js';
 import type { Keyfile } from './keyfile.js';
-
-/** What is shown in place of a secret. */
-export const hidden = '(hidden)';
-
-// Whatever is called a key is hidden unless it is known to be public: hiding too much does no harm.
-const secretConfigKey = /((?<!ssh_?|public_?)keys?|psks?|pass(words?|phrases?|wds?)?|secrets?|tokens?|credentials?)$/i;
-const secretConnectionKey = /psk|pass|wep-key|^pin$|secret|token|cak$/i;
-
-/** Whether what is called this is a secret in a profile. */
-export function isSecretKey(key: string): boolean {
-  return secretConfigKey.test(key) || key === 'pin';
-}
+import { hidden, isSecretConfigKey, isSecretConnectionValue } from './secret-names.js';
+import { textWithoutSecrets } from './secret-text.js';
 
 /** A copy of a configuration in which no secret can be read: API keys, Wi-Fi keys, passwords, and the files of OS 1.x. */
 export function withoutSecrets(config: JsonObject): JsonObject {
@@ -23,7 +13,8 @@ export function withoutSecrets(config: JsonObject): JsonObject {
 export function withoutSecret(path: string, value: Json): Json {
   const keys = path.split('.');
   const isKnown = keys.some((_, index) => configKeys[keys.slice(0, index + 1).join('.')]?.isSecret);
-  if (isKnown || keys.some((key) => secretConfigKey.test(key))) return hideLeaves(value);
+  if (isKnown || keys.some(isSecretConfigKey)) return hideLeaves(value);
+  if (typeof value === 'string') return textWithoutSecrets(value);
   if (Array.isArray(value)) return value.map((item: Json) => withoutSecret(path, item));
   if (!isJsonObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, withoutSecret(`${path}.${key}`, one)]));
@@ -32,18 +23,12 @@ export function withoutSecret(path: string, value: Json): Json {
 /** The sections of a connection with the secret values hidden and the others as they are written. */
 export function connectionWithoutSecrets(keyfile: Keyfile): Record<string, Record<string, string>> {
   const settings = [...keyfile].map(([section, keys]) => {
-    const shown = [...keys].map(([key, value]) => [key, isSecret(section, key, value) ? hidden : value] as const);
+    const shown = [...keys].map(
+      ([key, value]) => [key, isSecretConnectionValue(section, key, value) ? hidden : value] as const,
+    );
     return [section, Object.fromEntries(shown)] as const;
   });
   return Object.fromEntries(settings);
-}
-
-function isSecret(section: string, key: string, value: string): boolean {
-  if (key.endsWith('-flags')) return false;
-  if (/secret/i.test(section) || secretConnectionKey.test(key)) return true;
-  if (!/(^|-)key$/i.test(key)) return false;
-  // Elsewhere this may be the path of a file; a WireGuard key in base64 may begin like one.
-  return section === 'wireguard' || !/^(\/|file:)/.test(value);
 }
 
 function hideLeaves(value: Json): Json {

@@ -12,6 +12,8 @@ export const configureTargetFlags = {
   'in-place': Flags.boolean({ summary: 'Replace the image by the configured one.' }),
   force: Flags.boolean({ summary: 'Replace an output file that exists.' }),
   'dry-run': Flags.boolean({ summary: 'Show what would be done and write nothing.' }),
+  diff: Flags.boolean({ summary: 'Show what would change in each file, secrets hidden, and write nothing.' }),
+  check: Flags.boolean({ summary: 'End with exit code 4 if anything would change, and write nothing.' }),
 };
 
 /** The same for commands that make one small change: they change the image itself unless told otherwise. */
@@ -23,22 +25,32 @@ export const editTargetFlags = {
   }),
   force: configureTargetFlags.force,
   'dry-run': configureTargetFlags['dry-run'],
+  diff: configureTargetFlags.diff,
+  check: configureTargetFlags.check,
 };
 
-/** The values of `configureTargetFlags` after parsing. */
-interface ConfigureTargetFlagValues {
+/** The values of `editTargetFlags` after parsing. */
+export interface EditTargetFlagValues {
   readonly output: string | undefined;
-  readonly 'in-place': boolean;
   readonly force: boolean;
+  readonly 'dry-run': boolean;
+  readonly diff: boolean;
+  readonly check: boolean;
+}
+
+/** The values of `configureTargetFlags` after parsing. */
+interface ConfigureTargetFlagValues extends EditTargetFlagValues {
+  readonly 'in-place': boolean;
 }
 
 /** Where the flags say that the configured image goes. */
 export function readConfigureTarget(flags: ConfigureTargetFlagValues): ConfigureTarget {
+  if (flags.diff || flags.check) return { kind: 'nowhere' };
   if (flags['in-place']) return { kind: 'in-place' };
   return { kind: 'new-file', path: flags.output, mayOverwrite: flags.force };
 }
 
 /** Where the flags of a command that makes one small change say that the changed image goes. */
-export function readEditTarget({ output, force }: Omit<ConfigureTargetFlagValues, 'in-place'>): ConfigureTarget {
-  return output === undefined ? { kind: 'in-place' } : { kind: 'new-file', path: output, mayOverwrite: force };
+export function readEditTarget(flags: EditTargetFlagValues): ConfigureTarget {
+  return readConfigureTarget({ ...flags, 'in-place': flags.output === undefined });
 }

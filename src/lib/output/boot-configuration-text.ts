@@ -1,8 +1,35 @@
 import type { BootConfigurationSummary } from '../boot-config/boot-configuration-plan.js';
+import type { ConfiguredImage } from '../boot-config/configure-image.js';
+import type { FileDifference } from '../boot-config/file-difference.js';
 import { formatBytes, printable } from './format.js';
+import { type Paint, paintFor } from './paint.js';
 import type { Json } from '../platform/json.js';
 
 const verbs = { create: 'new', replace: 'changed', keep: 'as it was', remove: 'removed' } as const;
+
+/** What became of an image, or would, for people. */
+export function configuredImageLines(configured: ConfiguredImage, hasColor: boolean): string[] {
+  const { image, output, differences, isChanged, isWritten } = configured;
+  if (differences !== undefined) {
+    const paint = paintFor(hasColor);
+    return isChanged
+      ? differences.flatMap((one) => differenceLines(one, paint))
+      : [`Nothing would change in ${printable(image)}.`];
+  }
+  const lines = bootConfigurationLines(configured);
+  if (isWritten) return [...lines, `Wrote ${printable(output)}: ${osText(configured)}`];
+  return [...lines, isChanged ? `Would write ${printable(output)}: ${osText(configured)}` : 'Nothing to change.'];
+}
+
+const differenceVerbs = { create: 'new', replace: 'changed', remove: 'removed' } as const;
+
+function differenceLines({ path, action, lines }: FileDifference, paint: Paint): string[] {
+  const painters: Readonly<Record<string, (text: string) => string>> = { '+': paint.good, '-': paint.error };
+  return [
+    paint.heading(`${printable(path)} (${differenceVerbs[action]})`),
+    ...lines.map((line) => (line === ' ' ? '' : `  ${(painters[line[0] ?? ''] ?? String)(printable(line))}`)),
+  ];
+}
 
 /** A planned or written configuration for people: what changes in config.json, and which files. */
 export function bootConfigurationLines(summary: BootConfigurationSummary): string[] {

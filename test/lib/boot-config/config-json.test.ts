@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { configChanges, configValue, mergePatch } from '../../../src/lib/boot-config/config-json.js';
-import { hidden, withoutSecrets } from '../../../src/lib/boot-config/secrets.js';
+import { hidden } from '../../../src/lib/boot-config/secret-names.js';
+import { withoutSecrets } from '../../../src/lib/boot-config/secrets.js';
 
 describe('changing config.json', () => {
   test('keeps unknown keys and the order of keys', () => {

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { connectionWarnings, isNameIgnored, readConnectionFile } from '../../../src/lib/boot-config/connection-file.js';
 import { parseKeyfile } from '../../../src/lib/boot-config/keyfile.js';
-import { connectionWithoutSecrets, hidden } from '../../../src/lib/boot-config/secrets.js';
+import { hidden } from '../../../src/lib/boot-config/secret-names.js';
+import { connectionWithoutSecrets } from '../../../src/lib/boot-config/secrets.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 

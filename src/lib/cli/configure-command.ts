@@ -1,0 +1,43 @@
+import type { BootConfigurationRequest } from '../boot-config/boot-configuration-request.js';
+import { type ConfiguredImage, configureImage, type ConfigureTarget } from '../boot-config/configure-image.js';
+import { Failure } from '../failure/failure.js';
+import { configuredImageLines } from '../output/boot-configuration-text.js';
+import { BaseCommand } from './base-command.js';
+import type { EditTargetFlagValues } from './configure-target-flags.js';
+
+/** What a command that changes a boot partition prints with `--json`. */
+export interface ConfigureResult extends ConfiguredImage {
+  readonly version: 1;
+}
+
+/** What the commands share that change the boot partition of an image: how it is changed, shown and told. */
+export abstract class ConfigureCommand extends BaseCommand {
+  /** Configures an image as a request says, and shows what changed or would. Fails with `would-change` where that was to be found out. */
+  protected async configure(
+    image: string,
+    request: BootConfigurationRequest,
+    target: ConfigureTarget,
+    flags: Pick<EditTargetFlagValues, 'check' | 'dry-run'>,
+  ): Promise<ConfigureResult> {
+    const configured = await configureImage({
+      image,
+      target,
+      request,
+      isDryRun: flags['dry-run'],
+      signal: this.signal,
+      progress: this.progress,
+    });
+    for (const text of configured.warnings) this.progress({ type: 'notice', level: 'warning', text });
+    for (const line of configuredImageLines(configured, this.streams.stdoutHasColor)) this.print(line);
+    const result = { version: 1, ...configured } as const;
+    if (flags.check && configured.isChanged) throw wouldChange(result);
+    return result;
+  }
+}
+
+function wouldChange(result: ConfigureResult): Failure {
+  return new Failure('refused', 'would-change', `${result.image} is not yet as it was asked for`, {
+    hint: 'Run the command without --check to change it',
+    report: result,
+  });
+}
