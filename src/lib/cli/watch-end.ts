@@ -22,12 +22,12 @@ const watchEnd: Hook.Init = ({ argv }) => {
   });
   // There is nowhere left to say that standard error cannot be written; the exit code still tells how the command ended.
   streams.stderr.on('error', () => undefined);
-  process.on('exit', (exitCode) => {
-    if (exitCode === unsettledExitCode) {
+  process.on('exit', () => {
+    if (process.exitCode === unsettledExitCode) {
       const error = new Error('davit waits for something that will never happen');
       reportError(error, streams, { json: false });
       process.exitCode = exitCodeOf(error);
-    } else if (exitCode === 0 && lost !== undefined) process.exitCode = exitCodeOf(lost);
+    } else if (lost !== undefined && (process.exitCode ?? 0) === 0) process.exitCode = exitCodeOf(lost);
   });
   return Promise.resolve();
 };
