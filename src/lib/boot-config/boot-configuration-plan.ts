@@ -14,7 +14,7 @@ import {
 } from './boot-configuration-request.js';
 import { configurationWarnings } from './boot-configuration-warnings.js';
 import { type BootPartition, findBootPartition, type FoundBy } from './boot-partition.js';
-import { changedConfig, readConfig, requireGoodValues } from './changed-config.js';
+import { changedConfig, requireGoodValues } from './changed-config.js';
 import { configChanges } from './config-json.js';
 import type { ConnectionFile } from './connection-file.js';
 import {
@@ -25,6 +25,7 @@ import {
 } from './connection-folder.js';
 import { setConfigTxt } from './config-txt.js';
 import type { FileContents } from './file-difference.js';
+import { readExistingConfig } from './existing-config.js';
 import { editedJson } from './json-edit.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
 import { hostnameIn } from './read-hostname.js';
@@ -90,8 +91,12 @@ export async function planBootConfiguration(
   const table = options.table ?? (await readPartitionTable(reader));
   const boot = await findBootPartition(reader, table, { time: sourceDate() });
   const { os, warnings } = await readOsFacts(reader, options.bootOnly === true ? [] : table.partitions, boot);
-  const before = await readConfig(boot, os);
   const layers = layersOf(request);
+  const before = readExistingConfig(await boot.files.read('config.json'), {
+    what: 'config.json in the image',
+    os,
+    replacesBroken: layers.some((layer) => layer.replacesBrokenConfig === true),
+  });
   requireOneHostname(layers);
   const after = layers.reduce(changedConfig, before.config);
   const changes = configChanges(before.config, after);
@@ -102,7 +107,7 @@ export async function planBootConfiguration(
     ...connections.map(({ name, content }) => ({ path: `${connectionFolder}/${name}`, content })),
     ...(await otherFiles(layers, boot, os)),
   ];
-  if (changes.length > 0 || !before.exists) {
+  if (changes.length > 0 || before.madeAnew !== undefined) {
     files.unshift({ path: 'config.json', content: Buffer.from(editedJson(before.text, after)) });
   }
   const removed = await removedConnectionFiles(layers, boot, connections);

@@ -1,5 +1,6 @@
 import { Failure } from '../failure/failure.js';
 import type { JsonObject } from '../platform/json.js';
+import type { ConfigEdit } from './config-edit.js';
 import type { ConnectionFile } from './connection-file.js';
 import { unitFieldsIn } from './unit-fields.js';
 
@@ -25,6 +26,10 @@ export interface BootConfigurationRequest {
   readonly country?: string;
   /** Texts of udev rules by name, added to those that are there. */
   readonly udevRules?: Readonly<Record<string, string>>;
+  /** Changes of config.json by path, made after all of the above. */
+  readonly edits?: readonly ConfigEdit[];
+  /** Whether a config.json that is not JSON is made anew, instead of being left alone. */
+  readonly replacesBrokenConfig?: boolean;
   readonly connections?: readonly ConnectionFile[];
   /** Whether a connection that takes the place of one in the image is refused. */
   readonly onlyNewConnections?: boolean;

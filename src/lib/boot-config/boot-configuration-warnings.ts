@@ -1,10 +1,10 @@
 import type { JsonObject } from '../platform/json.js';
 import type { BootConfigurationRequest, BootFile } from './boot-configuration-request.js';
 import type { BootPartition } from './boot-partition.js';
-import type { ExistingConfig } from './changed-config.js';
-import { checkConfig, idleConfigKeys, isDevelopment } from './config-check.js';
-import { configValue } from './config-json.js';
+import { checkConfig, idleConfigKeys } from './config-check.js';
+import { deviceWarnings, editWarnings, moveWarnings } from './config-warnings.js';
 import { type ConnectionFile, connectionWarnings } from './connection-file.js';
+import type { ExistingConfig } from './existing-config.js';
 import { isBalenaOs, isOlderThan, type OsFacts } from './os-facts.js';
 import { problemText } from './problem.js';
 
@@ -24,40 +24,23 @@ export function configurationWarnings(planned: PlannedConfiguration): string[] {
   const { layers, boot, os, before, after, connections, files } = planned;
   return [
     ...layers.flatMap((layer) => layer.warnings ?? []),
-    ...warningsAboutDevice(after, os, boot, before.exists),
+    ...(before.madeAnew === undefined ? [] : [before.madeAnew]),
+    ...warningsAboutImage(os, boot),
+    ...deviceWarnings(after, os),
+    ...moveWarnings(before.config, after),
     ...warningsAboutConfig(after, before, os),
+    ...layers.flatMap((layer) => editWarnings(layer.edits ?? [], before.config)),
     ...layers.flatMap((layer) => warningsAboutOldWifi(layer, connections)),
     ...connections.flatMap((connection) => connectionWarnings(connection, os)),
     ...warningsAboutFiles(files, os),
   ];
 }
 
-function warningsAboutDevice(config: JsonObject, os: OsFacts, boot: BootPartition, hadConfig: boolean): string[] {
-  const sshKeys = configValue(config, 'os.sshKeys');
-  const isManaged = configValue(config, 'apiEndpoint') !== undefined;
-  const deviceType = configValue(config, 'deviceType');
-  const hasNoKeys = !Array.isArray(sshKeys) || sshKeys.length === 0;
+function warningsAboutImage(os: OsFacts, boot: BootPartition): string[] {
   const warnings: readonly (readonly [boolean, string])[] = [
-    [!hadConfig, 'the image had no config.json; one was made'],
     [
       boot.foundBy === 'config.json' || boot.foundBy === 'device-type.json',
       `no partition is named or labelled as a boot partition; partition ${boot.number} was taken because of its ${boot.foundBy}`,
-    ],
-    [
-      !isDevelopment(config) && hasNoKeys && !isManaged,
-      'nobody will be able to log in: production mode without an SSH key. Add --ssh-key or --dev',
-    ],
-    [
-      typeof deviceType === 'string' && os.deviceType !== undefined && deviceType !== os.deviceType.slug,
-      `deviceType in config.json is ${JSON.stringify(deviceType)}, but the image is for ${os.deviceType?.slug ?? 'another'}`,
-    ],
-    [
-      isManaged && configValue(config, 'apiKey') === undefined && configValue(config, 'deviceApiKey') === undefined,
-      'the device will not be able to register: apiEndpoint without apiKey or deviceApiKey',
-    ],
-    [
-      !isManaged && configValue(config, 'apiKey') !== undefined,
-      'apiKey has no use without apiEndpoint: the device will not be managed',
     ],
     [
       os.kind === 'flasher',

@@ -1,33 +1,11 @@
 import type { Json, JsonObject } from '../platform/json.js';
 import type { BootConfigurationRequest } from './boot-configuration-request.js';
-import type { BootPartition } from './boot-partition.js';
 import { checkConfig } from './config-check.js';
+import { withEdits } from './config-edit.js';
 import { invalidConfig } from './config-file.js';
 import { type ConfigChange, configValue, mergePatch } from './config-json.js';
-import { invalidJson, type JsonText, readJsonText } from './json-text.js';
-import type { OsFacts } from './os-facts.js';
 import { type Path, placed } from './problem.js';
 import { parseSshPublicKey } from './ssh-public-key.js';
-
-/** The config.json of an image, or what stands in for one that is missing. */
-export interface ExistingConfig {
-  readonly config: JsonObject;
-  readonly text: string;
-  readonly exists: boolean;
-  readonly locate: JsonText['locate'];
-  readonly oddities: JsonText['oddities'];
-}
-
-/** Reads the config.json of a boot partition; fails with `invalid-json`. */
-export async function readConfig(boot: BootPartition, os: OsFacts): Promise<ExistingConfig> {
-  const bytes = await boot.files.read('config.json');
-  if (bytes === undefined) {
-    const config = os.deviceType === undefined ? {} : { deviceType: os.deviceType.slug };
-    return { config, text: '', exists: false, locate: () => undefined, oddities: [] };
-  }
-  const { value: config, ...written } = readJsonText(bytes, 'config.json in the image', invalidJson);
-  return { config, ...written, exists: true };
-}
 
 /** A configuration with what a request asks for; what it does not name stays. */
 export function changedConfig(config: JsonObject, request: BootConfigurationRequest): JsonObject {
@@ -43,7 +21,7 @@ export function changedConfig(config: JsonObject, request: BootConfigurationRequ
   };
   const patch = Object.entries(wishes).flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const]));
   const merged = mergePatch(mergePatch(config, request.config ?? {}), Object.fromEntries(patch));
-  return withSshKeys(merged, request.sshKeys ?? []);
+  return withEdits(withSshKeys(merged, request.sshKeys ?? []), request.edits ?? []);
 }
 
 function withSshKeys(config: JsonObject, added: readonly string[]): JsonObject {

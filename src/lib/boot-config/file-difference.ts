@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Json, JsonObject } from '../platform/json.js';
 import { isJsonObject } from '../platform/json.js';
 import { configChanges } from './config-json.js';
-import { invalidJson, parseJsonObject } from './json-text.js';
+import { readExistingConfig } from './existing-config.js';
 import { type DifferingLine, lineDifference } from './line-difference.js';
 import { connectionLinesWithoutSecrets, linesWithoutSecrets } from './secret-text.js';
 import { hidden, isSecretKey } from './secret-names.js';
@@ -110,8 +110,9 @@ function configLines(before: Buffer | undefined, after: Buffer | undefined): str
   });
 }
 
+/** One that is not JSON is only ever replaced as a whole. */
 function parsed(content: Buffer | undefined): JsonObject {
-  return content === undefined ? {} : parseJsonObject(content, 'config.json', invalidJson);
+  return readExistingConfig(content, { what: 'config.json', os: {}, replacesBroken: true }).config;
 }
 
 interface Leaf {

@@ -10,6 +10,8 @@ export interface Shape<out T> {
   readonly schema: JsonObject;
   /** What is wrong with a value; where nothing is, the value is a T. */
   readonly problems: (value: unknown, path: Path) => readonly Problem[];
+  /** The shape of each item of a list, or of each value of an object with free keys. */
+  readonly each?: Shape<unknown>;
   /** Carries the type; never there. */
   readonly value?: T;
 }
@@ -87,6 +89,7 @@ export const anything: Shape<Json> = simple('a JSON value', {}, () => true);
 export function list<T>(item: Shape<T>, mustBe = 'a list', least = 0): Shape<readonly T[]> {
   return {
     schema: { type: 'array', items: item.schema, ...(least === 0 ? {} : { minItems: least }) },
+    each: item,
     problems: (value, path) => {
       if (!Array.isArray(value) || value.length < least) return [{ path, message: `must be ${mustBe}` }];
       return value.flatMap((one: unknown, index) => item.problems(one, [...path, index]));
@@ -98,6 +101,7 @@ export function list<T>(item: Shape<T>, mustBe = 'a list', least = 0): Shape<rea
 export function mapOf<T>(item: Shape<T>, keys: Shape<string> = text()): Shape<Readonly<Record<string, T>>> {
   return {
     schema: { type: 'object', additionalProperties: item.schema, propertyNames: keys.schema },
+    each: item,
     problems: (value, path) => {
       if (!isRecord(value)) return [{ path, message: 'must be an object' }];
       return Object.entries(value).flatMap(([key, one]) => [
