@@ -8,6 +8,9 @@ import { davit, davitJson } from '../support/davit.js';
 import { makeOsImage, type OsImage, type OsImageOptions } from '../support/os-image.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
+const wireguardKey = Buffer.alloc(32, 7).toString('base64');
+const otherKey = Buffer.alloc(32, 250).toString('base64');
+
 interface TestImage extends OsImage {
   readonly folder: string;
   /** Writes a file beside the image and gives its path. */
@@ -70,6 +73,105 @@ async function configure(image: TestImage, networks: object): Promise<void> {
   const profile = await image.file('profile.yaml', JSON.stringify({ networks }));
   await image.davit('os', 'configure', image.path, '--profile', profile, '--in-place');
 }
+
+describe('network list', () => {
+  it('tells what each network is, and why NetworkManager would pass over one', async (t) => {
+    const image = await makeImage(t, {
+      osVersion: '6.4.0',
+      bootFiles: {
+        'system-connections/notes': 'not a key file\n',
+        'system-connections/home.config': '[connection]\ntype=wifi\n[wifi]\nssid=Home\n',
+        'system-connections/br0': '[connection]\ntype=bridge\ninterface-name=br0\n',
+      },
+    });
+    await configure(image, {
+      office: { type: 'wifi', ssid: 'Zürich\u0007', key: 'abcdefgh', security: 'wpa3', hidden: true, priority: 5 },
+      wired: { type: 'ethernet', interface: 'eth0', ipv4: { addresses: ['192.168.1.5/24'] } },
+      lan0: { type: 'bridge', interface: 'lan0', ports: ['eth1', 'eth2'] },
+      modem: { type: 'cellular', apn: 'internet' },
+    });
+    const { networks } = await image.davit('network', 'list', image.path);
+    assert.ok(Array.isArray(networks));
+    const rows = networks.map((one: Record<string, unknown>) => [one.name, one.type, one.description]);
+    assert.deepEqual(rows, [
+      ['balena-sample.ignore', 'wifi', '"My_Wifi_Ssid", WPA2, hidden'],
+      ['br0', 'bridge', 'bridge'],
+      ['home.config', 'wifi', '"Home", open'],
+      ['lan0', 'bridge', 'lan0 of eth1, eth2'],
+      ['modem', 'cellular', 'access point internet'],
+      ['notes', null, 'not a NetworkManager key file'],
+      ['office', 'wifi', 'SSID 5ac3bc7269636807 (hex), WPA3, hidden, priority 5'],
+      ['wired', 'ethernet', '192.168.1.5/24, only on eth0'],
+    ]);
+    const one = (name: string) => networks.find((network: Record<string, unknown>) => network.name === name) as unknown;
+    const said = (name: string) => JSON.stringify(one(name));
+    assert.match(said('home.config'), /"ignoredBecause":"its name ends in a dot and six letters or digits"/);
+    assert.match(said('lan0'), /"files":\["lan0","lan0-port-eth1","lan0-port-eth2"\]/);
+    assert.match(said('office'), /needs WPA3, which balenaOS has since 6.5.50/);
+    assert.match(said('br0'), /which the OS keeps NetworkManager away from/);
+    const { stdout, stderr } = await davit(['network', 'list', image.path]);
+    assert.match(stdout, /^NAME +TYPE +WHAT IT IS\n/);
+    assert.match(stdout, /home\.config +wifi +ignored, because its name ends in a dot/);
+    assert.match(stderr, /warning: system-connections\/notes is not a NetworkManager key file/);
+  });
+
+  it('says that there are none', async (t) => {
+    const image = await makeImage(t, { bootFiles: { 'system-connections/balena-sample.ignore': null } });
+    assert.deepEqual((await image.davit('network', 'list', image.path)).networks, []);
+  });
+});
+
+describe('network show', () => {
+  it('prints a profile that asks for the secrets, and never shows one', async (t) => {
+    const image = await makeImage(t);
+    await configure(image, {
+      tunnel: {
+        ...{ type: 'wireguard', interface: 'wg0', privateKey: wireguardKey, ipv4: { addresses: ['10.9.0.2/32'] } },
+        peers: [{ publicKey: otherKey, presharedKey: wireguardKey, allowedIps: ['10.9.0.0/24'] }],
+      },
+      odd: { type: 'wifi', ssid: 'a: "b" $${c} #d', key: 'my secret key' },
+    });
+    const tunnel = await davit(['network', 'show', image.path, 'tunnel']);
+    const odd = await davit(['network', 'show', image.path, 'ODD']);
+    assert.equal(odd.exitCode, 0, odd.stderr);
+    const keyfile = await davit(['network', 'show', image.path, 'tunnel', '--keyfile']);
+    assert.match(keyfile.stdout, /^\[connection\]\nid=tunnel\n/);
+    assert.match(keyfile.stdout, /private-key=\(hidden\)/);
+    const json = await davit(['network', 'show', image.path, 'odd', '--json']);
+    for (const { stdout, stderr } of [tunnel, odd, keyfile, json]) {
+      assert.ok(!`${stdout}${stderr}`.includes(wireguardKey) && !stdout.includes('my secret key'));
+    }
+    const profile = await image.file('shown.yaml', odd.stdout);
+    const checked = await image.davit('profile', 'check', profile);
+    assert.deepEqual([checked.networks, checked.questions], [['odd'], ['/networks/odd/key']]);
+    const { network } = await image.davit('network', 'show', image.path, 'tunnel');
+    assert.deepEqual(network, {
+      ...{ type: 'wireguard', interface: 'wg0', ipv4: { addresses: ['10.9.0.2/32'] } },
+      privateKey: { prompt: 'Private key of tunnel' },
+      peers: [
+        { publicKey: otherKey, allowedIps: ['10.9.0.0/24'], presharedKey: { prompt: 'Preshared key of tunnel' } },
+      ],
+    });
+  });
+
+  it('shows as settings what a profile has no words for', async (t) => {
+    const vpn = '[connection]\ntype=vpn\n[vpn]\nservice-type=x\npassword=top secret\n[vpn-secrets]\nx=top secret\n';
+    const zoned = '[connection]\ntype=ethernet\nzone=home\n';
+    const image = await makeImage(t, {
+      bootFiles: { 'system-connections/vpn': vpn, 'system-connections/zoned.nmconnection': zoned },
+    });
+    const shown = await image.davit('network', 'show', image.path, 'vpn');
+    assert.equal(shown.network, null);
+    assert.deepEqual(shown.settings, {
+      connection: { type: 'vpn' },
+      vpn: { 'service-type': 'x', password: '(hidden)' },
+      'vpn-secrets': { x: '(hidden)' },
+    });
+    const { stdout } = await davit(['network', 'show', image.path, 'zoned.nmconnection']);
+    assert.match(stdout, /^networks:\n {2}zoned:\n {4}type: ethernet\n# Settings .*\n# \[connection\]\n# zone=home\n$/);
+    assert.equal((await image.refused('network', 'show', image.path, 'vnp')).code, 'network-not-found');
+  });
+});
 
 describe('network remove', () => {
   it('takes a network out of the image itself, and leaves every other file as it was', async (t) => {

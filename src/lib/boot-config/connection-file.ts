@@ -46,9 +46,17 @@ async function readKeyFile(file: string): Promise<Buffer> {
   }
 }
 
-/** Whether NetworkManager passes over a file of this name without a word (`nms_keyfile_utils_check_file_permissions` and its filters). */
+/** Why NetworkManager passes over a file of this name without a word, or undefined where it does not (`nm_keyfile_utils_ignore_filename`). */
+export function whyNameIgnored(name: string): string | undefined {
+  if (name.startsWith('.')) return 'its name begins with a dot';
+  const end = /(~|\.swpx?|\.pem|\.der)$/.exec(name)?.[0];
+  if (end !== undefined) return `its name ends in ${end}`;
+  return /\.[A-Za-z0-9]{6}$/.test(name) ? 'its name ends in a dot and six letters or digits' : undefined;
+}
+
+/** Whether NetworkManager passes over a file of this name without a word. */
 export function isNameIgnored(name: string): boolean {
-  return name.startsWith('.') || /(~|\.swpx?|\.pem|\.der|\.[A-Za-z0-9]{6})$/.test(name);
+  return whyNameIgnored(name) !== undefined;
 }
 
 /** A key's value, still escaped, in a section that may be spelled long or short. */
@@ -58,6 +66,22 @@ export function connectionValue(keyfile: Keyfile, section: string, key: string):
     if ((aliases[name] ?? name) === section && value !== undefined) return value;
   }
   return undefined;
+}
+
+/** The sections of a key file by their short names. */
+export function connectionSections(keyfile: Keyfile): Keyfile {
+  const sections = new Map<string, Map<string, string>>();
+  for (const [name, keys] of keyfile) {
+    const short = aliases[name] ?? name;
+    sections.set(short, new Map([...(sections.get(short) ?? []), ...keys]));
+  }
+  return sections;
+}
+
+/** The type of a connection by its short name: `wifi`, `ethernet`, `gsm`. */
+export function connectionType(keyfile: Keyfile): string | undefined {
+  const type = connectionValue(keyfile, 'connection', 'type');
+  return type && (aliases[type] ?? type);
 }
 
 function requireReadName(name: string): void {

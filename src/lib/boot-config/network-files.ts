@@ -139,7 +139,8 @@ function wireguardSections(network: NetworkOf<'wireguard'>): KeyfileSections {
   };
 }
 
-function ipDefaults({ type }: Network): Parameters<typeof ipSections>[1] {
+/** How connections of a type get their addresses when nothing is said about it; auto, where this says nothing either. */
+export function ipDefaults({ type }: Pick<Network, 'type'>): NonNullable<Parameters<typeof ipSections>[1]> {
   if (type === 'access-point') return { ipv4: 'shared' };
   return type === 'wireguard' ? { ipv4: 'disabled', ipv6: 'disabled' } : {};
 }
