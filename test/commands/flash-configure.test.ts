@@ -9,6 +9,7 @@ import { davit, davitJson } from '../support/davit.js';
 import { bytesAt } from '../support/disk-content.js';
 import { attachUsedCard, loopDevicesMissing } from '../support/loop-device.js';
 import { makeOsImage, type OsImageOptions } from '../support/os-image.js';
+import { hostKeyFrom } from '../support/host-key.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const skip = loopDevicesMissing;
@@ -100,11 +101,11 @@ describe('flash with configuration flags', () => {
   it('forgets the host key pinned for the hostname that the device will have, and says so', { skip }, async (t) => {
     const { folder, image, card } = await setUp(t, { table: 'mbr', config: '{"hostname":"Lobby"}' });
     const environment = { DAVIT_DATA_DIR: path.join(folder, 'data') };
-    const keys = new HostKeyStore(path.join(folder, 'data', 'host-keys'));
+    const keys = new HostKeyStore(path.join(folder, 'data', 'known_hosts'));
     await runChecked('packing', 'gzip', ['-1', '--keep', image.path]);
+    const names = ['lobby', 'kiosk', 'other'];
     const nameless = path.join(folder, 'nameless.json');
     await writeFile(nameless, '{"hostname":null}');
-    const pin = { type: 'ssh-ed25519', key: 'AAAA' };
     for (const [source, words, forgotten] of [
       [image.path, [], 'lobby'],
       [image.path, ['--hostname', 'Kiosk', '--dev'], 'kiosk'],
@@ -112,15 +113,15 @@ describe('flash with configuration flags', () => {
       [`${image.path}.gz`, ['--dev'], 'lobby'],
       [`${image.path}.gz`, [], undefined],
     ] as const) {
-      for (const name of ['lobby', 'kiosk', 'other']) await keys.replace(name, pin);
+      for (const [seed, name] of names.entries()) await keys.replace(name, hostKeyFrom(seed));
       const base = ['flash', source, '--drive', card.path, ...words];
       assert.equal((await davit([...base, '--dry-run'], { environment })).exitCode, 0);
-      assert.deepEqual(await keys.find(forgotten ?? 'lobby'), pin);
+      for (const [seed, name] of names.entries()) assert.deepEqual(await keys.find(name), [hostKeyFrom(seed)]);
       const { exitCode, stderr } = await davit([...base, '--yes'], { environment });
       assert.equal(exitCode, 0, stderr);
       assert.equal(/host key pinned for \w+ was forgotten/.test(stderr), forgotten !== undefined, stderr);
-      for (const name of ['lobby', 'kiosk', 'other']) {
-        assert.deepEqual(await keys.find(name), name === forgotten ? undefined : pin, name);
+      for (const [seed, name] of names.entries()) {
+        assert.deepEqual(await keys.find(name), name === forgotten ? [] : [hostKeyFrom(seed)], name);
       }
     }
     const again = await davit(['flash', image.path, '--drive', card.path, '--yes', '--hostname', 'new'], {

@@ -2,13 +2,15 @@ import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { run, runChecked } from '../../src/lib/platform/child-process.js';
+import { hostKeyFile, HostKeyStore } from '../../src/lib/ssh/host-key-store.js';
 import { davit, type DavitOptions, startDavit } from '../support/davit.js';
+import { hostKeyFrom } from '../support/host-key.js';
 import { createNetwork, networkSkipReason } from '../support/network-namespace.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { freePort, type SshServer, sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
@@ -149,7 +151,7 @@ describe('davit ssh', { skip }, () => {
       assert.equal(refused.exitCode, 4);
       assert.ok(refused.stderr.includes(old), refused.stderr);
       assert.ok(refused.stderr.includes(await flashed.hostFingerprint()), refused.stderr);
-      assert.match(refused.stderr, /--accept-new-host-key/);
+      assert.match(refused.stderr, /davit ssh 127\.0\.0\.1 --port \d+ --accept-new-key/);
       await assert.rejects(readFile(mark), { code: 'ENOENT' });
       const accepted = await davit(to(flashed, '--accept-new-host-key', '--', 'true'), home);
       assert.equal(accepted.exitCode, 0, accepted.stderr);
@@ -160,18 +162,130 @@ describe('davit ssh', { skip }, () => {
       const home = await freshHome(t);
       const results = await Promise.all([1, 2, 3].map(() => davit(to(server, '--', 'true'), home)));
       assert.ok(results.every((result) => result.exitCode === 0));
-      assert.equal((await readdir(hostKeyFolder(home))).length, 1);
+      assert.equal((await pinnedIn(home)).length, 1);
     });
 
     it('names a damaged file instead of trusting anyone', async (t) => {
       const home = await freshHome(t);
       await davit(to(server, '--', 'true'), home);
-      const [name = ''] = await readdir(hostKeyFolder(home));
-      const file = path.join(hostKeyFolder(home), name);
-      await writeFile(file, '{"version":1');
+      const { file } = pinsOf(home);
+      await writeFile(file, (await readFile(file, 'utf8')).slice(0, 50));
       const result = await davit(to(server, '--', 'true'), home);
       assert.equal(result.exitCode, 5);
       assert.ok(result.stderr.includes(file));
+    });
+
+    describe('that OpenSSH knows', () => {
+      const known = async (t: TestContext, line: string, ...more: readonly (readonly string[])[]) => {
+        const before: Buffer[] = [];
+        // Registered before the removal of the folder.
+        t.after(async () => {
+          assert.deepEqual(await readFile(file), before[0], 'the file of the user has changed');
+        });
+        const home = await freshHome(t);
+        const folder = path.join(home.environment.HOME, '.ssh');
+        await mkdir(folder);
+        const file = path.join(folder, 'known_hosts');
+        await writeFile(file, `${line}\n`);
+        for (const words of more) await runChecked('changing known_hosts', 'ssh-keygen', [...words, '-f', file]);
+        before.push(await readFile(file));
+        return home;
+      };
+      const wrong = `${hostKeyFrom(1).type} ${hostKeyFrom(1).key}`;
+
+      it('are trusted without a word, also hashed and by a pattern', async (t) => {
+        const key = await server.hostKey();
+        for (const [line, ...more] of [
+          [`[127.0.0.1]:${server.port} ${key}`],
+          [`[127.0.0.1]:${server.port} ${key}`, ['-q', '-H']],
+          [`[127.0.0.?]:* ${key}`],
+          [`127.0.0.1 ${key}`],
+        ] as const) {
+          const home = await known(t, line, ...more);
+          const result = await davit(to(server, '--', 'true'), home);
+          assert.deepEqual([result.exitCode, result.stderr], [0, ''], line);
+          assert.equal((await pinnedIn(home)).length, 1);
+        }
+      });
+
+      it('refuse another key, and say in which line', async (t) => {
+        const home = await known(t, `# mine\n[127.0.0.1]:${server.port} ${wrong}`);
+        const result = await davit(to(server, '--', 'true'), home);
+        assert.equal(result.exitCode, 4);
+        assert.match(result.stderr, /known_hosts:2/);
+        assert.equal((await pinnedIn(home)).length, 0);
+        assert.equal((await davit(to(server, '--accept-new-key', '--', 'true'), home)).exitCode, 0);
+        assert.equal((await davit(to(server, '--', 'true'), home)).exitCode, 0);
+      });
+
+      it('do not speak for another port', async (t) => {
+        const home = await known(t, `127.0.0.1 ${wrong}\n[127.0.0.1]:1 ${wrong}`);
+        assert.equal((await davit(to(server, '--', 'true'), home)).exitCode, 0);
+      });
+
+      it('are refused when they are revoked, also when new keys are accepted', async (t) => {
+        const home = await known(t, `@revoked * ${await server.hostKey()}`);
+        for (const words of [[], ['--accept-new-key']]) {
+          const result = await davit(to(server, ...words, '--', 'true'), home);
+          assert.equal(result.exitCode, 4, result.stderr);
+          assert.match(result.stderr, /revoked/);
+        }
+      });
+    });
+
+    for (const type of ['ed25519', 'ecdsa', 'rsa']) {
+      it(`of type ${type} are pinned and asked for again when the server has others too`, async (t) => {
+        const several = await startSshServer({ hostKeyTypes: [type] });
+        t.after(() => several.close());
+        const home = await freshHome(t);
+        assert.equal((await davit(to(several, '--', 'true'), home)).exitCode, 0);
+        await several.setHostKeyTypes(['rsa', 'ecdsa', 'ed25519']);
+        const again = await davit(to(several, '--', 'true'), home);
+        assert.deepEqual([again.exitCode, again.stderr], [0, '']);
+      });
+    }
+
+    describe('of a device with a UUID', () => {
+      const uuid = '63ec46c2b8e04a8e9e3b1d7a5f0c9e21';
+      const device = async (t: TestContext) => {
+        const one = await startSshServer({ configJson: { deviceApiKey: 'secret', uuid } });
+        t.after(() => one.close());
+        return one;
+      };
+      const by = (name: string, one: SshServer, ...words: string[]) => {
+        const [command = '', , ...rest] = to(one, ...words);
+        return [command, name, ...rest];
+      };
+
+      it('are pinned under it, with the names that it was met under', async (t) => {
+        const one = await device(t);
+        const home = await freshHome(t);
+        assert.equal((await davit(by('127.0.0.1', one, '--', 'true'), home)).exitCode, 0);
+        const again = await davit(by('localhost', one, '--', 'true'), home);
+        assert.equal(again.exitCode, 0);
+        assert.match(again.stderr, /localhost has the host key of 63ec46c/);
+        const names = ['127.0.0.1', 'localhost'].map((name) => `[${name}]:${one.port}`);
+        assert.deepEqual(
+          (await pinnedIn(home)).map((pinned) => ({ uuid: pinned.uuid, names: pinned.names })),
+          [{ uuid, names }],
+        );
+      });
+
+      it('are refused under another name when they have changed', async (t) => {
+        const one = await device(t);
+        const home = await freshHome(t);
+        assert.equal((await davit(by('127.0.0.1', one, '--', 'true'), home)).exitCode, 0);
+        await one.changeHostKey();
+        const mark = path.join(await temporaryFolder(t), 'mark');
+        for (let round = 0; round < 2; round++) {
+          const refused = await davit(by('localhost', one, '--', 'touch', mark), home);
+          assert.equal(refused.exitCode, 4, refused.stderr);
+        }
+        await assert.rejects(readFile(mark), { code: 'ENOENT' });
+        assert.equal((await davit(by('localhost', one, '--accept-new-key', '--', 'true'), home)).exitCode, 0);
+        assert.equal((await davit(by('127.0.0.1', one, '--', 'true'), home)).exitCode, 0);
+        assert.equal((await pinnedIn(home)).length, 1);
+      });
     });
   });
 
@@ -361,8 +475,12 @@ async function freshHome(t: TestContext) {
   return { environment: { HOME, DAVIT_DATA_DIR: path.join(HOME, 'data'), SSH_AUTH_SOCK: undefined } };
 }
 
-function hostKeyFolder(home: Awaited<ReturnType<typeof freshHome>>): string {
-  return path.join(home.environment.DAVIT_DATA_DIR, 'host-keys');
+function pinsOf(home: Awaited<ReturnType<typeof freshHome>>): HostKeyStore {
+  return new HostKeyStore(hostKeyFile(home.environment.DAVIT_DATA_DIR));
+}
+
+function pinnedIn(home: Awaited<ReturnType<typeof freshHome>>) {
+  return pinsOf(home).devices();
 }
 
 function outputOf(child: ChildProcess) {

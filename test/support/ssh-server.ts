@@ -27,6 +27,10 @@ export interface SshServerOptions {
   readonly wrapper?: readonly string[];
   /** Lines of sshd_config; the first value of an option wins. */
   readonly configuration?: readonly string[];
+  /** Types of its host keys: `ed25519` (alone by default), `ecdsa`, `rsa`. */
+  readonly hostKeyTypes?: readonly string[];
+  /** What its sessions find in /mnt/boot/config.json, as on a device. */
+  readonly configJson?: object;
 }
 
 /** A real OpenSSH server with host keys and a user key of its own. */
@@ -36,9 +40,13 @@ export interface SshServer {
   readonly identityFile: string;
   /** A private key that it does not accept. */
   readonly wrongIdentityFile: string;
-  /** The fingerprint of its host key as OpenSSH prints it. */
+  /** Its first host key as a known-hosts file has it: type and key. */
+  hostKey: () => Promise<string>;
+  /** Shows keys of these types; those that it had stay the same. */
+  setHostKeyTypes: (types: readonly string[]) => Promise<void>;
+  /** The fingerprint of its first host key as OpenSSH prints it. */
   hostFingerprint: () => Promise<string>;
-  /** Makes a new host key, as a device that was flashed anew has. */
+  /** Makes new host keys, as a device that was flashed anew has. */
   changeHostKey: () => Promise<void>;
   /** Its process, for `nsenter`. */
   pid: () => number;
@@ -54,30 +62,47 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
   const file = (name: string) => path.join(folder, name);
   await chmod(folder, 0o755);
   await mkdir('/run/sshd', { recursive: true, mode: 0o755 });
-  await Promise.all(['host_key', 'accepted', 'other'].map((name) => makeKey(file(name))));
+  await Promise.all(['accepted', 'other'].map((name) => makeKey(file(name))));
   await writeFile(file('authorized_keys'), await readFile(`${file('accepted')}.pub`));
   const port = options.port ?? (await freePort());
-  await writeFile(
-    file('sshd_config'),
-    [
-      ...(options.configuration ?? []),
-      `Port ${port}`,
-      `HostKey ${file('host_key')}`,
-      `AuthorizedKeysFile ${file('authorized_keys')}`,
-      `PidFile ${file('pid')}`,
-      'PermitRootLogin yes',
-      'PasswordAuthentication no',
-      'KbdInteractiveAuthentication no',
-      'StrictModes no',
-      'UsePAM no',
-      'LogLevel INFO',
-      'AcceptEnv none',
-      '',
-    ].join('\n'),
-  );
+  let types = options.hostKeyTypes ?? ['ed25519'];
+  const hostKeyFile = (type = types[0]) => file(`host_key_${String(type)}`);
+  const configure = () =>
+    writeFile(
+      file('sshd_config'),
+      [
+        ...(options.configuration ?? []),
+        `Port ${port}`,
+        ...types.map((type) => `HostKey ${hostKeyFile(type)}`),
+        `AuthorizedKeysFile ${file('authorized_keys')}`,
+        `PidFile ${file('pid')}`,
+        'PermitRootLogin yes',
+        'PasswordAuthentication no',
+        'KbdInteractiveAuthentication no',
+        'StrictModes no',
+        'UsePAM no',
+        'LogLevel INFO',
+        'AcceptEnv none',
+        '',
+      ].join('\n'),
+    );
+  await configure();
+  await Promise.all(types.map((type) => makeKey(hostKeyFile(type), type)));
+  const bootPartition =
+    options.configJson === undefined
+      ? []
+      : ['unshare', '-m', 'sh', '-c', withConfigJson, 'sh', JSON.stringify(options.configJson)];
   const logged: string[] = [];
   const start = async () => {
-    const [command, ...rest] = [...(options.wrapper ?? []), sshd, '-D', '-e', '-f', file('sshd_config')];
+    const [command, ...rest] = [
+      ...(options.wrapper ?? []),
+      ...bootPartition,
+      sshd,
+      '-D',
+      '-e',
+      '-f',
+      file('sshd_config'),
+    ];
     const child = spawn(command, rest, { stdio: ['ignore', 'ignore', 'pipe'] });
     const lines = createInterface({ input: child.stderr });
     const listening = new Promise<void>((resolve, reject) => {
@@ -98,12 +123,20 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
     identityFile: file('accepted'),
     wrongIdentityFile: file('other'),
     hostFingerprint: async () => {
-      const line = await runChecked('reading the fingerprint', 'ssh-keygen', ['-l', '-f', file('host_key')]);
+      const line = await runChecked('reading the fingerprint', 'ssh-keygen', ['-l', '-f', hostKeyFile()]);
       return line.split(' ')[1] ?? '';
+    },
+    hostKey: async () => (await readFile(`${hostKeyFile()}.pub`, 'utf8')).split(' ').slice(0, 2).join(' '),
+    setHostKeyTypes: async (wanted) => {
+      await end(server);
+      await Promise.all(wanted.filter((type) => !types.includes(type)).map((type) => makeKey(hostKeyFile(type), type)));
+      types = wanted;
+      await configure();
+      server = await start();
     },
     changeHostKey: async () => {
       await end(server);
-      await makeKey(file('host_key'));
+      await Promise.all(types.map((type) => makeKey(hostKeyFile(type), type)));
       server = await start();
     },
     pid: () => server.pid ?? 0,
@@ -126,9 +159,13 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function makeKey(file: string): Promise<void> {
+/** A shell script that gives what follows a /mnt/boot of its own. */
+const withConfigJson =
+  'mount -t tmpfs tmpfs /mnt && mkdir /mnt/boot && printf %s "$1" > /mnt/boot/config.json && shift && exec "$@"';
+
+async function makeKey(file: string, type = 'ed25519'): Promise<void> {
   await Promise.all([rm(file, { force: true }), rm(`${file}.pub`, { force: true })]);
-  await runChecked('making a key', 'ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file]);
+  await runChecked('making a key', 'ssh-keygen', ['-q', '-t', type, '-N', '', '-f', file]);
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -20,7 +20,8 @@ export const sshFlags = {
     summary: 'Private key to log in with, instead of those of the SSH agent and of ~/.ssh.',
     helpGroup: 'SSH',
   }),
-  'accept-new-host-key': Flags.boolean({
+  'accept-new-key': Flags.boolean({
+    aliases: ['accept-new-host-key'],
     summary: 'Accept and remember the host key the device shows now, as after flashing it anew.',
     helpGroup: 'SSH',
   }),
@@ -31,7 +32,7 @@ export interface SshFlagValues {
   readonly user: string;
   readonly port: number;
   readonly identity?: string | undefined;
-  readonly 'accept-new-host-key': boolean;
+  readonly 'accept-new-key': boolean;
 }
 
 /** What the flags say, with passphrases asked for on the terminal if there is one. */
@@ -45,7 +46,7 @@ export function sshOptionsFrom(flags: SshFlagValues, streams: Streams, signal: A
     user: flags.user,
     port: flags.port,
     identityFile: flags.identity,
-    newHostKeyPermit: flags['accept-new-host-key'] ? new NewHostKeyPermit() : undefined,
+    newHostKeyPermit: flags['accept-new-key'] ? new NewHostKeyPermit() : undefined,
     askPassphrase: streams.stdinIsTerminal && streams.stderrIsTerminal ? ask : undefined,
   };
 }

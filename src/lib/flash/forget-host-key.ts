@@ -1,9 +1,8 @@
-import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { folders } from '../platform/environment.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { homeOfSudoUser } from '../platform/sudo-user.js';
-import { hostKeyOwner, HostKeyStore } from '../ssh/host-key-store.js';
+import { hostKeyFile, HostKeyStore, pinnedName } from '../ssh/host-key-store.js';
 import { deviceSshPort } from '../ssh/open-ssh.js';
 
 /**
@@ -18,12 +17,11 @@ export async function forgetHostKey(
   callersHome: () => Promise<string | undefined> = homeOfSudoUser,
 ): Promise<void> {
   try {
-    // It is pinned without .local, see hostKeyOwner.
-    const owner = hostKeyOwner({ name: hostname, port: deviceSshPort });
+    const owner = pinnedName(hostname, deviceSshPort);
     const home = await callersHome();
-    // Who flashes through sudo connects without it. Forgetting only takes a file away, so nothing of root's is left there.
+    // Who flashes through sudo connects without it.
     const stores = [new HostKeyStore()];
-    if (home !== undefined) stores.push(new HostKeyStore(path.join(folders.dataIn(home), 'host-keys')));
+    if (home !== undefined) stores.push(new HostKeyStore(hostKeyFile(folders.dataIn(home))));
     let wasPinned = false;
     for (const store of stores) if (await store.forget(owner)) wasPinned = true;
     if (!wasPinned) return;

@@ -1,132 +1,177 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
-import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
-import { folders } from '../platform/environment.js';
-import { isRecord } from '../platform/json.js';
+import { whileDoing } from '../failure/while-doing.js';
+import { folders, shellWord } from '../platform/environment.js';
+import { changeSharedFile, readSharedFile } from '../platform/shared-file.js';
+import { type HostKey, isAbout, isSameKey, type KnownHost, parseKnownHost, parseKnownHosts } from './known-hosts.js';
 
-/** The key a device showed when davit first met it. */
-export interface PinnedHostKey {
-  /** The SSH name of the key's type: `ssh-ed25519`. */
-  readonly type: string;
-  /** The public key in SSH wire format, base64. */
-  readonly key: string;
+/** A device whose key is pinned. */
+export interface PinnedDevice {
+  /** Undefined as long as nobody could ask the device. */
+  readonly uuid: string | undefined;
+  /** What else it was called when it was met: host names, addresses; `[name]:port` where the port is not 22222. */
+  readonly names: readonly string[];
+  readonly hostKey: HostKey;
 }
 
 /**
- * Pinned host keys, one JSON file per device in `host-keys` of davit's data folder, so that any number of davits can pin
- * different devices at once without a lock. `device` is the identity a key belongs to; see `hostKeyOwner`.
+ * Pinned host keys, in a known-hosts file of davit's own in OpenSSH's format: a line for each device that lists its UUID, once it is known,
+ * and the names under which it was met. Lines of other kinds, such as `@revoked`, are honoured and kept.
  */
 export class HostKeyStore {
-  readonly #folder: string;
+  readonly file: string;
 
-  constructor(folder = path.join(folders.data(), 'host-keys')) {
-    this.#folder = folder;
+  constructor(file = hostKeyFile()) {
+    this.file = file;
   }
 
-  /** The pinned key, or undefined when the device has never been met. */
-  async find(device: string): Promise<PinnedHostKey | undefined> {
-    const file = this.#file(device);
-    let text: string;
-    try {
-      text = await readFile(file, 'utf8');
-    } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return undefined;
-      throw whileDoing(`reading the pinned host key in ${file}`, error);
-    }
-    const pinned = parsePin(text);
-    if (pinned === undefined) {
-      throw new Failure('failed', 'host-key-file-damaged', `${file} does not hold a pinned host key`, {
-        hint: `Remove it to pin the device's key again: rm ${file}`,
-      });
-    }
+  /** Everything that is known. Fails when a line cannot be understood: it may be the one that would have warned. */
+  async entries(): Promise<KnownHost[]> {
+    const text = (await this.#read()) ?? '';
+    const known = parseKnownHosts(text);
+    const understood = new Set(known.map((one) => one.line));
+    const damaged = text.split('\n').findIndex((line, at) => !/^\s*(?:#|$)/.test(line) && !understood.has(at + 1)) + 1;
+    if (damaged === 0) return known;
+    throw new Failure('failed', 'host-key-file-damaged', `line ${damaged} of ${this.file} is not a host key`, {
+      hint: `Remove it, and davit pins the key of that device again: sed -i ${damaged}d ${shellWord(this.file)}`,
+    });
+  }
+
+  /** The keys that one of these names may show; none when no such device has been met. */
+  async find(...names: readonly string[]): Promise<HostKey[]> {
+    return keysFor(await this.entries(), names);
+  }
+
+  /** All devices that were met. */
+  async devices(): Promise<PinnedDevice[]> {
+    return (await this.entries()).flatMap(({ marker, patterns, hostKey }) =>
+      marker === undefined
+        ? { uuid: patterns.find(isUuid), names: patterns.filter((one) => !isUuid(one) && !isPattern(one)), hostKey }
+        : [],
+    );
+  }
+
+  /** Pins the first key of a device and returns the keys that are pinned now: another process may have been first. */
+  async pinFirst(name: string, shown: HostKey): Promise<readonly HostKey[]> {
+    let pinned: readonly HostKey[] = [];
+    await this.#change((lines) => {
+      pinned = keysFor(lines.flatMap(parsed), [name]);
+      if (pinned.length > 0) return undefined;
+      pinned = [shown];
+      return named(lines, shown, [name]);
+    });
     return pinned;
   }
 
-  /** Pins the first key of a device and returns the one that is pinned now: another process may have been first. */
-  async pinFirst(device: string, pin: PinnedHostKey): Promise<PinnedHostKey> {
-    const temporary = await this.#writeTemporary(device, pin);
+  /** Pins a key in place of whatever was pinned under a name. */
+  async replace(name: string, shown: HostKey): Promise<void> {
+    await this.#change((lines) => named(without(lines, [name]), shown, [name]));
+  }
+
+  /**
+   * Puts a key that is pinned under a name under the UUID of its device as well. Returns the key that the UUID has already, if it is another
+   * one; that stays pinned unless it may be replaced.
+   */
+  async identify(uuid: string, shown: HostKey, mayReplace: boolean): Promise<HostKey | undefined> {
+    let other: HostKey | undefined;
+    await this.#change((lines) => {
+      const known = lines.flatMap(parsed).filter((one) => one.marker === undefined && isAbout(one, uuid));
+      other = known.find((one) => !isSameKey(one.hostKey, shown))?.hostKey;
+      if (other !== undefined && !mayReplace) return undefined;
+      if (other === undefined && known.length > 0) return undefined;
+      const names = [...new Set([uuid, ...known.flatMap((one) => one.patterns)])];
+      return named(without(lines, names), shown, names);
+    });
+    return mayReplace ? undefined : other;
+  }
+
+  /** Forgets a device by any of its names, for when a fresh system is about to make a new key; returns whether it was known. */
+  async forget(name: string): Promise<boolean> {
+    // Nothing is made where nothing is pinned.
+    if ((await this.find(name)).length === 0) return false;
+    await this.#change((lines) => {
+      return lines.filter((line) => !parsed(line).some((one) => one.marker === undefined && isAbout(one, name)));
+    });
+    return true;
+  }
+
+  async #read(): Promise<string | undefined> {
     try {
-      // Unlike rename, link refuses to replace a file: of two first meetings exactly one wins.
-      await link(temporary, this.#file(device));
-      return pin;
+      return await readSharedFile(this.file);
     } catch (error) {
-      if (systemErrorCode(error) !== 'EEXIST') throw whileDoing(`pinning the host key of ${device}`, error);
-      return (await this.find(device)) ?? pin;
-    } finally {
-      await rm(temporary, { force: true });
+      throw whileDoing(`reading the pinned host keys in ${this.file}`, error);
     }
   }
 
-  /** Pins a key in place of whatever was pinned. */
-  async replace(device: string, pin: PinnedHostKey): Promise<void> {
-    const temporary = await this.#writeTemporary(device, pin);
+  async #change(change: (lines: readonly string[]) => readonly string[] | undefined): Promise<void> {
     try {
-      await rename(temporary, this.#file(device));
+      await changeSharedFile(this.file, (text = '') => {
+        const lines = change(text.split('\n').filter((line) => line.trim() !== ''));
+        return lines === undefined ? undefined : lines.map((line) => `${line}\n`).join('');
+      });
     } catch (error) {
-      await rm(temporary, { force: true });
-      throw whileDoing(`pinning the host key of ${device}`, error);
+      throw whileDoing(`changing the pinned host keys in ${this.file}`, error);
     }
-  }
-
-  /** Forgets a device's key, for when a fresh system is about to make a new one; returns whether there was one. */
-  async forget(device: string): Promise<boolean> {
-    try {
-      await rm(this.#file(device));
-      return true;
-    } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return false;
-      throw whileDoing(`forgetting the host key of ${device}`, error);
-    }
-  }
-
-  #file(device: string): string {
-    return path.join(this.#folder, `${encodeURIComponent(device)}.json`);
-  }
-
-  async #writeTemporary(device: string, pin: PinnedHostKey): Promise<string> {
-    const temporary = `${this.#file(device)}.${randomBytes(6).toString('hex')}`;
-    try {
-      await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-      await writeFile(temporary, `${JSON.stringify({ version: 1, device, ...pin }, null, 2)}\n`, { mode: 0o600 });
-    } catch (error) {
-      throw whileDoing(`pinning the host key of ${device} in ${this.#folder}`, error);
-    }
-    return temporary;
   }
 }
 
-/**
- * Under which name a device's key is pinned: its host name without `.local`, or its address when that is all that is known.
- * This is the one place that changes when the UUID becomes the identity.
- */
-export function hostKeyOwner(device: { readonly name: string; readonly port: number }): string {
-  const name = device.name
+/** Where davit keeps pinned host keys, given its data folder. */
+export function hostKeyFile(dataFolder = folders.data()): string {
+  return path.join(dataFolder, 'known_hosts');
+}
+
+/** Under which name a key is pinned: the host name without `.local`, or the address; with the port where it is not the device's usual one. */
+export function pinnedName(name: string, port: number): string {
+  const bare = name
     .toLowerCase()
     .replace(/\.$/, '')
-    .replace(/\.local$/, '');
-  return device.port === 22222 ? name : `${name}:${device.port}`;
+    .replace(/\.local$/, '')
+    // Nothing that has a meaning in the file; host names and addresses have none of these.
+    .replace(/[\s,*?!|@#]/g, (one) => `%${one.charCodeAt(0).toString(16)}`);
+  return port === 22222 ? bare : `[${bare}]:${port}`;
 }
 
-/** The pin of a public key in SSH wire format (RFC 4253 6.6: its first string is the type). */
-export function pinOf(key: Buffer): PinnedHostKey {
-  return { type: key.subarray(4, 4 + key.readUInt32BE(0)).toString('latin1'), key: key.toString('base64') };
+/** A device's UUID: 32 hexadecimal digits, on devices of old 62. */
+export function isUuid(text: string): boolean {
+  return /^(?:[0-9a-f]{32}|[0-9a-f]{62})$/.test(text);
 }
 
-/** The fingerprint as OpenSSH prints it. */
-export function fingerprint(pin: PinnedHostKey): string {
-  const digest = createHash('sha256').update(Buffer.from(pin.key, 'base64')).digest('base64');
-  return `SHA256:${digest.replace(/=+$/, '')}`;
+function isPattern(text: string): boolean {
+  return /^[!|]|[*?]/.test(text);
 }
 
-function parsePin(text: string): PinnedHostKey | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(parsed) || typeof parsed.type !== 'string' || typeof parsed.key !== 'string') return undefined;
-  return { type: parsed.type, key: parsed.key };
+function keysFor(known: readonly KnownHost[], names: readonly string[]): HostKey[] {
+  return known
+    .filter((one) => one.marker === undefined && names.some((name) => isAbout(one, name)))
+    .map((one) => one.hostKey);
+}
+
+function parsed(line: string): KnownHost[] {
+  const known = parseKnownHost(line, 0);
+  return known === undefined ? [] : [known];
+}
+
+/** The lines without these names; a device that has no other is forgotten. */
+function without(lines: readonly string[], names: readonly string[]): string[] {
+  return lines.flatMap((line) => {
+    const [known] = parsed(line);
+    if (known?.marker !== undefined || known?.patterns.some((one) => names.includes(one)) !== true) return line;
+    const kept = known.patterns.filter((one) => !names.includes(one));
+    return kept.length === 0 ? [] : lineFor(kept, known.hostKey);
+  });
+}
+
+/** The lines with these names for a key, on the line that it has already if it has one. */
+function named(lines: readonly string[], hostKey: HostKey, names: readonly string[]): string[] {
+  const isOf = (line: string) =>
+    parsed(line).some(
+      (one) => one.marker === undefined && isSameKey(one.hostKey, hostKey) && !one.patterns.some(isPattern),
+    );
+  const before = lines.filter(isOf).flatMap((line) => parsed(line).flatMap((one) => one.patterns));
+  return [...lines.filter((line) => !isOf(line)), lineFor([...new Set([...before, ...names])], hostKey)];
+}
+
+function lineFor(names: readonly string[], { type, key }: HostKey): string {
+  // The UUID first, for people who look.
+  return `${[...names.filter(isUuid), ...names.filter((name) => !isUuid(name))].join(',')} ${type} ${key}`;
 }

@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net';
-import type { Algorithms, ServerHostKeyAlgorithm } from 'ssh2';
-import { Failure } from '../failure/failure.js';
+import type { ServerHostKeyAlgorithm } from 'ssh2';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { connectTcp } from '../platform/tcp.js';
-import { fingerprint, hostKeyOwner, HostKeyStore, type PinnedHostKey, pinOf } from './host-key-store.js';
+import { readUuid } from './device-uuid.js';
+import { HostKeyJudge } from './host-key-judge.js';
+import { HostKeyStore } from './host-key-store.js';
+import { type HostKey, hostKeyOf } from './known-hosts.js';
 import { Login } from './login.js';
 import { SshConnection } from './ssh-connection.js';
 import type { NewHostKeyPermit } from './new-host-key-permit.js';
@@ -29,8 +31,10 @@ export interface SshOptions {
 
 /** Which device to log in to, and what goes with every long operation. */
 export interface SshTarget {
-  /** What the user calls the device; its host key is pinned under it. */
+  /** What the user calls the device; its host key is pinned under it until its UUID is known. */
   readonly name: string;
+  /** The UUID that it must have, if that is what the user asked for. */
+  readonly uuid?: string | undefined;
   readonly address: string;
   readonly signal: AbortSignal;
   readonly progress: ProgressListener;
@@ -45,27 +49,24 @@ export async function openSsh(
   options: SshOptions = {},
   hostKeys: HostKeyStore = new HostKeyStore(),
 ): Promise<SshConnection> {
-  const port = options.port ?? deviceSshPort;
-  const owner = hostKeyOwner({ name: target.name, port });
-  const pinned = options.newHostKeyPermit?.isLeft === true ? undefined : await hostKeys.find(owner);
-  const socket = await connectSocket(target, port);
-  const { default: ssh2 } = await import('ssh2');
+  const { name, uuid, progress } = target;
+  const { port = deviceSshPort, user = 'root', identityFile, askPassphrase, newHostKeyPermit: permit } = options;
+  const judge = await HostKeyJudge.prepare({ name, uuid, port, progress, permit }, hostKeys);
+  const [socket, { default: ssh2 }] = await Promise.all([connectSocket(target, port), import('ssh2')]);
   const client = new ssh2.Client();
-  const login = new Login(client, target, {
-    user: options.user ?? 'root',
-    identityFile: options.identityFile,
-    askPassphrase: options.askPassphrase,
-  });
+  const login = new Login(client, target, { user, identityFile, askPassphrase });
+  let hostKey: HostKey | undefined;
   await login.run((failWith) => {
     client.connect({
       sock: socket,
-      username: options.user ?? 'root',
+      username: user,
       strictVendor: false,
       readyTimeout: 0,
       ...keepAlive,
-      ...(pinned === undefined ? {} : { algorithms: preferring(pinned) }),
+      algorithms: { serverHostKey: preferring(judge.knownTypes) },
       hostVerifier: (key: Buffer, verify: (isGood: boolean) => void) => {
-        checkHostKey(pinOf(key)).then(
+        hostKey = hostKeyOf(key);
+        judge.check(hostKey).then(
           () => {
             verify(true);
           },
@@ -78,22 +79,17 @@ export async function openSsh(
       authHandler: login.authHandler,
     });
   });
-  return new SshConnection(client, target.name);
-
-  async function checkHostKey(shown: PinnedHostKey): Promise<void> {
-    const notice = (text: string) => {
-      target.progress({ type: 'notice', level: 'info', text: `${text} ${fingerprint(shown)}` });
-    };
-    if (options.newHostKeyPermit?.isLeft === true) {
-      options.newHostKeyPermit.use();
-      await hostKeys.replace(owner, shown);
-      notice(`Remembering ${target.name} by the host key it has now:`);
-      return;
+  const connection = new SshConnection(client, name);
+  try {
+    if (judge.wantsUuid && hostKey !== undefined) {
+      const said = await readUuid(connection);
+      if (said !== undefined) await judge.identify(said, hostKey);
     }
-    const known = pinned ?? (await hostKeys.pinFirst(owner, shown));
-    if (known.type !== shown.type || known.key !== shown.key) throw changedHostKey(target.name, known, shown);
-    if (pinned === undefined) notice(`First connection to ${target.name}: remembering its host key`);
+  } catch (error) {
+    await connection.close();
+    throw error;
   }
+  return connection;
 }
 
 async function connectSocket({ name, address, signal }: SshTarget, port: number): Promise<Socket> {
@@ -109,19 +105,8 @@ async function connectSocket({ name, address, signal }: SshTarget, port: number)
   }
 }
 
-function changedHostKey(name: string, known: PinnedHostKey, shown: PinnedHostKey): Failure {
-  return new Failure(
-    'refused',
-    'host-key-changed',
-    `the host key of ${name} has changed: it was ${fingerprint(known)} (${known.type}), now it is ${fingerprint(shown)} (${shown.type})`,
-    {
-      hint: `If the device was flashed anew or replaced, accept its new key: davit ssh ${name} --accept-new-host-key. If not, someone may be posing as it`,
-    },
-  );
-}
-
-/** Asks for the pinned key's type first, so that a device with several keys shows the one we know. */
-function preferring(pinned: PinnedHostKey): Algorithms {
+/** All that davit understands, with these types first. */
+function preferring(types: readonly string[]): ServerHostKeyAlgorithm[] {
   const known: readonly ServerHostKeyAlgorithm[] = [
     'ssh-ed25519',
     'ecdsa-sha2-nistp256',
@@ -131,6 +116,6 @@ function preferring(pinned: PinnedHostKey): Algorithms {
     'rsa-sha2-256',
     'ssh-rsa',
   ];
-  const isPinned = (name: string) => name === pinned.type || (pinned.type === 'ssh-rsa' && name.startsWith('rsa-'));
-  return { serverHostKey: [...known.filter(isPinned), ...known.filter((name) => !isPinned(name))] };
+  const isPreferred = (name: string) => types.includes(name) || (types.includes('ssh-rsa') && name.startsWith('rsa-'));
+  return [...known.filter(isPreferred), ...known.filter((name) => !isPreferred(name))];
 }
