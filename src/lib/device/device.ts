@@ -1,11 +1,12 @@
-import { resolveDevice } from '../discovery/resolve.js';
+import { reachableAddress } from '../discovery/reachable-address.js';
+import { type ResolvedDevice, resolveDevice } from '../discovery/resolve.js';
 import { developmentEnginePort, type EngineConnection, tcpEngineConnection } from '../engine/engine-connection.js';
+import { engineInfo } from '../engine/engine-info.js';
 import { Failure } from '../failure/failure.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { connectTcp } from '../platform/tcp.js';
-import { openSsh, type SshOptions } from '../ssh/open-ssh.js';
+import { deviceSshPort, openSsh, type SshOptions } from '../ssh/open-ssh.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
-import { reachableAddress } from './reachable-address.js';
 
 /**
  * One device: how it is reached and what it offers. Nothing above this module knows whether the engine is reached directly or
@@ -33,11 +34,11 @@ export interface DeviceOptions {
   readonly enginePort?: number | undefined;
 }
 
-/** Finds a device by address, name or host name. Opens no connection before one is asked for. */
+/** Finds a device by whatever it is called, see `resolveDevice`. Opens no connection before one is asked for. */
 export async function openDevice(target: string, options: DeviceOptions): Promise<Device> {
-  const { signal, enginePort = developmentEnginePort } = options;
-  const { name, addresses } = await resolveDevice(target, { signal });
-  return new NetworkDevice(name, await reachableAddress(addresses, enginePort, signal), options);
+  const { signal, progress = ignoreProgress, enginePort = developmentEnginePort } = options;
+  const found = await resolveDevice(target, { signal, progress, knockPort: enginePort });
+  return new NetworkDevice(found, await reachableAddress(found.addresses, enginePort, signal), options);
 }
 
 /** Where engines listen on the device itself: balenaEngine, then Docker. */
@@ -47,15 +48,21 @@ const engineProbeMs = 2000;
 
 class NetworkDevice implements Device {
   readonly name: string;
-  readonly address: string;
   readonly #options: DeviceOptions;
+  #found: ResolvedDevice;
+  #address: string;
   #engine: Promise<EngineConnection> | undefined;
   #ssh: Promise<SshConnection> | undefined;
 
-  constructor(name: string, address: string, options: DeviceOptions) {
-    this.name = name;
-    this.address = address;
+  constructor(found: ResolvedDevice, address: string, options: DeviceOptions) {
+    this.name = found.name;
+    this.#found = found;
+    this.#address = address;
     this.#options = options;
+  }
+
+  get address(): string {
+    return this.#address;
   }
 
   engine(): Promise<EngineConnection> {
@@ -64,8 +71,7 @@ class NetworkDevice implements Device {
   }
 
   async ssh(): Promise<SshConnection> {
-    const { signal, progress = ignoreProgress, ssh } = this.#options;
-    this.#ssh ??= openSsh({ name: this.name, address: this.address, signal, progress }, ssh);
+    this.#ssh ??= this.#openSsh();
     const opening = this.#ssh;
     const connection = await opening.catch((error: unknown) => {
       this.#forget(opening);
@@ -86,16 +92,63 @@ class NetworkDevice implements Device {
     if (this.#ssh === opening) this.#ssh = undefined;
   }
 
+  async #openSsh(): Promise<SshConnection> {
+    const { signal, progress = ignoreProgress, ssh } = this.#options;
+    const { user, sshPort, announcedSshPort } = this.#found;
+    const usualPort = ssh?.port ?? deviceSshPort;
+    const port = sshPort ?? (usualPort === deviceSshPort ? announcedSshPort : undefined) ?? usualPort;
+    const options = { ...ssh, port, user: user ?? ssh?.user };
+    try {
+      return await openSsh({ name: this.name, address: this.#address, signal, progress }, options);
+    } catch (error) {
+      if (!(error instanceof Failure && isAboutAddress(error)) || !(await this.#moved(error))) throw error;
+      return this.#openSsh();
+    }
+  }
+
+  /**
+   * Whether the device, which is not where it was last seen, is somewhere else: then that is its address from now on. Fails as not found
+   * when somebody else is there and nothing answers by its name.
+   */
+  async #moved(reason: Failure | undefined): Promise<boolean> {
+    const { signal, enginePort = developmentEnginePort } = this.#options;
+    const { lookAgain } = this.#found;
+    if (lookAgain === undefined) return false;
+    const found = await lookAgain();
+    if (found === undefined) {
+      if (reason?.kind === 'unreachable') return false;
+      const message = `${this.name} does not answer by its name, and at ${this.#address}, where it was last seen, is another device`;
+      throw new Failure('not-found', 'device-not-found', message, {
+        hint: `davit scan lists the devices in this network. If that is the device all the same, flashed anew, use its address: ${this.#address}`,
+        cause: reason,
+      });
+    }
+    const before = this.#address;
+    this.#found = found;
+    this.#address = await reachableAddress(found.addresses, enginePort, signal);
+    return this.#address !== before;
+  }
+
   async #findEngine(): Promise<EngineConnection> {
     const { signal, enginePort = developmentEnginePort } = this.#options;
     try {
       const socket = await connectTcp({ address: this.address, port: enginePort, timeoutMs: engineProbeMs, signal });
       socket.destroy();
-      return tcpEngineConnection(this.address, enginePort);
     } catch {
       signal.throwIfAborted();
+      return this.#engineOverSsh(enginePort);
     }
-    return this.#engineOverSsh(enginePort);
+    const engine = tcpEngineConnection(this.address, enginePort);
+    if (await this.#isItsEngine(engine)) return engine;
+    return (await this.#moved(undefined)) ? this.#findEngine() : engine;
+  }
+
+  /** Whether an engine is the device's own, where the address is only the last one that it had: an open port asks nobody for a key. */
+  async #isItsEngine(engine: EngineConnection): Promise<boolean> {
+    const { lookAgain, engineId, name } = this.#found;
+    if (lookAgain === undefined) return true;
+    const { id, hostname } = await engineInfo(engine, this.#options.signal);
+    return (id !== undefined && id === engineId) || hostname?.toLowerCase() === name.toLowerCase();
   }
 
   async #engineOverSsh(closedPort: number): Promise<EngineConnection> {
@@ -116,4 +169,9 @@ class NetworkDevice implements Device {
       hint: `See whether it runs: davit ssh ${this.name} -- systemctl status balena docker`,
     });
   }
+}
+
+/** Whether a connection failed because of who is at the address, or because nobody is. */
+function isAboutAddress({ kind, code }: Failure): boolean {
+  return kind === 'unreachable' || code === 'host-key-changed' || code === 'other-device';
 }

@@ -1,105 +1,161 @@
-import { isIP } from 'node:net';
 import { Failure, interrupted } from '../failure/failure.js';
 import { limit } from '../platform/limit.js';
+import type { ProgressListener } from '../platform/progress.js';
 import { waitAtMost } from '../platform/wait.js';
-import { isHostName } from './host-name.js';
-import { multicastAddresses } from './multicast-addresses.js';
-import { isLinkLocalIpv6, isZone, networkLinks } from './network-links.js';
-import { systemAddresses } from '../platform/system-addresses.js';
+import { type DeviceTarget, parseDeviceTarget } from './device-target.js';
+import { ambiguousDevice, matchingDevices } from './find-known-device.js';
+import { Inventory } from './inventory.js';
+import { bareHostname, isUuid, type KnownDevice, nameOf, shortUuidOf } from './known-device.js';
+import { lookUpName } from './look-up-name.js';
+import { answeringAddress } from './reachable-address.js';
 
 /** A device's name and where it is. */
 export interface ResolvedDevice {
-  /** What the user called it. */
+  /** What the device is called: the host name of a known device, else what the user wrote, without user and port. */
   readonly name: string;
+  /** The UUID that it must have, where the user gave a whole one or davit knows it. */
+  readonly uuid: string | undefined;
+  /** What its engine calls itself, where davit knows it. */
+  readonly engineId: string | undefined;
   /** Its addresses, best first: IPv4 before IPv6, link-local ones with `%zone`. */
   readonly addresses: readonly [string, ...string[]];
+  /** What `user@` and `:port` said. */
+  readonly user: string | undefined;
+  readonly sshPort: number | undefined;
+  /** The port at which a known device announced SSH. */
+  readonly announcedSshPort: number | undefined;
+  /**
+   * Where the device is by its name, when the addresses are only those where it was last seen: somebody else may have them now, which shows
+   * in the host key or UUID. Undefined when nothing answers by its name.
+   */
+  readonly lookAgain: (() => Promise<ResolvedDevice | undefined>) | undefined;
 }
 
 /** How names are looked up. */
 export interface ResolveOptions {
   readonly signal: AbortSignal;
+  readonly progress: ProgressListener;
+  /** A port that is knocked at to see whether an address is still in use; closed is as good as open. */
+  readonly knockPort: number;
+  readonly inventory?: Inventory;
 }
 
-const limitMs = 4500;
+const limitMs = 5000;
 
-/** Multicast DNS usually answers within a tenth of this. */
-const headStartMs = 700;
+/** How long a device that is still where it was gets to answer before the network is asked for it. */
+const rememberedHeadStartMs = 60;
+
+/** Finds out where the device is that a user means; see `parseDeviceTarget` for what that can be, besides UUIDs and aliases. */
+export async function resolveDevice(text: string, options: ResolveOptions): Promise<ResolvedDevice> {
+  const { signal, progress, inventory = new Inventory(progress) } = options;
+  const target = parseDeviceTarget(text);
+  if (target.address !== undefined) return resolved(target, undefined, [target.address]);
+  const matches = matchingDevices(await inventory.readIfPossible(), target.name);
+  const [known, ...others] = matches;
+  if (others.length > 0 && matches.some(({ hostname }) => hostname !== bareHostname(target.name))) {
+    throw ambiguousDevice(target.name, matches);
+  }
+  const isKnown = known !== undefined && others.length === 0;
+  const { asked = [], remembered } = await (isKnown
+    ? race(target, known, options)
+    : { asked: await lookUpName(networkName(target.name, undefined), signal) });
+  if (signal.aborted) throw interrupted();
+  if (isSome(asked)) return resolved(target, isKnown ? known : ownerOf(asked, matches, target.name), asked);
+  if (!isKnown || remembered === undefined) throw notFound(target.name, known);
+  const lookAgain = async () => {
+    const addresses = await lookUpName(networkName(target.name, known), signal);
+    if (signal.aborted) throw interrupted();
+    return isSome(addresses) ? resolved(target, known, addresses) : undefined;
+  };
+  return { ...resolved(target, known, [remembered]), lookAgain };
+}
+
+interface Found {
+  readonly asked?: readonly string[] | undefined;
+  readonly remembered?: string | undefined;
+}
 
 /**
- * Finds out where a device is. Takes an IPv4 or IPv6 address (with or without brackets, link-local with `%zone`),
- * `<name>.local`, or a bare name.
+ * Looks for a known device at its name and where it was last seen at once. Where a host key or an engine proves who it is, the first answer
+ * counts; without, the name does, and the last address is only used when nothing else answers.
  */
-export async function resolveDevice(target: string, options: ResolveOptions): Promise<ResolvedDevice> {
-  const address = /^\[(.*)\]$/.exec(target)?.[1] ?? target;
-  if (isIP(address) !== 0) return { name: address, addresses: [checkZone(address)] };
-  if (!isHostName(target) || (target.includes('.') && looksLikeNumber(target))) {
-    throw new Failure('usage', 'invalid-device-name', `"${target}" is neither an address nor a name of a device`, {
-      hint: 'Pass an address (192.168.1.20, fe80::1%eth0), a name (63ec46c.local) or a host name (63ec46c)',
+async function race(
+  target: DeviceTarget,
+  known: KnownDevice,
+  { signal, progress, knockPort }: ResolveOptions,
+): Promise<Found> {
+  const isProvable = known.hostKey !== null || known.engineId !== null;
+  const found: { asked?: readonly string[]; remembered?: string } = {};
+  const search = limit(signal, limitMs);
+  await Promise.all([
+    answeringAddress(known.addresses, knockPort, search.signal).then((address) => {
+      if (address === undefined) return;
+      found.remembered = address;
+      if (isProvable) search.end();
+    }),
+    waitAtMost(isProvable && isSome(known.addresses) ? rememberedHeadStartMs : 0, search.signal)
+      .then(() => lookUpName(networkName(target.name, known), search.signal))
+      .then((addresses) => {
+        if (!isSome(addresses)) return;
+        found.asked = addresses;
+        search.end();
+      }),
+  ]);
+  search.end();
+  if (found.asked === undefined && found.remembered !== undefined && !isProvable && !signal.aborted) {
+    const text = `${target.name} does not answer by its name; trying ${found.remembered}, where it was last seen`;
+    progress({ type: 'notice', level: 'warning', text });
+  }
+  return found;
+}
+
+/** Which of several known devices of one name is at these addresses, if that can be told. Fails when two of them are. */
+function ownerOf(addresses: readonly string[], devices: readonly KnownDevice[], name: string): KnownDevice | undefined {
+  const there = devices.filter((device) => device.addresses.some((address) => addresses.includes(address)));
+  if (there.length > 1) throw ambiguousDevice(name, there);
+  return there[0];
+}
+
+/** The name under which the network is asked for a device. A UUID is none, but the short one is the host name of most devices. */
+function networkName(name: string, known: KnownDevice | undefined): string {
+  if (known === undefined) return isUuid(name.toLowerCase()) ? name.toLowerCase().slice(0, 7) : name.replace(/\.$/, '');
+  if (known.hostname === bareHostname(name)) return name.replace(/\.$/, '');
+  return known.hostname ?? shortUuidOf(known) ?? name;
+}
+
+function resolved(
+  { name, user, port }: DeviceTarget,
+  known: KnownDevice | undefined,
+  addresses: readonly [string, ...string[]],
+): ResolvedDevice {
+  const givenUuid = isUuid(name.toLowerCase()) ? name.toLowerCase() : undefined;
+  return {
+    name: known?.hostname ?? name,
+    uuid: known?.uuid ?? givenUuid,
+    engineId: known?.engineId ?? undefined,
+    addresses,
+    user,
+    sshPort: port,
+    announcedSshPort: known?.sshPort,
+    lookAgain: undefined,
+  };
+}
+
+function notFound(name: string, known: KnownDevice | undefined): Failure {
+  if (known === undefined) {
+    return new Failure('not-found', 'device-not-found', `no device called ${name} answers on this network`, {
+      hint: 'Run davit scan to see the devices that do; one that was just started needs a minute',
     });
   }
-  const addresses = await lookUp(target.replace(/\.$/, ''), options.signal);
-  if (options.signal.aborted) throw interrupted();
-  const [first, ...rest] = addresses;
-  if (first !== undefined) return { name: target, addresses: [first, ...rest] };
-  throw new Failure('not-found', 'device-not-found', `no device called ${target} answers on this network`, {
-    hint: 'Run davit scan to see the devices that do; one that was just started needs a minute',
+  const [last] = known.addresses;
+  const where =
+    last === undefined ? 'and davit has never seen it' : `nor does anything at ${last}, where it was last seen`;
+  const called = nameOf(known) === name ? name : `${name} (${nameOf(known)})`;
+  return new Failure('not-found', 'device-not-found', `${called} does not answer by its name, ${where}`, {
+    hint: 'Check that it is on and in this network; davit scan lists the devices that are. One that was just started needs a minute',
   });
 }
 
-/**
- * Asks multicast DNS first and gives the system's resolver, which may know the name from a hosts file or a DNS server, a
- * later start. Names with dots other than `.local` are none of multicast DNS's business.
- */
-async function lookUp(name: string, signal: AbortSignal): Promise<readonly string[]> {
-  const isLocal = name.toLowerCase().endsWith('.local');
-  const isMulticast = isLocal || (!name.includes('.') && name !== 'localhost');
-  const search = limit(signal, limitMs);
-  const untilFirst = async (answer: Promise<string[]>) => {
-    const addresses = await answer;
-    if (addresses.length > 0) search.end();
-    return addresses;
-  };
-  try {
-    const found = await Promise.all([
-      isMulticast ? untilFirst(multicastAddresses(isLocal ? name : `${name}.local`, search.signal)) : [],
-      looksLikeNumber(name)
-        ? []
-        : untilFirst(
-            waitAtMost(isMulticast ? headStartMs : 0, search.signal).then(() => systemAddresses(name, search.signal)),
-          ),
-    ]);
-    return found.find((addresses) => addresses.length > 0) ?? [];
-  } finally {
-    search.end();
-  }
-}
-
-/**
- * Whether the system's resolver would take a name for an address in an old notation: `1234567`, which a short UUID may be,
- * for 0.18.214.135, and `192.168.1` for 192.168.0.1 (inet_aton(3)).
- */
-function looksLikeNumber(name: string): boolean {
-  return /(?:^|\.)(?:\d+|0x[\da-f]*)$/i.test(name);
-}
-
-/** A link-local address means nothing without the interface it is on. */
-function checkZone(address: string): string {
-  if (!isLinkLocalIpv6(address)) return address;
-  const [, zone] = address.split('%');
-  if (zone === undefined) {
-    const [link] = networkLinks();
-    throw new Failure(
-      'usage',
-      'zone-missing',
-      `${address} is a link-local address, which needs its network interface`,
-      {
-        hint: `Add the interface the device is on: ${address}%${link?.zone ?? 'eth0'}`,
-      },
-    );
-  }
-  if (isZone(zone)) return address;
-  const up = [...new Set(networkLinks().map((link) => link.zone))];
-  throw new Failure('not-found', 'interface-not-found', `no network interface ${zone} is up, which ${address} names`, {
-    hint: `Interfaces that are: ${up.join(', ') || 'none'}`,
-  });
+function isSome<T>(list: readonly T[]): list is readonly [T, ...T[]] {
+  return list.length > 0;
 }

@@ -7,6 +7,8 @@ import { engineJson, engineStream, notAnEngine } from './engine-request.js';
 export interface EngineInfo {
   /** The host's name; on a balenaOS device its hostname or short UUID. */
   readonly hostname: string | undefined;
+  /** What the engine calls itself, which is different for every installation. */
+  readonly id: string | undefined;
   readonly operatingSystem: string | undefined;
   /** As the kernel calls it: `x86_64`, `aarch64`, `armv7l`, … */
   readonly machine: string | undefined;
@@ -34,6 +36,7 @@ export async function engineInfo(engine: EngineConnection, signal?: AbortSignal)
   };
   return {
     hostname: text('Name'),
+    id: text('ID'),
     operatingSystem: text('OperatingSystem'),
     machine: text('Architecture'),
   };

@@ -1,68 +1,36 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { after, before, describe, it } from 'node:test';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { json } from 'node:stream/consumers';
 import { resolveDevice } from '../../../src/lib/discovery/resolve.js';
+import { ignoreProgress } from '../../../src/lib/platform/progress.js';
 import { projectRoot } from '../../support/davit.js';
 import { startHostAvahi } from '../../support/host-avahi.js';
 import { createNetwork, networkSkipReason, type TestNetwork } from '../../support/network-namespace.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
-const signal = new AbortController().signal;
+const options = { signal: new AbortController().signal, progress: ignoreProgress, knockPort: 2375 };
 
 describe('resolveDevice', () => {
   it('takes addresses as they are', async () => {
-    for (const [given, address] of [
-      ['192.168.1.20', '192.168.1.20'],
-      ['2001:db8::1', '2001:db8::1'],
-      ['[2001:db8::1]', '2001:db8::1'],
-      ['fe80::1%lo', 'fe80::1%lo'],
-      ['[fe80::1%lo]', 'fe80::1%lo'],
-    ] as const) {
-      assert.deepEqual(await resolveDevice(given, { signal }), { name: address, addresses: [address] });
-    }
-  });
-
-  it('asks for the interface of a link-local address', async () => {
-    await assert.rejects(resolveDevice('fe80::1', { signal }), { kind: 'usage', code: 'zone-missing' });
-  });
-
-  it('says that an interface is not there instead of trying to connect through it', async () => {
-    const expected = { kind: 'not-found', code: 'interface-not-found' };
-    await assert.rejects(resolveDevice('fe80::1%absent0', { signal }), expected);
+    const { name, addresses, sshPort, lookAgain } = await resolveDevice('[2001:db8::1]:22', options);
+    assert.deepEqual([name, addresses, sshPort, lookAgain], ['2001:db8::1', ['2001:db8::1'], 22, undefined]);
   });
 
   it('never takes a number for an address, which is how the system reads one', async () => {
     const expected = { kind: 'not-found', code: 'device-not-found' };
-    await assert.rejects(resolveDevice('1270001', { signal }), expected);
-  });
-
-  it('refuses what can be no name', async () => {
-    for (const bad of [
-      '',
-      ' ',
-      'a b',
-      '-x',
-      'a/b',
-      'dev:22222',
-      'x'.repeat(64),
-      'a..b',
-      'x.'.repeat(150),
-      'a\u001B[2Jb',
-      '127.1',
-      '192.168.1.300',
-    ]) {
-      await assert.rejects(resolveDevice(bad, { signal }), { kind: 'usage', code: 'invalid-device-name' }, bad);
-    }
+    await assert.rejects(resolveDevice('1270001', options), expected);
   });
 
   it('asks the system for names that are not local', async () => {
-    assert.deepEqual((await resolveDevice('localhost', { signal })).addresses[0], '127.0.0.1');
+    assert.deepEqual((await resolveDevice('localhost', options)).addresses[0], '127.0.0.1');
   });
 
   it('ends as interrupted when it is aborted', async () => {
     const abort = new AbortController();
-    const resolving = resolveDevice('nobody.local', { signal: abort.signal });
+    const resolving = resolveDevice('nobody.local', { ...options, signal: abort.signal });
     abort.abort();
     await assert.rejects(resolving, { kind: 'interrupted' });
   });
@@ -80,14 +48,28 @@ describe('resolveDevice in a network', { skip: networkSkipReason() }, () => {
   after(() => network.close());
 
   const script = `
+    import { Inventory } from './src/lib/discovery/inventory.ts';
     import { resolveDevice } from './src/lib/discovery/resolve.ts';
+    const told = [];
+    const progress = ({ text }) => told.push(text);
+    const [name, file] = process.argv.slice(1);
+    const inventory = new Inventory(progress, file);
     const started = performance.now();
-    const answer = await resolveDevice(process.argv[1], { signal: new AbortController().signal })
-      .catch(({ kind, code }) => ({ kind, code }));
-    console.log(JSON.stringify({ ...answer, seconds: (performance.now() - started) / 1000 }));
+    const answer = await resolveDevice(name, { signal: new AbortController().signal, progress, knockPort: 2375, inventory })
+      .catch(({ kind, code, message }) => ({ kind, code, message }));
+    const seconds = (performance.now() - started) / 1000;
+    const again = await answer.lookAgain?.();
+    console.log(JSON.stringify({ ...answer, seconds, told, again: again?.addresses }));
   `;
 
-  async function resolve(name: string): Promise<Record<string, unknown>> {
+  /** The file of an inventory that knows these. */
+  async function knowing(t: TestContext, ...devices: object[]): Promise<string> {
+    const file = path.join(await temporaryFolder(t), 'devices.json');
+    await writeFile(file, JSON.stringify({ version: 1, devices }));
+    return file;
+  }
+
+  async function resolve(name: string, inventory = '/nonexistent'): Promise<Record<string, unknown>> {
     const words = [
       ...network.wrapper,
       process.execPath,
@@ -97,6 +79,7 @@ describe('resolveDevice in a network', { skip: networkSkipReason() }, () => {
       '--eval',
       script,
       name,
+      inventory,
     ];
     const [command, ...rest] = words;
     const child = spawn(command ?? '', rest, { cwd: projectRoot, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -131,6 +114,79 @@ describe('resolveDevice in a network', { skip: networkSkipReason() }, () => {
     } finally {
       await avahi.close();
     }
+  });
+
+  const uuid = 'aaaaaa14d6bb1ee1ed1eb7a8e05ce0d0';
+  const hostKey = `SHA256:${'A'.repeat(43)}`;
+
+  it('finds a device by its UUID, whose beginning is its host name, without having seen it', async () => {
+    const { addresses, uuid: wanted } = await resolve(uuid);
+    assert.deepEqual([(addresses as string[])[0], wanted], [network.devices[0]?.ipv4, uuid]);
+  });
+
+  it('finds a known device by UUID, its beginning or alias, whatever its host name', async (t) => {
+    const device = { uuid: '00112233445566778899aabbccddeeff', hostname: 'laptop', aliases: ['bench'], sshPort: 2200 };
+    const file = await knowing(t, device);
+    for (const name of [device.uuid, '0011', 'BENCH', 'laptop.local']) {
+      const { addresses, ...rest } = await resolve(name, file);
+      assert.equal((addresses as string[])[0], network.devices[2]?.ipv4, name);
+      assert.deepEqual([rest.uuid, rest.name, rest.announcedSshPort], [device.uuid, 'laptop', 2200]);
+    }
+  });
+
+  it('takes a provable device to be where it was, at once, and can look for it all the same', async (t) => {
+    const other = network.devices[2]?.ipv4;
+    const file = await knowing(t, { uuid, hostname: 'aaaaaa1', addresses: [other], hostKey });
+    const { addresses, again, seconds, told } = await resolve('aaaaaa1', file);
+    assert.deepEqual([addresses, told], [[other], []]);
+    assert.equal((again as string[])[0], network.devices[0]?.ipv4);
+    assert.ok((seconds as number) < 0.3, `took ${String(seconds)} s`);
+  });
+
+  it('finds a device that has moved without waiting for its last address', async (t) => {
+    const file = await knowing(t, { uuid, hostname: 'aaaaaa1', addresses: ['10.77.0.200', '203.0.113.1'], hostKey });
+    const { addresses, seconds, again } = await resolve('aaaaaa1', file);
+    assert.deepEqual([(addresses as string[])[0], again], [network.devices[0]?.ipv4, undefined]);
+    assert.ok((seconds as number) < 1, `took ${String(seconds)} s`);
+  });
+
+  it('believes the name rather than the last address of a device of which it has no proof', async (t) => {
+    const file = await knowing(t, { uuid, hostname: 'aaaaaa1', addresses: [network.devices[2]?.ipv4] });
+    const { addresses } = await resolve('aaaaaa1', file);
+    assert.equal((addresses as string[])[0], network.devices[0]?.ipv4);
+  });
+
+  it('falls back to the last address when the name is not answered for, and says so', async (t) => {
+    const address = network.devices[2]?.ipv4;
+    const { addresses, told } = await resolve('absent', await knowing(t, { hostname: 'absent', addresses: [address] }));
+    assert.deepEqual(addresses, [address]);
+    assert.match(String(told), /absent does not answer by its name; trying 10\.77\.2\.4, where it was last seen/);
+  });
+
+  it('says where a known device was that is nowhere, within 6 s', async (t) => {
+    const file = await knowing(t, { hostname: 'absent', addresses: ['10.77.0.99'], hostKey });
+    const { code, message, seconds } = await resolve('absent', file);
+    assert.equal(code, 'device-not-found');
+    assert.match(String(message), /nor does anything at 10\.77\.0\.99, where it was last seen/);
+    assert.ok((seconds as number) < 6, `took ${String(seconds)} s`);
+  });
+
+  it('lists the candidates of a beginning that is not enough', async (t) => {
+    const file = await knowing(t, { uuid, hostname: 'aaaaaa1' }, { uuid: uuid.replace('aaaaaa1', 'aaaaaa2') });
+    const { code, message } = await resolve('aaaaaa', file);
+    assert.equal(code, 'device-ambiguous');
+    assert.match(String(message), /aaaaaa14d6.*\n.*aaaaaa24d6/s);
+  });
+
+  it('tells which of two known devices of one name it is by where it is', async (t) => {
+    const address = network.devices[0]?.ipv4;
+    const file = await knowing(
+      t,
+      { uuid: uuid.replace('aaaaaa1', 'ffffff1'), hostname: 'aaaaaa1', addresses: ['10.99.0.1'], hostKey },
+      { uuid, hostname: 'aaaaaa1', addresses: [address] },
+    );
+    const { uuid: found, addresses } = await resolve('aaaaaa1', file);
+    assert.deepEqual([found, (addresses as string[])[0]], [uuid, address]);
   });
 
   it('fails as not found within 5 s when nobody answers', async () => {

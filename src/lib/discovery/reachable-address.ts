@@ -10,7 +10,7 @@ const patienceMs = 1500;
 
 /**
  * The first of a device's addresses, best first, from which packets come back; the best one if none does, for whoever
- * connects to it to say why not. A port that refuses the connection is as good a sign of life as one that accepts it.
+ * connects to it to say why not.
  */
 export async function reachableAddress(
   addresses: readonly [string, ...string[]],
@@ -18,7 +18,18 @@ export async function reachableAddress(
   signal: AbortSignal,
 ): Promise<string> {
   const [best, ...others] = addresses;
-  if (others.length === 0) return best;
+  return others.length === 0 ? best : ((await answeringAddress(addresses, port, signal)) ?? best);
+}
+
+/**
+ * The first of some addresses, best first, from which packets come back, or undefined when none does. A port that refuses the connection is
+ * as good a sign of life as one that accepts it.
+ */
+export async function answeringAddress(
+  addresses: readonly string[],
+  port: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const search = limit(signal, patienceMs);
   let found: string | undefined;
   await Promise.all(
@@ -30,7 +41,7 @@ export async function reachableAddress(
     }),
   );
   search.end();
-  return found ?? best;
+  return found;
 }
 
 async function answers(address: string, port: number, signal: AbortSignal): Promise<boolean> {
