@@ -1,136 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, test, type TestContext } from 'node:test';
+import { describe, test } from 'node:test';
 import { Failure } from '../../../src/lib/failure/failure.js';
 import { openBlockFile } from '../../../src/lib/image/block-file.js';
 import { FatFileSystem } from '../../../src/lib/image/fat-file-system.js';
-import { applyChanges, Overlay } from '../../../src/lib/image/overlay.js';
-import { run, runChecked } from '../../../src/lib/platform/child-process.js';
+import { Overlay } from '../../../src/lib/image/overlay.js';
+import { runChecked } from '../../../src/lib/platform/child-process.js';
 import { rounds } from '../../support/campaign.js';
+import { assertClean, asMtoolsReads, makeFatDisk, openFat } from '../../support/fat-disk.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
-const mebibyte = 1024 * 1024;
-
-interface Disk {
-  readonly path: string;
-  /** Makes changes in an overlay and puts them into the file. */
-  change(work: (fat: FatFileSystem) => Promise<void>): Promise<void>;
-}
-
-async function makeDisk(
-  t: TestContext,
-  options: { bits: 12 | 16 | 32; size?: number; clusterSectors?: number },
-): Promise<Disk> {
-  const disk = path.join(await temporaryFolder(t), `fat${options.bits}.img`);
-  const size = options.size ?? { 12: 2, 16: 16, 32: 40 }[options.bits] * mebibyte;
-  await runChecked('making a file', 'truncate', ['-s', String(size), disk]);
-  const cluster = options.clusterSectors === undefined ? [] : ['-s', String(options.clusterSectors)];
-  await runChecked('making FAT', 'mkfs.vfat', ['-F', String(options.bits), '-n', 'TESTING', ...cluster, disk]);
-  return { path: disk, change: (work) => changeDisk(disk, work) };
-}
-
-async function changeDisk(disk: string, work: (fat: FatFileSystem) => Promise<void>): Promise<void> {
-  const file = await openBlockFile(disk, { writable: true });
-  try {
-    const overlay = new Overlay(file);
-    await work(await openFat(overlay));
-    await applyChanges(file, await overlay.changes());
-  } finally {
-    await file.close();
-  }
-}
-
-async function openFat(overlay: Overlay): Promise<FatFileSystem> {
-  const fat = await FatFileSystem.open(overlay);
-  assert.ok(fat);
-  return fat;
-}
-
-async function assertClean(disk: string): Promise<void> {
-  const { exitCode, stdout } = await run('fsck.fat', ['-n', disk]);
-  assert.equal(exitCode, 0, stdout);
-  assert.doesNotMatch(stdout, /wrong|differ|bad|lost|dirty/i);
-}
-
-/** All files as mtools reads them, by path. */
-async function asMtoolsReads(disk: string, folder: string): Promise<Map<string, Buffer>> {
-  await mkdir(folder);
-  await runChecked('copying out', 'mcopy', ['-s', '-n', '-i', disk, '::/*', folder]).catch((error: unknown) => {
-    // mcopy counts an empty disk as a failure.
-    if (!String(error).includes('not found')) throw error;
-  });
-  const { stdout } = await run('find', [folder, '-type', 'f', '-printf', '%P\\0']);
-  const files = new Map<string, Buffer>();
-  for (const name of stdout.split('\0').filter((one) => one !== '')) {
-    files.set(name, await readFile(path.join(folder, name)));
-  }
-  return files;
-}
-
 describe('a FAT file system', () => {
   for (const bits of [12, 16, 32] as const) {
-    test(`is clean and holds what mtools reads after any writes, on FAT${bits}`, async (t) => {
-      const random = seededRandom(bits);
-      const disk = await makeDisk(t, { bits });
-      const folder = await temporaryFolder(t);
-      const expected = new Map<string, Buffer>();
-      const folders = ['', 'system-connections/', 'splash/', 'a/deeper folder/of three/'];
-      const names = [
-        ...[
-          'config.json',
-          'README.TXT',
-          'home',
-          'UPPER',
-          'Mixed.Case',
-          'a.b.c.d',
-          'resin-wifi',
-          '.hidden',
-          'x.nmconnection',
-        ],
-        ...[
-          'name with spaces',
-          'Zürich-Wlan',
-          '日本語の名前',
-          'exactly-13-ch',
-          'exactly-26-characters-long',
-          '+,;=[]',
-          '~1',
-        ],
-        ...['config.jsonx', 'config.jsony', 'config.jsonz', 'n'.repeat(255)],
-      ];
-      for (let round = 0; round < rounds(6, 100); round += 1) {
-        await disk.change(async (fat) => {
-          for (let step = 0; step < 25; step += 1) {
-            const name = random.pick(folders) + random.pick(names);
-            if (random.below(4) === 0) {
-              assert.equal(await fat.remove(name), expected.delete(name));
-            } else {
-              const content = random.bytes(random.pick([0, 1, 511, 512, 513, 2048, 9000, 30_000]));
-              await fat.write(name, content);
-              expected.set(name, content);
-            }
-          }
-          for (const [name, content] of expected) assert.deepEqual(await fat.read(name), content, name);
-        });
-        await assertClean(disk.path);
-        // mtools works on what we wrote, so that we also work on what it wrote.
-        const theirs = path.join(folder, `mtools wrote ${round}`);
-        await writeFile(theirs, random.bytes(3000));
-        await runChecked('copying in', 'mcopy', ['-i', disk.path, theirs, '::/']);
-        expected.set(path.basename(theirs), await readFile(theirs));
-        const doomed = random.pick([...expected.keys()]);
-        await runChecked('deleting', 'mdel', ['-i', disk.path, `::/${doomed.replaceAll(/[[\]]/g, '?')}`]);
-        expected.delete(doomed);
-        const seen = await asMtoolsReads(disk.path, path.join(folder, String(round)));
-        assert.deepEqual([...seen.keys()].sort(), [...expected.keys()].sort());
-        for (const [name, content] of expected) assert.ok(seen.get(name)?.equals(content), name);
-      }
-    });
-
     test(`reads what mtools wrote, on FAT${bits}`, async (t) => {
-      const disk = await makeDisk(t, { bits });
+      const disk = await makeFatDisk(t, { bits });
       const folder = await temporaryFolder(t);
       const names = ['short.txt', 'LOUD.TXT', 'device-type.json', 'Mixed.Txt', 'ünï-cödé.json', 'x'.repeat(120)];
       for (const name of names) await writeFile(path.join(folder, name), `content of ${name}`);
@@ -151,7 +36,7 @@ describe('a FAT file system', () => {
   }
 
   test('finds names whatever their case, and by their short alias', async (t) => {
-    const disk = await makeDisk(t, { bits: 16 });
+    const disk = await makeFatDisk(t, { bits: 16 });
     await disk.change(async (fat) => {
       await fat.write('config.json', Buffer.from('{}'));
       assert.equal(String(await fat.read('CONFIG.JSON')), '{}');
@@ -165,7 +50,7 @@ describe('a FAT file system', () => {
   });
 
   test('keeps names with letters beyond the basic plane, which mtools cannot', async (t) => {
-    const disk = await makeDisk(t, { bits: 16 });
+    const disk = await makeFatDisk(t, { bits: 16 });
     await disk.change(async (fat) => {
       await fat.write('😀', Buffer.from('x'));
       assert.deepEqual(
@@ -177,7 +62,7 @@ describe('a FAT file system', () => {
   });
 
   test('gives aliases as Windows does', async (t) => {
-    const disk = await makeDisk(t, { bits: 16 });
+    const disk = await makeFatDisk(t, { bits: 16 });
     const names = ['config.json', 'config.jsonp', 'device-type.json', 'home', 'READY.TXT', '.hidden', 'with space.txt'];
     await disk.change(async (fat) => {
       for (const name of names) await fat.write(name, Buffer.from('x'));
@@ -197,7 +82,7 @@ describe('a FAT file system', () => {
   });
 
   test('refuses what does not fit, says how many bytes are missing, and changes nothing', async (t) => {
-    const disk = await makeDisk(t, { bits: 12, size: 256 * 1024, clusterSectors: 1 });
+    const disk = await makeFatDisk(t, { bits: 12, size: 256 * 1024, clusterSectors: 1 });
     const before = await readFile(disk.path);
     await assert.rejects(
       disk.change(async (fat) => {
@@ -220,7 +105,7 @@ describe('a FAT file system', () => {
   });
 
   test('refuses more names than the fixed root folder of FAT16 has room for', async (t) => {
-    const disk = await makeDisk(t, { bits: 16 });
+    const disk = await makeFatDisk(t, { bits: 16 });
     await disk.change(async (fat) => {
       const fill = async () => {
         for (let number = 0; ; number += 1) await fat.write(`FILE${number}`, Buffer.alloc(0));
@@ -232,7 +117,7 @@ describe('a FAT file system', () => {
   });
 
   test('lets a folder grow beyond one cluster', async (t) => {
-    const disk = await makeDisk(t, { bits: 32, clusterSectors: 1 });
+    const disk = await makeFatDisk(t, { bits: 32, clusterSectors: 1 });
     await disk.change(async (fat) => {
       for (let number = 0; number < 60; number += 1) {
         await fat.write(`many/a rather long file name, number ${number}`, Buffer.from(String(number)));
@@ -244,7 +129,7 @@ describe('a FAT file system', () => {
   });
 
   test('removes files and empty folders, but no folder that holds something', async (t) => {
-    const disk = await makeDisk(t, { bits: 16 });
+    const disk = await makeFatDisk(t, { bits: 16 });
     await disk.change(async (fat) => {
       const free = fat.freeBytes;
       await fat.write('folder/file', Buffer.alloc(5000));
@@ -259,7 +144,7 @@ describe('a FAT file system', () => {
 
   for (const name of ['a:b', 'what?', 'tail.', 'tail ', 'tab\there', '..', 'n'.repeat(256), '\u0000']) {
     test(`refuses the file name ${JSON.stringify(name.slice(0, 20))}`, async (t) => {
-      const disk = await makeDisk(t, { bits: 12 });
+      const disk = await makeFatDisk(t, { bits: 12 });
       await assert.rejects(
         disk.change((fat) => fat.write(name, Buffer.from('x'))),
         (error: unknown) => error instanceof Failure && error.kind === 'usage',
@@ -268,7 +153,7 @@ describe('a FAT file system', () => {
   }
 
   test('refuses to write a file where a folder is, and a folder where a file is', async (t) => {
-    const disk = await makeDisk(t, { bits: 16 });
+    const disk = await makeFatDisk(t, { bits: 16 });
     const hasCode = (code: string) => (error: unknown) => error instanceof Failure && error.code === code;
     await disk.change(async (fat) => {
       await fat.write('folder/file', Buffer.from('x'));
@@ -283,7 +168,7 @@ describe('a FAT file system', () => {
   });
 
   test('gives the same bytes for the same writes', async (t) => {
-    const disks = [await makeDisk(t, { bits: 16 }), await makeDisk(t, { bits: 16 })];
+    const disks = [await makeFatDisk(t, { bits: 16 }), await makeFatDisk(t, { bits: 16 })];
     const [first, second] = disks;
     assert.ok(first && second);
     await writeFile(second.path, await readFile(first.path));
@@ -297,7 +182,7 @@ describe('a FAT file system', () => {
   });
 
   test('changes nothing when a file is written with the content it has', async (t) => {
-    const disk = await makeDisk(t, { bits: 32 });
+    const disk = await makeFatDisk(t, { bits: 32 });
     await disk.change((fat) => fat.write('config.json', Buffer.from('{}')));
     const file = await openBlockFile(disk.path);
     t.after(() => file.close());
@@ -316,7 +201,7 @@ describe('a FAT file system', () => {
   });
 
   test('fails, and does not hang or crash, however it is damaged', async (t) => {
-    const disk = await makeDisk(t, { bits: 12, size: 128 * 1024, clusterSectors: 1 });
+    const disk = await makeFatDisk(t, { bits: 12, size: 128 * 1024, clusterSectors: 1 });
     await disk.change(async (fat) => {
       await fat.write('config.json', Buffer.alloc(3000, 'c'));
       await fat.write('folder/one', Buffer.alloc(2000, 'd'));
@@ -348,7 +233,7 @@ describe('a FAT file system', () => {
   });
 
   test('fails on a chain of clusters that loops', async (t) => {
-    const disk = await makeDisk(t, { bits: 16 });
+    const disk = await makeFatDisk(t, { bits: 16 });
     await disk.change((fat) => fat.write('config.json', Buffer.alloc(20_000)));
     const file = await openBlockFile(disk.path, { writable: true });
     t.after(() => file.close());
