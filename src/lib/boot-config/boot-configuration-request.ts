@@ -14,6 +14,8 @@ export interface BootFile {
 export interface BootConfigurationRequest {
   /** What holds where this request says nothing, as a profile does under the flags. */
   readonly under?: BootConfigurationRequest;
+  /** Where it was said; without it, on the command line. */
+  readonly origin?: 'profile' | 'environment';
   /** Laid over config.json as JSON Merge Patch does: objects are merged and null removes. The fields below come after it. */
   readonly config?: JsonObject;
   readonly developmentMode?: boolean;
