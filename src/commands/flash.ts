@@ -17,7 +17,7 @@ import { findBmap } from '../lib/image/find-bmap.js';
 import { openImageSource } from '../lib/image/source.js';
 import { findSourceChecks } from '../lib/image/source-checks.js';
 import { SourceProof } from '../lib/image/source-proof.js';
-import { confirmErasing } from '../lib/output/confirm-erasing.js';
+import { confirmWriting } from '../lib/output/confirm-writing.js';
 import { bmapText, findingLines, flashedLine, planLines, resumeNotices } from '../lib/output/flash-text.js';
 import { zipEntryPrompt } from '../lib/output/zip-entry-prompt.js';
 
@@ -131,7 +131,7 @@ export default class Flash extends BaseCommand {
       }
       if (!flags.yes) {
         for (const line of lines) streams.stderr.write(`${line}\n`);
-        await confirmErasing(plan.drives, streams, signal);
+        await confirmWriting('erase all data on', plan.drives, { streams, signal });
       }
       for (const text of resumeNotices(plan)) progress({ type: 'notice', level: 'info', text });
       const result = await flash(plan, source, { signal, progress, proof, checks, changes, hostname });

@@ -6,6 +6,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { runChecked } from '../../src/lib/platform/child-process.js';
 import { isRecord } from '../../src/lib/platform/json.js';
 import { asNobody, davit, davitJson, type DavitOptions } from '../support/davit.js';
+import { attachLoopDevice, loopDevicesMissing } from '../support/loop-device.js';
 import { makeOsImage, type OsImage, type OsImageOptions, readBootFile } from '../support/os-image.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -365,14 +366,10 @@ describe('os configure', () => {
       await assertRefused(image, into, { exitCode: 2, code: 'output-not-a-file' });
     });
 
-    it('a drive', { skip: process.getuid?.() === 0 ? false : 'a loop device needs root' }, async (t) => {
+    it('an image that is attached to a loop device', { skip: loopDevicesMissing }, async (t) => {
       const { image } = await scratch(t);
-      const loop = (await runChecked('attaching', 'losetup', ['--find', '--show', image.path])).trim();
-      try {
-        await assertRefused(image, [loop, '--dev', '--in-place'], { exitCode: 4, code: 'drive-not-supported' });
-      } finally {
-        await runChecked('detaching', 'losetup', ['--detach', loop]);
-      }
+      await attachLoopDevice(t, image.path);
+      await assertRefused(image, [image.path, '--dev', '--in-place'], { exitCode: 4, code: 'drive-in-use' });
     });
 
     it(

@@ -7,8 +7,9 @@ export default class OsConfigure extends ConfigureCommand {
   static override summary = 'Put configuration and networks into an OS image.';
 
   static override description =
-    'Writes a configured copy beside the image, or the image itself with --in-place; either way it appears whole or not ' +
-    'at all. Needs no root, no mount and no login. What is not asked for stays as it is, and the same image and flags give the same bytes.';
+    'Writes a configured copy beside the image, or changes the image itself with --in-place; either way it is configured ' +
+    'as a whole or not at all. A drive that has been flashed is changed in place, after a question. Needs no mount, no login ' +
+    'and, for images, no root. What is not asked for stays as it is, and the same image and flags give the same bytes.';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> device.img --dev --hostname kiosk',
@@ -16,9 +17,10 @@ export default class OsConfigure extends ConfigureCommand {
     '<%= config.bin %> <%= command.id %> device.img --config fleet.json --network ethernet.nmconnection --output unit-7.img',
     '<%= config.bin %> <%= command.id %> device.img --profile kiosk.yaml --hostname kiosk-7',
     '<%= config.bin %> <%= command.id %> device.img --profile kiosk.yaml --diff',
+    '<%= config.bin %> <%= command.id %> /dev/sdb --wifi-ssid Office',
   ];
 
-  static override args = { image: Args.string({ required: true, description: 'Image file to configure.' }) };
+  static override args = { image: Args.string({ required: true, description: 'Image file, or drive, to configure.' }) };
 
   static override flags = {
     ...bootConfigurationFlags,

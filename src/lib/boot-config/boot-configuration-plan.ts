@@ -1,7 +1,8 @@
 import { Failure } from '../failure/failure.js';
 import type { BlockReader } from '../image/block-file.js';
 import { partitionFull } from '../image/fat-file-system.js';
-import type { ChangedRanges } from '../image/overlay.js';
+import type { FatPlacement } from '../image/fat-table.js';
+import type { ChangedRanges, StagedChanges } from '../image/overlay.js';
 import { type PartitionTable, readPartitionTable } from '../image/partition-table.js';
 import { environmentVariable } from '../platform/environment.js';
 import type { Json } from '../platform/json.js';
@@ -64,6 +65,8 @@ export interface BootConfigurationSummary {
 /** The changes that configure an image, as bytes to lay over it, and what they mean. */
 export interface BootConfigurationPlan {
   readonly changes: ChangedRanges;
+  /** The same in an order in which each file is old or new at any moment, unless there was no room for both. */
+  readonly staged: StagedChanges;
   /** The hostname that the device will have, if config.json sets one then. */
   readonly hostname: string | undefined;
   /** The files that were looked at, as they are and as they will be. They hold secrets. */
@@ -77,6 +80,8 @@ export interface PlanOptions {
   readonly table?: PartitionTable;
   /** Nothing behind the boot partition is read; the OS version of a flasher then stays unknown. */
   readonly bootOnly?: boolean;
+  /** New content is never put over old, also where there is no room for both: that then is a failure. */
+  readonly besideOnly?: boolean;
 }
 
 /**
@@ -89,7 +94,22 @@ export async function planBootConfiguration(
   options: PlanOptions = {},
 ): Promise<BootConfigurationPlan> {
   const table = options.table ?? (await readPartitionTable(reader));
-  const boot = await findBootPartition(reader, table, { time: sourceDate() });
+  try {
+    return await planWith(reader, request, { ...options, table, placement: 'beside' });
+  } catch (error) {
+    const isFull = error instanceof Failure && error.code === 'boot-partition-full';
+    if (!isFull || options.besideOnly === true) throw error;
+    return planWith(reader, request, { ...options, table, placement: 'over' });
+  }
+}
+
+async function planWith(
+  reader: BlockReader,
+  request: BootConfigurationRequest,
+  options: PlanOptions & { readonly table: PartitionTable; readonly placement: FatPlacement },
+): Promise<BootConfigurationPlan> {
+  const { table, placement } = options;
+  const boot = await findBootPartition(reader, table, { time: sourceDate(), placement });
   const { os, warnings } = await readOsFacts(reader, options.bootOnly === true ? [] : table.partitions, boot);
   const layers = layersOf(request);
   const before = readExistingConfig(await boot.files.read('config.json'), {
@@ -114,6 +134,7 @@ export async function planBootConfiguration(
   const contents = [...(await removeFiles(boot, removed)), ...(await writeFiles(boot, files))];
   return {
     changes: await boot.overlay.changes(boot.start),
+    staged: await boot.overlay.staged(boot.start),
     hostname: hostnameIn(after),
     contents,
     summary: {
@@ -179,7 +200,7 @@ async function removedConnectionFiles(
   return leftoverConnections(folder, { removed, written }).map((name) => `${connectionFolder}/${name}`);
 }
 
-/** Frees their clusters first, so that what is written after may use them. */
+/** Frees their clusters first, so that what is put over old content may use them. */
 async function removeFiles(boot: BootPartition, paths: readonly string[]): Promise<FileContents[]> {
   const contents: FileContents[] = [];
   for (const path of paths) {
@@ -190,8 +211,7 @@ async function removeFiles(boot: BootPartition, paths: readonly string[]): Promi
 }
 
 async function writeFiles(boot: BootPartition, files: readonly BootFile[]): Promise<FileContents[]> {
-  const sizes = files.map(({ path, content }) => ({ path, size: content.length }));
-  const missing = await boot.files.missingBytes(sizes);
+  const missing = await boot.files.missingBytes(files);
   if (missing > 0) throw partitionFull(files.map((file) => file.path).join(', '), missing);
   const contents: FileContents[] = [];
   for (const { path, content } of files) {

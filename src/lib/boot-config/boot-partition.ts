@@ -1,6 +1,6 @@
 import { Failure } from '../failure/failure.js';
 import { type BlockReader, sliceOf } from '../image/block-file.js';
-import { FatFileSystem } from '../image/fat-file-system.js';
+import { FatFileSystem, type FatOptions } from '../image/fat-file-system.js';
 import { Overlay } from '../image/overlay.js';
 import type { Partition, PartitionTable } from '../image/partition-table.js';
 
@@ -28,11 +28,6 @@ export function isBootName(name: string | undefined): boolean {
   return name !== undefined && bootNames.includes(name);
 }
 
-/** File systems carry the moment given; without one the day FAT counts from, so that nothing depends on the clock. */
-export interface OpenOptions {
-  readonly time?: Date;
-}
-
 /**
  * Finds the boot partition: by its GPT name, else by the label of its FAT file system, else by the `device-type.json` it holds, else
  * by a `config.json` on partition 1. An image without a partition table is looked at as one file system. Partition numbers in
@@ -41,7 +36,7 @@ export interface OpenOptions {
 export async function findBootPartition(
   reader: BlockReader,
   table: PartitionTable,
-  options: OpenOptions = {},
+  options: FatOptions = {},
 ): Promise<BootPartition> {
   const whole = { number: 0, start: 0, size: reader.size, type: '' };
   if (table.kind === 'none') {
@@ -61,7 +56,7 @@ export async function findBootPartition(
 async function findByContent(
   reader: BlockReader,
   table: PartitionTable,
-  options: OpenOptions,
+  options: FatOptions,
 ): Promise<BootPartition | undefined> {
   const candidates: BootPartition[] = [];
   for (const partition of table.partitions) {
@@ -87,7 +82,7 @@ async function openBoot(
   reader: BlockReader,
   partition: Partition,
   foundBy: FoundBy,
-  options: OpenOptions,
+  options: FatOptions,
 ): Promise<BootPartition | undefined> {
   const { number, start, size } = partition;
   // What lies behind the end of a truncated image cannot be the partition in question.

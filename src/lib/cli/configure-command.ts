@@ -1,9 +1,12 @@
+import type { BootConfigurationSummary } from '../boot-config/boot-configuration-plan.js';
 import type { BootConfigurationRequest } from '../boot-config/boot-configuration-request.js';
 import { type ConfiguredImage, configureImage, type ConfigureTarget } from '../boot-config/configure-image.js';
+import type { Drive } from '../drives/drive.js';
 import { Failure } from '../failure/failure.js';
-import { configuredImageLines } from '../output/boot-configuration-text.js';
+import { bootConfigurationLines, configuredImageLines } from '../output/boot-configuration-text.js';
 import { BaseCommand } from './base-command.js';
 import type { EditTargetFlagValues } from './configure-target-flags.js';
+import { acceptedByFlags } from './drive-flags.js';
 
 /** What a command that changes a boot partition prints with `--json`. */
 export interface ConfigureResult extends ConfiguredImage {
@@ -17,13 +20,17 @@ export abstract class ConfigureCommand extends BaseCommand {
     image: string,
     request: BootConfigurationRequest,
     target: ConfigureTarget,
-    flags: Pick<EditTargetFlagValues, 'check' | 'dry-run'>,
+    flags: EditTargetFlagValues,
   ): Promise<ConfigureResult> {
     const configured = await configureImage({
       image,
       target,
       request,
       isDryRun: flags['dry-run'],
+      consent: {
+        accepted: acceptedByFlags(flags, this.streams),
+        confirm: (drive, summary) => this.#confirm(drive, summary, flags),
+      },
       signal: this.signal,
       progress: this.progress,
     });
@@ -32,6 +39,13 @@ export abstract class ConfigureCommand extends BaseCommand {
     const result = { version: 1, ...configured } as const;
     if (flags.check && configured.isChanged) throw wouldChange(result);
     return result;
+  }
+
+  async #confirm(drive: Drive, summary: BootConfigurationSummary, flags: EditTargetFlagValues): Promise<void> {
+    if (flags.yes) return;
+    for (const line of bootConfigurationLines(summary)) this.streams.stderr.write(`${line}\n`);
+    const { confirmWriting } = await import('../output/confirm-writing.js');
+    await confirmWriting('change the configuration on', [drive], { streams: this.streams, signal: this.signal });
   }
 }
 

@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import type { ConfigureTarget } from '../boot-config/configure-image.js';
+import { type RiskFlags, riskFlags } from './drive-flags.js';
 
 /** The flags that say where a configured image goes and what is only shown, for every command that changes a boot partition. */
 export const configureTargetFlags = {
@@ -14,6 +15,8 @@ export const configureTargetFlags = {
   'dry-run': Flags.boolean({ summary: 'Show what would be done and write nothing.' }),
   diff: Flags.boolean({ summary: 'Show what would change in each file, secrets hidden, and write nothing.' }),
   check: Flags.boolean({ summary: 'End with exit code 4 if anything would change, and write nothing.' }),
+  yes: Flags.boolean({ char: 'y', summary: 'Do not ask before a drive is changed.' }),
+  ...riskFlags,
 };
 
 /** The same for commands that make one small change: they change the image itself unless told otherwise. */
@@ -27,15 +30,18 @@ export const editTargetFlags = {
   'dry-run': configureTargetFlags['dry-run'],
   diff: configureTargetFlags.diff,
   check: configureTargetFlags.check,
+  yes: configureTargetFlags.yes,
+  ...riskFlags,
 };
 
 /** The values of `editTargetFlags` after parsing. */
-export interface EditTargetFlagValues {
+export interface EditTargetFlagValues extends RiskFlags {
   readonly output: string | undefined;
   readonly force: boolean;
   readonly 'dry-run': boolean;
   readonly diff: boolean;
   readonly check: boolean;
+  readonly yes: boolean;
 }
 
 /** The values of `configureTargetFlags` after parsing. */

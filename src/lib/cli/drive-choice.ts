@@ -3,7 +3,7 @@ import { watchDrives } from '../drives/watch-drives.js';
 import { Failure } from '../failure/failure.js';
 import { chooseDrives } from '../output/choose-drives.js';
 import type { Streams } from '../output/streams.js';
-import { acceptedRisks, type RiskFlags } from './drive-flags.js';
+import { acceptedByFlags, type RiskFlags } from './drive-flags.js';
 
 /** Which drives are to be written, and which risks of that the user takes. */
 export interface DriveChoice {
@@ -17,9 +17,7 @@ export async function readDriveChoice(
   flags: RiskFlags & { readonly drive: readonly string[] | undefined; readonly yes: boolean },
   { streams, signal }: { readonly streams: Streams; readonly signal: AbortSignal },
 ): Promise<DriveChoice> {
-  // Where somebody can be asked, unmounting is a part of the question.
-  const mayAsk = streams.stdinIsTerminal && streams.stderrIsTerminal && !flags.yes;
-  const accepted = acceptedRisks({ ...flags, unmount: flags.unmount || mayAsk });
+  const accepted = acceptedByFlags(flags, streams);
   if (flags.drive !== undefined) return { drives: flags.drive, accepted };
   const question = { message: 'Which drives are to be flashed?', insteadOfAsking: '--drive <drive>', signal };
   if (flags.yes) {

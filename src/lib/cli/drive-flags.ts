@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import type { DriveRisk } from '../drives/drive-risks.js';
+import type { Streams } from '../output/streams.js';
 
 /** The risks of writing a drive, each taken by its own name; shared by every command that overwrites drives. */
 export const riskFlags = {
@@ -29,8 +30,14 @@ export interface RiskFlags {
   readonly 'force-data': boolean;
 }
 
+/** The same, and what will be a part of the question: where somebody can be asked, that is whether to unmount. */
+export function acceptedByFlags(flags: RiskFlags & { readonly yes: boolean }, streams: Streams): DriveRisk[] {
+  const mayAsk = streams.stdinIsTerminal && streams.stderrIsTerminal && !flags.yes;
+  return acceptedRisks({ ...flags, unmount: flags.unmount || mayAsk });
+}
+
 /** The risks that the user has taken. */
-export function acceptedRisks(flags: RiskFlags): DriveRisk[] {
+function acceptedRisks(flags: RiskFlags): DriveRisk[] {
   const taken = {
     mounted: flags.unmount,
     fixed: flags['force-fixed'],

@@ -3,14 +3,17 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { commandLineAsRoot } from '../platform/environment.js';
+import { lockDescriptor } from '../platform/lock-descriptor.js';
 import { type Drive, examineBlockDevice, examineDrive } from './drive.js';
 import { isDriveElsewhere, openDriveElsewhere } from './drives-elsewhere.js';
 import { findHolders } from './drive-holders.js';
 import { requireFlashable } from './drive-refusal.js';
 import { fileAsDrive } from './file-as-drive.js';
 import { thisHost } from './host-view.js';
-import { lockDescriptor } from './lock-drive.js';
 import { unmountDrive } from './unmount-drive.js';
+
+/** How long udev may take to look at a drive, which it has locked meanwhile. */
+const udevMs = 3000;
 
 /** A drive opened for reading and writing by nobody else. */
 export interface OpenDrive {
@@ -19,11 +22,17 @@ export interface OpenDrive {
   readonly isDirect: boolean;
 }
 
+/** How a drive is opened. */
+export interface OpenDriveOptions {
+  /** Past the page cache where that is possible, which is the default. Elsewhere than on Linux it is always so. */
+  readonly direct?: boolean;
+}
+
 /**
  * Opens a drive so that the kernel refuses if anything on it is mounted or in use, and makes sure that it is still the drive that was
  * looked at. What is mounted from it is unmounted first if that was accepted. The caller closes it.
  */
-export async function openDrive(drive: Drive): Promise<OpenDrive> {
+export async function openDrive(drive: Drive, { direct = true }: OpenDriveOptions = {}): Promise<OpenDrive> {
   if (drive.isNew) return createFile(drive);
   if (isDriveElsewhere(drive.path)) {
     requireSame(drive, await examineDrive(drive.path, drive));
@@ -33,10 +42,10 @@ export async function openDrive(drive: Drive): Promise<OpenDrive> {
     requireSame(drive, await examineDrive(drive.path, drive));
     await unmountDrive(drive);
   }
-  const opened = await openDirect(drive);
+  const opened = await openExclusively(drive, direct);
   try {
     requireSame(drive, await examineOpened(drive, opened));
-    if (!(await lockDescriptor(opened.handle.fd, drive))) throw await inUse(drive);
+    if (!(await lockDescriptor(opened.handle.fd, drive.isFile ? 0 : udevMs))) throw await inUse(drive);
     return opened;
   } catch (error) {
     await opened.handle.close();
@@ -46,10 +55,10 @@ export async function openDrive(drive: Drive): Promise<OpenDrive> {
 
 /** Makes the file that stands for a card. It takes no room before it is written. */
 async function createFile(drive: Drive): Promise<OpenDrive> {
-  const opened = await openDirect(drive);
+  const opened = await openExclusively(drive, true);
   try {
     await opened.handle.truncate(drive.size);
-    await lockDescriptor(opened.handle.fd, drive);
+    await lockDescriptor(opened.handle.fd);
     return opened;
   } catch (error) {
     await opened.handle.close();
@@ -74,12 +83,12 @@ async function examineOpened({ path, isFile, accepted }: Drive, { handle }: Open
   return examineBlockDevice(path, stats.rdev, { accepted: accepted.filter((risk) => risk !== 'mounted') });
 }
 
-async function openDirect(drive: Drive): Promise<OpenDrive> {
+async function openExclusively(drive: Drive, direct: boolean): Promise<OpenDrive> {
   // Without O_CREAT, Linux gives O_EXCL on a block device the meaning: only if nothing else holds it.
   const mode = drive.isNew ? constants.O_CREAT | constants.O_EXCL : drive.isFile ? 0 : constants.O_EXCL;
   const flags = constants.O_RDWR | mode;
   // A file whose size is odd cannot be written to its last byte past the cache, and some file systems know no direct I/O.
-  const wantsDirect = process.platform === 'linux' && drive.sectorSize > 1;
+  const wantsDirect = direct && process.platform === 'linux' && drive.sectorSize > 1;
   try {
     if (wantsDirect) return { handle: await open(drive.path, flags | constants.O_DIRECT), isDirect: true };
   } catch (error) {

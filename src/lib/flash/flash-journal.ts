@@ -1,14 +1,10 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Drive } from '../drives/drive.js';
-import { blockAttribute, thisHost } from '../drives/host-view.js';
+import { driveKey, type KnownDrive } from '../drives/drive-key.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { folders } from '../platform/environment.js';
 import { isRecord } from '../platform/json.js';
-
-/** What a drive is known again by. */
-type KnownDrive = Pick<Drive, 'path' | 'isFile' | 'serial' | 'model' | 'size' | 'bus'>;
 
 /** What tells an image from most others before it has been read. */
 export interface ImageIdentity {
@@ -85,9 +81,7 @@ export class FlashJournal {
   }
 
   async #file(): Promise<string> {
-    const owner = await journalOwner(this.#drive);
-    const name = createHash('sha256').update(owner).digest('hex').slice(0, 32);
-    return path.join(this.#folder, `${name}.json`);
+    return path.join(this.#folder, `${await driveKey(this.#drive)}.json`);
   }
 }
 
@@ -111,20 +105,6 @@ export async function removeOldJournals(folder = journalFolder(), now = Date.now
 
 function journalFolder(): string {
   return path.join(folders.state(), 'flash');
-}
-
-/** What a drive keeps when it is plugged in anew, perhaps under another path. */
-async function journalOwner(drive: KnownDrive): Promise<string> {
-  const { path: drivePath, isFile, serial, model, size, bus } = drive;
-  if (isFile) {
-    const { dev, ino } = await stat(drivePath).catch((error: unknown) => {
-      throw whileDoing(`looking at ${drivePath}`, error);
-    });
-    return JSON.stringify([dev, ino, size]);
-  }
-  const backingFile = await blockAttribute(thisHost, path.basename(drivePath), 'loop/backing_file');
-  // What has no number of its own is only told apart by where it is.
-  return JSON.stringify([bus, model, size, serial ?? backingFile ?? drivePath]);
 }
 
 interface JournalEntry {

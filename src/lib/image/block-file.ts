@@ -69,6 +69,12 @@ export class BlockFile implements BlockReader, BlockWriter {
     }
   }
 
+  /** Keeps other davits from locking it for as long as it is open; false when one of them has it. */
+  async lock(): Promise<boolean> {
+    const { lockDescriptor } = await import('../platform/lock-descriptor.js');
+    return lockDescriptor(this.#handle.fd);
+  }
+
   /** What is known of the open file, whatever its path names by now. */
   async stat(): Promise<BigIntStats> {
     return this.#handle.stat({ bigint: true });

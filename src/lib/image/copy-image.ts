@@ -1,55 +1,40 @@
-import { constants, copyFile, type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { whileDoing } from '../failure/while-doing.js';
 import type { ProgressListener } from '../platform/progress.js';
-import { openBlockFile } from './block-file.js';
+import type { BlockFile } from './block-file.js';
 
 /** How a copy is watched and stopped. */
 export interface CopyOptions {
   readonly signal: AbortSignal;
   readonly progress: ProgressListener;
-  /** What the copy is called in progress events; by default its path. */
-  readonly name?: string;
+  /** What the copy is called in progress events and failures. */
+  readonly name: string;
 }
 
 const chunkSize = 4 * 1024 * 1024;
 const blockSize = 64 * 1024;
 const zeros = Buffer.alloc(blockSize);
 
-/**
- * Copies an image file as cheaply as the file system allows: as a clone that shares its blocks (Btrfs, XFS, APFS), else with holes
- * where the image has only zeros. The copy must not exist yet; the caller removes it after a failure.
- */
-export async function copyImage(from: string, to: string, options: CopyOptions): Promise<void> {
-  try {
-    await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
-  } catch {
-    // Not every file system can clone, and each says so in its own way; what else is wrong shows when copying.
-    await copyWithHoles(from, to, options);
-  }
-}
-
-async function copyWithHoles(from: string, to: string, { signal, progress, name = to }: CopyOptions): Promise<void> {
-  const source = await openBlockFile(from);
-  try {
-    const target = await open(to, 'wx', 0o600);
+/** Copies an image into an empty file, with holes where the image has only zeros. */
+export async function copyImage(source: BlockFile, target: FileHandle, options: CopyOptions): Promise<void> {
+  const { signal, progress, name } = options;
+  const buffer = Buffer.allocUnsafe(Math.min(chunkSize, source.size));
+  const step = { type: 'step', id: name, phase: 'copy', total: source.size } as const;
+  for (let offset = 0; offset < source.size; offset += chunkSize) {
+    signal.throwIfAborted();
+    progress({ ...step, state: 'active', current: offset });
+    const chunk = buffer.subarray(0, Math.min(chunkSize, source.size - offset));
+    await source.readInto(chunk, offset);
     try {
-      const buffer = Buffer.allocUnsafe(chunkSize);
-      const step = { type: 'step', id: name, phase: 'copy', total: source.size } as const;
-      for (let offset = 0; offset < source.size; offset += chunkSize) {
-        signal.throwIfAborted();
-        progress({ ...step, state: 'active', current: offset });
-        const chunk = buffer.subarray(0, Math.min(chunkSize, source.size - offset));
-        await source.readInto(chunk, offset);
-        for (const { start, end } of runsWithData(chunk))
-          await writeAll(target, chunk.subarray(start, end), offset + start);
+      for (const { start, end } of runsWithData(chunk)) {
+        await writeAll(target, chunk.subarray(start, end), offset + start);
       }
-      await target.truncate(source.size);
-      progress({ ...step, state: 'done', current: source.size });
-    } finally {
-      await target.close();
+    } catch (error) {
+      throw whileDoing(`writing ${name} at byte ${offset}`, error);
     }
-  } finally {
-    await source.close();
   }
+  await target.truncate(source.size);
+  progress({ ...step, state: 'done', current: source.size });
 }
 
 /** The parts of a chunk that hold anything but zeros, in units of `blockSize`. */

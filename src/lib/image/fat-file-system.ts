@@ -1,5 +1,5 @@
 import { Failure } from '../failure/failure.js';
-import type { BlockReader, BlockWriter } from './block-file.js';
+import type { BlockReader } from './block-file.js';
 import {
   dotEntries,
   encodeEntry,
@@ -14,8 +14,17 @@ import {
   updateEntry,
 } from './fat-folder.js';
 import { readShortName, requireFatName } from './fat-name.js';
-import { damagedFat } from './fat-table.js';
+import { damagedFat, type FatPlacement } from './fat-table.js';
 import { FatVolume, type FolderBytes, largestFolder } from './fat-volume.js';
+import type { StagedWriter } from './overlay.js';
+
+/** How a file system is changed. */
+export interface FatOptions {
+  /** What is written carries this moment; without one the day FAT counts from, so that nothing depends on the clock. */
+  readonly time?: Date;
+  /** `over` by default. */
+  readonly placement?: FatPlacement;
+}
 
 /** One file or folder in a listing. */
 export interface FatFile {
@@ -31,20 +40,22 @@ export interface FatFile {
  */
 export class FatFileSystem {
   readonly #volume: FatVolume;
+  readonly #placement: FatPlacement;
   readonly #time: FatTime;
 
-  private constructor(volume: FatVolume, time: FatTime) {
+  private constructor(volume: FatVolume, placement: FatPlacement, time: FatTime) {
     this.#volume = volume;
+    this.#placement = placement;
     this.#time = time;
   }
 
   /** Opens the file system that fills a device (a partition with an overlay), or returns undefined when it is not FAT. */
   static async open(
-    device: BlockReader & BlockWriter,
-    options: { readonly time?: Date } = {},
+    device: BlockReader & StagedWriter,
+    { time = new Date(0), placement = 'over' }: FatOptions = {},
   ): Promise<FatFileSystem | undefined> {
-    const volume = await FatVolume.open(device);
-    return volume && new FatFileSystem(volume, fatTime(options.time ?? new Date(0)));
+    const volume = await FatVolume.open(device, placement);
+    return volume && new FatFileSystem(volume, placement, fatTime(time));
   }
 
   get bits(): 12 | 16 | 32 {
@@ -86,13 +97,11 @@ export class FatFileSystem {
         this.#volume.writeChain(chain, content),
       );
     } else {
-      const old = this.#chainOf(existing);
-      const chain = this.#volume.table.resize(old, length);
-      if (chain === undefined) throw this.#full(path, length - old.length);
+      const chain = this.#replace(path, this.#chainOf(existing), length);
       await this.#volume.writeChain(chain, content);
       const firstCluster = chain[0] ?? 0;
       updateEntry(parent.bytes, existing, { isFolder: false, size: content.length, firstCluster, time: this.#time });
-      await this.#volume.writeFolder(parent);
+      await this.#volume.writeFolder(parent, { slot: existing.lastSlot, adds: true });
     }
     await this.#volume.table.flush();
   }
@@ -122,22 +131,21 @@ export class FatFileSystem {
     if (entry.isFolder && parseFolder((await this.#volume.openFolder(entry.firstCluster)).bytes).length > 0) {
       throw new Failure('refused', 'folder-not-empty', `the folder ${path} is not empty`);
     }
-    this.#volume.table.resize(this.#chainOf(entry), 0);
+    this.#volume.table.free(this.#chainOf(entry));
     eraseEntry(parent.bytes, entry);
-    await this.#volume.writeFolder(parent);
+    await this.#volume.writeFolder(parent, { slot: entry.lastSlot, adds: false });
     await this.#volume.table.flush();
     return true;
   }
 
-  /**
-   * Bytes that are lacking to write files of these sizes over what is there; 0 when there is room. Folders that would have to
-   * grow are not counted.
-   */
-  async missingBytes(files: readonly { readonly path: string; readonly size: number }[]): Promise<number> {
+  /** Bytes that are lacking to write these files; 0 when there is room. Folders that would have to grow are not counted. */
+  async missingBytes(files: readonly { readonly path: string; readonly content: Uint8Array }[]): Promise<number> {
     let wanted = 0;
-    for (const { path, size } of files) {
+    for (const { path, content } of files) {
       const existing = await this.read(path);
-      wanted += this.#volume.clustersFor(size) - this.#volume.clustersFor(existing?.length ?? 0);
+      if (existing?.equals(content) === true) continue;
+      wanted += this.#volume.clustersFor(content.length);
+      if (this.#placement === 'over') wanted -= this.#volume.clustersFor(existing?.length ?? 0);
     }
     return Math.max(0, wanted - this.#volume.table.freeClusters) * this.#volume.geometry.clusterSize;
   }
@@ -152,16 +160,26 @@ export class FatFileSystem {
     const { isFolder, size, length } = wish;
     const draft = encodeEntry(name, { isFolder, size, firstCluster: 0, time: this.#time }, parent.bytes);
     const at = findFreeSlots(parent.bytes, draft.length / slotSize) * slotSize;
-    const grown = this.#grow(parent, at + draft.length, length, name);
-    const chain = this.#volume.table.resize([], length) ?? [];
+    const grown = await this.#grow(parent, at + draft.length, length, name);
+    const chain = this.#volume.table.allocate(length) ?? [];
     await fill(chain);
     const content = { isFolder, size, firstCluster: chain[0] ?? 0, time: this.#time };
     encodeEntry(name, content, parent.bytes).copy(grown.bytes, at);
-    await this.#volume.writeFolder(grown);
+    await this.#volume.writeFolder(grown, { slot: (at + draft.length) / slotSize - 1, adds: true });
+  }
+
+  /** Clusters for what replaces the content of some. */
+  #replace(path: string, old: readonly number[], length: number): number[] {
+    const { table } = this.#volume;
+    const kept = this.#placement === 'over' ? old.slice(0, length) : [];
+    const chain = table.extend(kept, length);
+    if (chain === undefined) throw this.#full(path, length - kept.length);
+    table.free(old.slice(kept.length));
+    return chain;
   }
 
   /** The folder with room for so many bytes of entries, provided that so many further clusters are free. */
-  #grow(folder: FolderBytes, needed: number, furtherClusters: number, name: string): FolderBytes {
+  async #grow(folder: FolderBytes, needed: number, furtherClusters: number, name: string): Promise<FolderBytes> {
     const clusters = folder.chain.length === 0 ? 0 : this.#volume.clustersFor(needed);
     const added = Math.max(0, clusters - folder.chain.length);
     if (added + furtherClusters > this.#volume.table.freeClusters) throw this.#full(name, added + furtherClusters);
@@ -171,9 +189,9 @@ export class FatFileSystem {
         hint: 'Remove files from that folder of the partition',
       });
     }
-    const chain = this.#volume.table.resize(folder.chain, clusters);
-    if (chain === undefined) throw this.#full(name, added);
-    return { chain, bytes: Buffer.concat([folder.bytes, Buffer.alloc(added * this.#volume.geometry.clusterSize)]) };
+    const grown = await this.#volume.grow(folder, added);
+    if (grown === undefined) throw this.#full(name, added);
+    return grown;
   }
 
   #full(path: string, clusters: number): Failure {

@@ -1,4 +1,5 @@
 import { readShortName, shortFormOf, shortNameChecksum, type ShortName } from './fat-name.js';
+import { sectorSize } from './overlay.js';
 
 /** One file or folder as its folder's bytes describe it. */
 export interface FolderEntry {
@@ -29,6 +30,8 @@ export interface FatTime {
 
 /** Bytes of one slot. */
 export const slotSize = 32;
+
+const slotsPerSector = sectorSize / slotSize;
 
 const lettersPerSlot = 13;
 const freeMark = 0xe5;
@@ -103,20 +106,28 @@ export function eraseEntry(folder: Buffer, entry: FolderEntry): void {
 
 /**
  * The first of `count` free slots in a row, which may be those at the end of the folder's bytes and some beyond them: then the
- * folder has to grow first. What lies behind the end mark is cleared, so that using slots there revives nothing.
+ * folder has to grow first. They are in one sector if they fit into one, so that a name comes up with one write. What lies behind the end
+ * mark is cleared, so that using slots there revives nothing.
  */
 export function findFreeSlots(folder: Buffer, count: number): number {
-  let start = 0;
-  for (let slot = 0; slot < folder.length / slotSize; slot += 1) {
-    const mark = folder.readUInt8(slot * slotSize);
-    if (mark === 0) {
-      folder.fill(0, slot * slotSize);
-      break;
-    }
-    if (mark !== freeMark) start = slot + 1;
-    else if (slot - start + 1 === count) break;
-  }
+  const slots = folder.length / slotSize;
+  let end = 0;
+  while (end < slots && folder.readUInt8(end * slotSize) !== 0) end += 1;
+  folder.fill(0, end * slotSize);
+  const whole = firstFree(folder, count, end, count <= slotsPerSector);
+  const start = whole + count <= slots ? whole : firstFree(folder, count, end, false);
+  // The end mark moves behind the new name.
+  for (let slot = end; slot < start; slot += 1) folder.writeUInt8(freeMark, slot * slotSize);
   return start;
+}
+
+function firstFree(folder: Buffer, count: number, end: number, inOneSector: boolean): number {
+  let start = 0;
+  for (let slot = 0; ; slot += 1) {
+    if (slot < end && folder.readUInt8(slot * slotSize) !== freeMark) start = slot + 1;
+    if (inOneSector && slot % slotsPerSector === 0 && slot > start) start = slot;
+    if (slot - start + 1 === count) return start;
+  }
 }
 
 /** The first two slots of every folder but the root: itself, and the folder it is in (0 for the root). */

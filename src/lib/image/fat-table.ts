@@ -1,6 +1,13 @@
 import { Failure } from '../failure/failure.js';
-import type { BlockReader, BlockWriter } from './block-file.js';
+import type { BlockReader } from './block-file.js';
 import type { FatGeometry } from './fat-geometry.js';
+import { sectorSize, type StagedWriter } from './overlay.js';
+
+/**
+ * Where new content goes: `beside` the old, which stays whole until the new is linked to its name, so that each file is old or new at any
+ * moment; or `over` it, which needs less room.
+ */
+export type FatPlacement = 'beside' | 'over';
 
 /** The failure for a file system that contradicts itself. */
 export function damagedFat(why: string): Failure {
@@ -32,29 +39,49 @@ export function tableEntry(table: Buffer, bits: FatGeometry['bits'], cluster: nu
 
 /** The allocation table, held in memory: which cluster follows which, and which are free. */
 export class FatTable {
-  readonly #volume: BlockReader & BlockWriter;
+  readonly #volume: BlockReader & StagedWriter;
   readonly #geometry: FatGeometry;
+  readonly #placement: FatPlacement;
   readonly #bytes: Buffer;
+  /** As it was read. */
+  readonly #before: Buffer;
+  /** With all that was added to it, and nothing of what was freed. */
+  readonly #linked: Buffer;
   #freeClusters = 0;
+  /** Clusters that are free now and were not before. */
+  #freed = 0;
   #lastAllocated = 0;
-  /** Changed pieces of the table, by their index in units of `pieceSize`. */
+  /** Sectors of the table that have changed. */
   readonly #changed = new Set<number>();
 
-  private constructor(volume: BlockReader & BlockWriter, geometry: FatGeometry, bytes: Buffer) {
+  private constructor(
+    volume: BlockReader & StagedWriter,
+    geometry: FatGeometry,
+    placement: FatPlacement,
+    bytes: Buffer,
+  ) {
     this.#volume = volume;
     this.#geometry = geometry;
+    this.#placement = placement;
     this.#bytes = bytes;
-    for (const cluster of this.#clusters()) if (this.#get(cluster) === 0) this.#freeClusters += 1;
+    this.#before = Buffer.from(bytes);
+    this.#linked = Buffer.from(bytes);
+    for (let cluster = 2; cluster < this.#end; cluster += 1) if (this.#get(cluster) === 0) this.#freeClusters += 1;
   }
 
   /** Reads the first copy of the table that is in use. */
-  static async load(volume: BlockReader & BlockWriter, geometry: FatGeometry): Promise<FatTable> {
+  static async load(
+    volume: BlockReader & StagedWriter,
+    geometry: FatGeometry,
+    placement: FatPlacement,
+  ): Promise<FatTable> {
     const bytes = await volume.read(geometry.tablesAt[0] ?? 0, geometry.tableSize);
-    return new FatTable(volume, geometry, bytes);
+    return new FatTable(volume, geometry, placement, bytes);
   }
 
+  /** Clusters that something can be put into. */
   get freeClusters(): number {
-    return this.#freeClusters;
+    return this.#freeClusters - (this.#placement === 'beside' ? this.#freed : 0);
   }
 
   /** All clusters of a file or folder, in order. A chain that loops, or leads to where no data is, is a failure. */
@@ -71,60 +98,66 @@ export class FatTable {
     return clusters;
   }
 
-  /**
-   * Makes a chain as long as wanted: its last clusters are freed, or the lowest free ones appended. Returns the new chain; when there
-   * are too few free clusters nothing is changed and the result is undefined.
-   */
-  resize(chain: readonly number[], length: number): number[] | undefined {
-    if (length - chain.length > this.#freeClusters) return undefined;
-    const kept = chain.slice(0, length);
-    for (const cluster of chain.slice(length)) {
-      this.#set(cluster, 0);
-      this.#freeClusters += 1;
-    }
-    const added = this.#takeFree(length - kept.length);
-    const result = [...kept, ...added];
-    const firstToLink = Math.max(0, kept.length - 1);
-    for (const [index, cluster] of result.entries()) {
-      if (index >= firstToLink) this.#set(cluster, result[index + 1] ?? endOfChain);
+  /** A new chain of the lowest free clusters; undefined, and nothing changed, when there are too few. */
+  allocate(length: number): number[] | undefined {
+    return this.extend([], length);
+  }
+
+  /** Appends the lowest free clusters to a chain. Returns the new chain; undefined, and nothing changed, when there are too few. */
+  extend(chain: readonly number[], length: number): number[] | undefined {
+    if (length - chain.length > this.freeClusters) return undefined;
+    const result = [...chain, ...this.#takeFree(length - chain.length)];
+    for (let index = Math.max(0, chain.length - 1); index < result.length; index += 1) {
+      this.#set(result[index] ?? 0, result[index + 1] ?? endOfChain);
     }
     return result;
   }
 
-  /** Writes the table to every copy in use, and FAT32's count of free clusters. */
-  async flush(): Promise<void> {
-    if (this.#changed.size === 0) return;
-    for (const index of this.#changed) {
-      const piece = this.#bytes.subarray(index * pieceSize, (index + 1) * pieceSize);
-      for (const at of this.#geometry.tablesAt) await this.#volume.write(at + index * pieceSize, piece);
-    }
-    this.#changed.clear();
-    await this.#flushInfo();
+  /** Frees clusters. */
+  free(clusters: readonly number[]): void {
+    for (const cluster of clusters) this.#set(cluster, 0);
   }
 
-  async #flushInfo(): Promise<void> {
+  /** Writes the table to every copy in use, and FAT32's count of free clusters: what was added first, what was freed in the end. */
+  async flush(): Promise<void> {
+    if (this.#changed.size === 0) return;
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    await this.#write(this.#linked, changed, 'links');
+    await this.#writeInfo(this.#freeClusters - this.#freed, 'links');
+    await this.#write(this.#bytes, changed);
+    await this.#writeInfo(this.#freeClusters);
+  }
+
+  async #write(table: Buffer, sectors: readonly number[], stage?: 'links'): Promise<void> {
+    for (const index of sectors) {
+      const sector = table.subarray(index * sectorSize, (index + 1) * sectorSize);
+      for (const at of this.#geometry.tablesAt) await this.#volume.write(at + index * sectorSize, sector, stage);
+    }
+  }
+
+  async #writeInfo(freeClusters: number, stage?: 'links'): Promise<void> {
     const { infoAt } = this.#geometry;
     if (infoAt === undefined) return;
     const info = await this.#volume.read(infoAt, 512);
     if (!infoSignatures.every(([offset, value]) => info.readUInt32LE(offset) === value)) return;
-    info.writeUInt32LE(this.#freeClusters, 488);
+    info.writeUInt32LE(freeClusters, 488);
     if (this.#lastAllocated !== 0) info.writeUInt32LE(this.#lastAllocated, 492);
-    await this.#volume.write(infoAt, info);
+    await this.#volume.write(infoAt, info, stage);
   }
 
   #takeFree(count: number): number[] {
     const taken: number[] = [];
-    for (const cluster of this.#clusters()) {
-      if (taken.length >= count) break;
-      if (this.#get(cluster) === 0) taken.push(cluster);
+    for (let cluster = 2; cluster < this.#end && taken.length < count; cluster += 1) {
+      if (this.#get(cluster) === 0 && !(this.#placement === 'beside' && this.#wasUsed(cluster))) taken.push(cluster);
     }
-    this.#freeClusters -= taken.length;
     this.#lastAllocated = taken.at(-1) ?? this.#lastAllocated;
     return taken;
   }
 
-  *#clusters(): Generator<number> {
-    for (let cluster = 2; cluster < this.#geometry.clusterCount + 2; cluster += 1) yield cluster;
+  /** The first number that is no cluster's any more. */
+  get #end(): number {
+    return this.#geometry.clusterCount + 2;
   }
 
   #isEnd(value: number): boolean {
@@ -135,29 +168,41 @@ export class FatTable {
     return tableEntry(this.#bytes, this.#geometry.bits, cluster);
   }
 
+  #wasUsed(cluster: number): boolean {
+    return tableEntry(this.#before, this.#geometry.bits, cluster) !== 0;
+  }
+
   #set(cluster: number, value: number): void {
-    const firstByte = Math.floor((cluster * this.#geometry.bits) / 8);
-    const lastByte = Math.floor(((cluster + 1) * this.#geometry.bits - 1) / 8);
-    this.#changed.add(Math.floor(firstByte / pieceSize)).add(Math.floor(lastByte / pieceSize));
-    switch (this.#geometry.bits) {
-      case 12: {
-        const at = cluster + (cluster >> 1);
-        const pair = this.#bytes.readUInt16LE(at);
-        const own = value & 0xfff;
-        this.#bytes.writeUInt16LE((cluster & 1) === 1 ? (pair & 0x000f) | (own << 4) : (pair & 0xf000) | own, at);
-        return;
-      }
-      case 16:
-        this.#bytes.writeUInt16LE(value & 0xffff, cluster * 2);
-        return;
-      case 32: {
-        // The reserved bits stay as they are.
-        const reserved = this.#bytes.readUInt32LE(cluster * 4) & 0xf0000000;
-        this.#bytes.writeUInt32LE((reserved | (value & 0x0fffffff)) >>> 0, cluster * 4);
-      }
+    const { bits } = this.#geometry;
+    const change = (value === 0 ? 1 : 0) - (this.#get(cluster) === 0 ? 1 : 0);
+    this.#freeClusters += change;
+    if (this.#wasUsed(cluster)) this.#freed += change;
+    setTableEntry(this.#bytes, bits, cluster, value);
+    setTableEntry(this.#linked, bits, cluster, value === 0 ? tableEntry(this.#before, bits, cluster) : value);
+    const firstByte = Math.floor((cluster * bits) / 8);
+    const lastByte = Math.floor(((cluster + 1) * bits - 1) / 8);
+    this.#changed.add(Math.floor(firstByte / sectorSize)).add(Math.floor(lastByte / sectorSize));
+  }
+}
+
+function setTableEntry(table: Buffer, bits: FatGeometry['bits'], cluster: number, value: number): void {
+  switch (bits) {
+    case 12: {
+      const at = cluster + (cluster >> 1);
+      const pair = table.readUInt16LE(at);
+      const own = value & 0xfff;
+      table.writeUInt16LE((cluster & 1) === 1 ? (pair & 0x000f) | (own << 4) : (pair & 0xf000) | own, at);
+      return;
+    }
+    case 16:
+      table.writeUInt16LE(value & 0xffff, cluster * 2);
+      return;
+    case 32: {
+      // The reserved bits stay as they are.
+      const reserved = table.readUInt32LE(cluster * 4) & 0xf0000000;
+      table.writeUInt32LE((reserved | (value & 0x0fffffff)) >>> 0, cluster * 4);
     }
   }
 }
 
 const endOfChain = 0x0fffffff;
-const pieceSize = 512;

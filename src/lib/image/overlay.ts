@@ -1,7 +1,7 @@
 import type { BlockReader, BlockWriter } from './block-file.js';
 
 /** Bytes that are to replace those at `offset`. */
-interface ChangedRange {
+export interface ChangedRange {
   readonly offset: number;
   readonly data: Buffer;
 }
@@ -9,13 +9,37 @@ interface ChangedRange {
 /** Changes to an image: sorted, apart from each other, in whole sectors. */
 export type ChangedRanges = readonly ChangedRange[];
 
-const sectorSize = 512;
+/** Changes in the order in which they are to reach a medium, and what is there before. */
+export interface StagedChanges {
+  readonly before: ChangedRanges;
+  /** Each may be begun when the one before it is there. */
+  readonly stages: readonly ChangedRanges[];
+}
+
+/**
+ * What a write to a file system does, in the order in which writes may reach a medium that can be taken away at any moment: content where
+ * nothing is, links that keep that from being free, and one sector after the other of the names that lead to it.
+ */
+export type WriteStage = 'content' | 'links' | 'names';
+
+/** Something that is changed in stages. What belongs to none of them comes last. */
+export interface StagedWriter {
+  write(offset: number, data: Uint8Array, stage?: WriteStage): Promise<void>;
+}
+
+/** The smallest sector of any medium, which is written whole or not at all. */
+export const sectorSize = 512;
+
+type Sectors = Map<number, Buffer>;
 
 /** Changes held in memory over something that is only read, so that they can be looked at, applied to a copy, or laid over a stream. */
-export class Overlay implements BlockReader, BlockWriter {
+export class Overlay implements BlockReader, StagedWriter {
   readonly size: number;
   readonly #below: BlockReader;
-  readonly #sectors = new Map<number, Buffer>();
+  readonly #sectors: Sectors = new Map();
+  readonly #content: Sectors = new Map();
+  readonly #links: Sectors = new Map();
+  readonly #names: { readonly sector: number; data: Buffer }[] = [];
 
   constructor(below: BlockReader) {
     this.#below = below;
@@ -33,14 +57,14 @@ export class Overlay implements BlockReader, BlockWriter {
     return data;
   }
 
-  async write(offset: number, data: Uint8Array): Promise<void> {
+  async write(offset: number, data: Uint8Array, stage?: WriteStage): Promise<void> {
     if (data.length === 0) return;
     const first = Math.floor(offset / sectorSize);
     const end = Math.min(Math.ceil((offset + data.length) / sectorSize) * sectorSize, this.size);
     const span = await this.read(first * sectorSize, end - first * sectorSize);
     span.set(data, offset - first * sectorSize);
     for (let at = 0; at < span.length; at += sectorSize) {
-      this.#sectors.set(first + at / sectorSize, span.subarray(at, at + sectorSize));
+      this.#writeSector(first + at / sectorSize, span.subarray(at, at + sectorSize), stage);
     }
   }
 
@@ -50,18 +74,70 @@ export class Overlay implements BlockReader, BlockWriter {
    * @param base added to every offset: where a partition starts on its disk
    */
   async changes(base = 0): Promise<ChangedRanges> {
-    const ranges: { offset: number; parts: Buffer[]; end: number }[] = [];
-    for (const [sector, data] of [...this.#sectors].sort(([a], [b]) => a - b)) {
-      const offset = sector * sectorSize;
-      if (data.equals(await this.#below.read(offset, data.length))) continue;
-      const last = ranges.at(-1);
-      if (last?.end === offset) {
-        last.parts.push(data);
-        last.end += data.length;
-      } else ranges.push({ offset, parts: [data], end: offset + data.length });
-    }
-    return ranges.map(({ offset, parts }) => ({ offset: base + offset, data: Buffer.concat(parts) }));
+    return rangesOf(differing(await this.#original(), this.#sectors), base);
   }
+
+  /** The same changes in the order in which they are to reach a medium. */
+  async staged(base = 0): Promise<StagedChanges> {
+    const original = await this.#original();
+    const state = new Map(original);
+    const names = this.#names.map(({ sector, data }) => new Map([[sector, data]]));
+    const stages = [this.#content, this.#links, ...names, this.#sectors].map((wanted) => {
+      const changed = differing(state, wanted);
+      for (const [sector, data] of changed) state.set(sector, data);
+      return changed;
+    });
+    const touched = new Set(stages.flatMap((stage) => [...stage.keys()]));
+    return {
+      before: rangesOf(new Map([...original].filter(([sector]) => touched.has(sector))), base),
+      stages: stages.filter((stage) => stage.size > 0).map((stage) => rangesOf(stage, base)),
+    };
+  }
+
+  #writeSector(sector: number, data: Buffer, stage: WriteStage | undefined): void {
+    this.#sectors.set(sector, data);
+    if (stage === 'content') this.#content.set(sector, data);
+    if (stage === 'links') this.#links.set(sector, data);
+    if (stage !== 'names') return;
+    const last = this.#names.at(-1);
+    if (last?.sector === sector) last.data = data;
+    else this.#names.push({ sector, data });
+  }
+
+  /** What is below all that was written. */
+  async #original(): Promise<Sectors> {
+    const found: Sectors = new Map();
+    for (const { start, end } of runsOf(this.#sectors)) {
+      const at = start * sectorSize;
+      const data = await this.#below.read(at, Math.min(end * sectorSize, this.size) - at);
+      for (let sector = start; sector < end; sector += 1) {
+        found.set(sector, data.subarray((sector - start) * sectorSize, (sector - start + 1) * sectorSize));
+      }
+    }
+    return found;
+  }
+}
+
+function differing(state: Sectors, wanted: Sectors): Sectors {
+  return new Map([...wanted].filter(([sector, data]) => state.get(sector)?.equals(data) !== true));
+}
+
+/** Neighbouring sectors, in order. */
+function runsOf(sectors: Sectors): { readonly start: number; readonly end: number }[] {
+  const runs: { start: number; end: number }[] = [];
+  for (const sector of [...sectors.keys()].sort((a, b) => a - b)) {
+    const last = runs.at(-1);
+    if (last?.end === sector) last.end += 1;
+    else runs.push({ start: sector, end: sector + 1 });
+  }
+  return runs;
+}
+
+function rangesOf(sectors: Sectors, base: number): ChangedRanges {
+  return runsOf(sectors).map(({ start, end }) => {
+    const parts = Array.from({ length: end - start }, (_, index) => sectors.get(start + index) ?? Buffer.alloc(0));
+    return { offset: base + start * sectorSize, data: Buffer.concat(parts) };
+  });
 }
 
 /** Writes changes into a file or drive. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { constants, type FileHandle, link, open, rename, rm, stat } from 'node:fs/promises';
+import { constants, copyFile, type FileHandle, link, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
@@ -10,6 +10,8 @@ export interface DraftOptions {
   readonly mayOverwrite: boolean;
   /** Who may read it, before the umask; 0o666 by default. */
   readonly mode?: number;
+  /** A file that it shall begin as a clone of, on file systems where two files can share their blocks (Btrfs, XFS, APFS). */
+  readonly cloneOf?: string;
 }
 
 /**
@@ -20,13 +22,16 @@ export class DraftFile {
   /** The name that it will have. */
   readonly path: string;
   readonly handle: FileHandle;
+  /** Whether it began with the content of `cloneOf`, else it began empty. */
+  readonly isClone: boolean;
   readonly #draft: string;
   readonly #mayOverwrite: boolean;
   #isOpen = true;
 
-  private constructor(file: string, draft: string, handle: FileHandle, mayOverwrite: boolean) {
+  private constructor(file: string, draft: string, begun: Begun, mayOverwrite: boolean) {
     this.path = file;
-    this.handle = handle;
+    this.handle = begun.handle;
+    this.isClone = begun.isClone;
     this.#draft = draft;
     this.#mayOverwrite = mayOverwrite;
   }
@@ -35,12 +40,11 @@ export class DraftFile {
    * Begins a file. Fails with `output-exists` when the name is taken and may not be overwritten. Whoever begins it calls `discard` in
    * the end, also after `complete`.
    */
-  static async begin(file: string, { mayOverwrite, mode = 0o666 }: DraftOptions): Promise<DraftFile> {
+  static async begin(file: string, { mayOverwrite, mode = 0o666, cloneOf }: DraftOptions): Promise<DraftFile> {
     await requireFree(file, mayOverwrite);
     const draft = path.join(path.dirname(file), `.davit-${randomBytes(8).toString('hex')}.partial`);
     try {
-      const handle = await open(draft, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, mode);
-      return new DraftFile(file, draft, handle, mayOverwrite);
+      return new DraftFile(file, draft, await beginDraft(draft, mode, cloneOf), mayOverwrite);
     } catch (error) {
       const hint = systemErrorCode(error) === 'ENOENT' ? 'Make the folder first' : 'Give another place';
       throw whileDoing(`writing ${file}`, error, { hint });
@@ -84,6 +88,29 @@ export class DraftFile {
       }
     }
     await rename(this.#draft, this.path);
+  }
+}
+
+interface Begun {
+  readonly handle: FileHandle;
+  readonly isClone: boolean;
+}
+
+async function beginDraft(draft: string, mode: number, cloneOf: string | undefined): Promise<Begun> {
+  if (cloneOf !== undefined && (await clone(cloneOf, draft))) {
+    return { handle: await open(draft, constants.O_RDWR), isClone: true };
+  }
+  const handle = await open(draft, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, mode);
+  return { handle, isClone: false };
+}
+
+async function clone(from: string, to: string): Promise<boolean> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+    return true;
+  } catch {
+    // Not every file system can clone, and each says so in its own way; what else is wrong shows when the draft is opened.
+    return false;
   }
 }
 

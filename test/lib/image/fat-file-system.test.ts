@@ -98,8 +98,8 @@ describe('a FAT file system', () => {
       assert.equal(fat.freeBytes, 0);
       await assert.rejects(fat.write('small', Buffer.from('x')), Failure);
       await fat.write('empty', Buffer.alloc(0));
-      assert.equal(await fat.missingBytes([{ path: 'big', size: 10 }]), 0);
-      assert.equal(await fat.missingBytes([{ path: 'new', size: 513 }]), 1024);
+      assert.equal(await fat.missingBytes([{ path: 'big', content: Buffer.alloc(10) }]), 0);
+      assert.equal(await fat.missingBytes([{ path: 'new', content: Buffer.alloc(513) }]), 1024);
     });
     await assertClean(disk.path);
   });

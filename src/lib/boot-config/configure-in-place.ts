@@ -1,0 +1,39 @@
+import { realpath } from 'node:fs/promises';
+import { examineDrive } from '../drives/drive.js';
+import { requireFlashable } from '../drives/drive-refusal.js';
+import { openBlockFile } from '../image/block-file.js';
+import { changeImage, restoreImage } from '../image/image-journal.js';
+import type { ConfiguredImage, ConfigureImageOptions } from './configure-image.js';
+import { configuredImage, imageChanged, planImageConfiguration, revisionOf } from './plan-image-configuration.js';
+
+/**
+ * Configures an image file without copying it: only what changes is written, under a journal by which it is taken back unless it is
+ * completed.
+ */
+export async function configureInPlace(options: ConfigureImageOptions): Promise<ConfiguredImage> {
+  const { request, target, isDryRun, signal, progress } = options;
+  await restoreImage(options.image, (text) => {
+    progress({ type: 'notice', level: 'warning', text });
+  });
+  // A link stays a link: the file that it names is changed.
+  const image = await realpath(options.image);
+  const revision = await revisionOf(image);
+  const requireUnchanged = async () => {
+    if ((await revisionOf(image)) !== revision) throw imageChanged(image);
+  };
+  const reading = await openBlockFile(image);
+  const plan = await planImageConfiguration(reading, request).finally(() => reading.close());
+  const isWritten = plan.changes.length > 0 && target.kind === 'in-place' && !isDryRun;
+  if (isWritten) {
+    // What it is attached to would not see the change, or see it in part.
+    requireFlashable(await examineDrive(image));
+    const file = await openBlockFile(image, { writable: true });
+    try {
+      signal.throwIfAborted();
+      await changeImage(file, plan.staged, requireUnchanged);
+    } finally {
+      await file.close();
+    }
+  }
+  return configuredImage(plan, options, { output: image, isWritten });
+}

@@ -1,0 +1,56 @@
+import { stat } from 'node:fs/promises';
+import { Failure } from '../failure/failure.js';
+import { whileDoing } from '../failure/while-doing.js';
+import type { BlockFile } from '../image/block-file.js';
+import { refuseCompressed } from '../image/compressed-image.js';
+import { readPartitionTable } from '../image/partition-table.js';
+import { type BootConfigurationPlan, planBootConfiguration, type PlanOptions } from './boot-configuration-plan.js';
+import type { BootConfigurationRequest } from './boot-configuration-request.js';
+import type { ConfiguredImage, ConfigureImageOptions } from './configure-image.js';
+import { fileDifferences } from './file-difference.js';
+
+/** Plans the configuration of an open image file or drive; fails with `image-truncated` when its partitions go on behind its end. */
+export async function planImageConfiguration(
+  file: BlockFile,
+  request: BootConfigurationRequest,
+  options: Pick<PlanOptions, 'besideOnly'> = {},
+): Promise<BootConfigurationPlan> {
+  try {
+    await refuseCompressed(file, file.path);
+    const table = await readPartitionTable(file);
+    if (table.end > file.size) {
+      throw new Failure(
+        'failed',
+        'image-truncated',
+        `it is truncated: it has ${file.size} bytes, but its partitions take ${table.end}`,
+        { hint: 'Get the image again' },
+      );
+    }
+    return await planBootConfiguration(file, request, { ...options, table });
+  } catch (error) {
+    throw whileDoing(`configuring ${file.path}`, error);
+  }
+}
+
+/** What became of a plan. */
+export function configuredImage(
+  { changes, contents, summary }: BootConfigurationPlan,
+  { image, target }: Pick<ConfigureImageOptions, 'image' | 'target'>,
+  done: Pick<ConfiguredImage, 'output' | 'isWritten'>,
+): ConfiguredImage {
+  const differences = target.kind === 'nowhere' ? { differences: fileDifferences(contents) } : {};
+  return { image, isChanged: changes.length > 0, ...done, ...summary, ...differences };
+}
+
+/** Tells whether an image is still the one that was planned for: a name and its content can change in the meantime. */
+export async function revisionOf(image: string): Promise<string> {
+  const { dev, ino, size, mtimeNs } = await stat(image, { bigint: true });
+  return [dev, ino, size, mtimeNs].join(' ');
+}
+
+/** The failure for an image that is no longer the one that was planned for. */
+export function imageChanged(image: string): Failure {
+  return new Failure('refused', 'image-changed', `${image} was changed by something else in the meantime`, {
+    hint: 'Run the command again',
+  });
+}

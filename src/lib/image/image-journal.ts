@@ -1,0 +1,160 @@
+import { readFile, realpath, rm, utimes } from 'node:fs/promises';
+import { Failure } from '../failure/failure.js';
+import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
+import { DraftFile } from '../platform/draft-file.js';
+import { isProcessGone, ownProcess, processNumber } from '../platform/process-identity.js';
+import { type BlockFile, openBlockFile } from './block-file.js';
+import type { StagedChanges } from './overlay.js';
+import { applyStages, stateOf, undoStages } from './staged-changes.js';
+import { encodeUndoJournal, parseUndoJournal, type UndoJournal } from './undo-journal.js';
+
+/** Whoever finds the journal takes all writes back, so that they need not reach the disk in any order. */
+const anyOrder = { inOrder: false } as const;
+
+/**
+ * Changes an image file, all or nothing: what is there is kept in a journal beside it until the change is on the disk, and `restoreImage`
+ * takes back what a process that was killed had done. Only one process at a time has such a journal.
+ *
+ * @param requireUnchanged fails when the image is no longer what the change was planned for; called when nobody else can change it any more
+ */
+export async function changeImage(
+  file: BlockFile,
+  changes: StagedChanges,
+  requireUnchanged: () => Promise<void>,
+): Promise<void> {
+  const journal = await writeJournal(file, changes);
+  try {
+    await requireUnchanged();
+    await applyStages(file, changes, anyOrder);
+  } catch (error) {
+    // Where even that fails, the journal stays for the next command, and what failed first says why.
+    await takeBack(file, journal).then(
+      () => removeJournal(file.path),
+      () => undefined,
+    );
+    throw error;
+  }
+  await removeJournal(file.path);
+}
+
+/**
+ * Puts an image file back into the state that it had before a change that was not completed, if there was one. Whoever opens an image file
+ * calls it first. Fails with `image-in-use` while another process is at it, and when the image cannot be written.
+ *
+ * @param notify told what was done
+ */
+export async function restoreImage(image: string, notify: (text: string) => void): Promise<void> {
+  // Whoever opens it says what is wrong with it.
+  const path = await realpath(image).catch(() => image);
+  if ((await readJournal(path)) === undefined) return;
+  const file = await openForRestoring(path);
+  try {
+    // Of two commands that find the same journal, one works on it.
+    const journal = (await file.lock()) ? await readJournal(path) : 'taken';
+    if (journal === 'taken') throw imageInUse(path);
+    if (journal === undefined) return;
+    if (journal !== 'damaged') await restore(file, journal, notify);
+    await removeJournal(path);
+  } finally {
+    await file.close();
+  }
+}
+
+async function restore(file: BlockFile, journal: UndoJournal, notify: (text: string) => void): Promise<void> {
+  const { path } = file;
+  switch (await stateOf(file, journal.changes)) {
+    case 'between':
+      await takeBack(file, journal);
+      notify(`${path} was being changed when davit was ended: it is as it was before that`);
+      return;
+    case 'new':
+      await file.sync();
+      return;
+    case 'old':
+      return;
+    case 'unknown':
+      if (journal.inode === Number((await file.stat()).ino)) throw halfChanged(path);
+      notify(`${journalOf(path)} was left by a change of another image that had this name, and is removed`);
+  }
+}
+
+async function takeBack(file: BlockFile, { changes, accessedMs, modifiedMs }: UndoJournal): Promise<void> {
+  await undoStages(file, changes, anyOrder);
+  await utimes(file.path, accessedMs / 1000, modifiedMs / 1000);
+}
+
+function journalOf(path: string): string {
+  return `${path}.davit-undo`;
+}
+
+async function writeJournal(file: BlockFile, changes: StagedChanges): Promise<UndoJournal> {
+  const { ino, uid, gid, mode, atimeMs, mtimeMs } = await file.stat();
+  const journal = {
+    ...{ owner: await ownProcess(), inode: Number(ino), changes },
+    ...{ accessedMs: Number(atimeMs), modifiedMs: Number(mtimeMs) },
+  };
+  try {
+    // Whoever may read and write the image may do so with what is kept of it.
+    const draft = await DraftFile.begin(journalOf(file.path), { mayOverwrite: false, mode: 0o600 });
+    try {
+      await draft.handle.writeFile(encodeUndoJournal(journal));
+      if (process.getuid?.() === 0) await draft.handle.chown(Number(uid), Number(gid));
+      await draft.handle.chmod(Number(mode) & 0o666);
+      await draft.complete();
+    } finally {
+      await draft.discard();
+    }
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'output-exists') throw imageInUse(file.path);
+    throw whileDoing(`changing ${file.path} in place`, error, {
+      hint: 'A file has to be made beside it while it is changed; write a copy elsewhere with --output',
+    });
+  }
+  return journal;
+}
+
+async function removeJournal(path: string): Promise<void> {
+  await rm(journalOf(path), { force: true });
+}
+
+/** The journal of a process that is gone; undefined when there is none. */
+async function readJournal(path: string): Promise<UndoJournal | 'damaged' | undefined> {
+  let text: string;
+  try {
+    text = await readFile(journalOf(path), 'utf8');
+  } catch (error) {
+    const isMissing = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(systemErrorCode(error) ?? '');
+    if (isMissing) return undefined;
+    throw whileDoing(`reading ${journalOf(path)}, by which a change of ${path} is taken back`, error, restoreHint);
+  }
+  const journal = parseUndoJournal(text);
+  if (journal === undefined) return 'damaged';
+  if (!(await isProcessGone(journal.owner))) throw imageInUse(path, journal.owner);
+  return journal;
+}
+
+const restoreHint = { hint: 'Run the command as the user who may write the image, where it can be written' };
+
+async function openForRestoring(path: string): Promise<BlockFile> {
+  try {
+    return await openBlockFile(path, { writable: true });
+  } catch (error) {
+    throw whileDoing(`restoring ${path}, whose change was not completed`, error, restoreHint);
+  }
+}
+
+function imageInUse(path: string, owner?: string): Failure {
+  const who = owner === undefined ? '' : ` (process ${processNumber(owner)})`;
+  return new Failure('refused', 'image-in-use', `${path} is being changed by another davit${who}`, {
+    hint: `Wait until it is done. If no davit is running on any computer that has the image, remove ${journalOf(path)}`,
+  });
+}
+
+function halfChanged(path: string): Failure {
+  return new Failure(
+    'refused',
+    'image-half-changed',
+    `a change of ${path} was not completed, and something else has changed it since, so that it cannot be taken back`,
+    { hint: `Get the image again. If it is as you want it, remove ${journalOf(path)}` },
+  );
+}
