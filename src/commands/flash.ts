@@ -1,9 +1,11 @@
 import { Args, Flags } from '@oclif/core';
-import type { BootConfigurationSummary } from '../lib/boot-config/boot-configuration-plan.js';
+import type { BootConfigurationPlan, BootConfigurationSummary } from '../lib/boot-config/boot-configuration-plan.js';
+import type { BootConfigurationRequest } from '../lib/boot-config/boot-configuration-request.js';
 import { planSourceConfiguration } from '../lib/boot-config/plan-source-configuration.js';
 import { readHostname } from '../lib/boot-config/read-hostname.js';
 import { BaseCommand } from '../lib/cli/base-command.js';
-import { bootConfigurationFlags, readBootConfigurationRequest } from '../lib/cli/boot-configuration-flags.js';
+import { bootConfigurationFlags } from '../lib/cli/boot-configuration-flags.js';
+import { readBootConfigurationRequest } from '../lib/cli/read-boot-configuration-request.js';
 import { readDriveChoice } from '../lib/cli/drive-choice.js';
 import { riskFlags } from '../lib/cli/drive-flags.js';
 import { flashExtrasFlags } from '../lib/cli/flash-extras-flags.js';
@@ -14,7 +16,7 @@ import type { FlashResult } from '../lib/flash/flash-result.js';
 import { type FlashPlan, planFlash, verifyModes } from '../lib/flash/plan-flash.js';
 import { bmapCheck } from '../lib/image/bmap-check.js';
 import { findBmap } from '../lib/image/find-bmap.js';
-import { openImageSource } from '../lib/image/source.js';
+import { type ImageSource, openImageSource } from '../lib/image/source.js';
 import { findSourceChecks } from '../lib/image/source-checks.js';
 import { SourceProof } from '../lib/image/source-proof.js';
 import { confirmWriting } from '../lib/output/confirm-writing.js';
@@ -89,10 +91,11 @@ export default class Flash extends BaseCommand {
   };
 
   async run(): Promise<Configured<FlashResult | { readonly plan: FlashPlan }>> {
-    const { args, flags } = await this.parse(Flash);
+    const parsed = await this.parse(Flash);
+    const { args, flags } = parsed;
     const { signal, progress, streams } = this;
     const standardInputIsTaken = args.image === '-';
-    const request = await readBootConfigurationRequest(flags, { streams, signal, standardInputIsTaken });
+    const request = await readBootConfigurationRequest(parsed, { streams, signal, standardInputIsTaken });
     const proof = new SourceProof(await findSourceChecks(args.image, sourceCheckRequest(flags), signal), flags.hash);
     const source = await openImageSource(args.image, {
       proof,
@@ -103,20 +106,27 @@ export default class Flash extends BaseCommand {
       progress,
     });
     try {
-      const isConfigured = Object.keys(request).length > 0;
-      const { changes, hostname, summary } = isConfigured
-        ? await planSourceConfiguration(source, request)
-        : { changes: [], hostname: await readHostname(source) };
+      const { later, ...known } = request;
+      let configuration = await configurationFor(source, known);
+      const choice = await readDriveChoice(flags, { streams, signal });
+      const planWith = ({ changes }: FlashConfiguration) =>
+        planFlash({
+          source,
+          ...choice,
+          everything: flags.all,
+          verify: flags.verify,
+          changes,
+          extras: flags,
+          checks: proof.checks,
+        });
+      let plan = await planWith(configuration);
+      if (later !== undefined) {
+        // Nobody answers in vain: the image and the drives are known to be good by now.
+        configuration = await configurationFor(source, await later());
+        plan = await planWith(configuration);
+      }
+      const { changes, hostname, summary } = configuration;
       for (const text of summary?.warnings ?? []) progress({ type: 'notice', level: 'warning', text });
-      const plan = await planFlash({
-        source,
-        ...(await readDriveChoice(flags, { streams, signal })),
-        everything: flags.all,
-        verify: flags.verify,
-        changes,
-        extras: flags,
-        checks: proof.checks,
-      });
       const bmap = flags['no-bmap'] ? undefined : await findBmap(source, flags.bmap);
       const checks = bmap === undefined ? [] : [bmapCheck(bmap, source)];
       if (bmap !== undefined) progress({ type: 'notice', level: 'info', text: bmapText(bmap) });
@@ -142,4 +152,12 @@ export default class Flash extends BaseCommand {
       await source.close();
     }
   }
+}
+
+type FlashConfiguration = Pick<BootConfigurationPlan, 'changes' | 'hostname'> &
+  Partial<Pick<BootConfigurationPlan, 'summary'>>;
+
+async function configurationFor(source: ImageSource, request: BootConfigurationRequest): Promise<FlashConfiguration> {
+  if (Object.keys(request).length > 0) return planSourceConfiguration(source, request);
+  return { changes: [], hostname: await readHostname(source) };
 }

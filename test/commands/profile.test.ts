@@ -77,7 +77,7 @@ async function setUp(t: TestContext, options: OsImageOptions = {}, profileText =
     'profile.yaml': profileText,
   };
   for (const [name, content] of Object.entries(files)) await writeFile(path.join(own, name), content);
-  await chmod(path.join(own, 'profile.yaml'), 0o600);
+  for (const name of ['profile.yaml', 'home.key']) await chmod(path.join(own, name), 0o600);
   const sshKey = (await readFile(path.join(own, 'id.pub'), 'utf8')).trim();
   return { folder, image, profile: path.join(own, 'profile.yaml'), sshKey };
 }

@@ -86,8 +86,8 @@ describe('docs/profile.md', () => {
     run('openssl', ...certificate, '-keyout', 'client.key', '-out', 'client.pem');
     run('cp', 'client.pem', 'ca.pem');
     const wireguardKey = Buffer.alloc(32, 5).toString('base64');
-    await writeFile(path.join(folder, 'office.key'), 'correct horse\n');
-    await writeFile(path.join(folder, 'wg.key'), `${wireguardKey}\n`);
+    await writeFile(path.join(folder, 'office.key'), 'correct horse\n', { mode: 0o600 });
+    await writeFile(path.join(folder, 'wg.key'), `${wireguardKey}\n`, { mode: 0o600 });
     await writeFile(path.join(folder, 'logo.png'), makePng());
     Object.assign(process.env, {
       ...{ OFFICE_KEY: 'correct horse', EDUROAM_USER: 'x', EDUROAM_PASSWORD: 'x', HOME_KEY: wireguardKey },
@@ -98,7 +98,8 @@ describe('docs/profile.md', () => {
     for (const [index, example] of all.entries()) {
       const file = path.join(folder, `${index}.yaml`);
       await writeFile(file, example, { mode: 0o600 });
-      const { request } = await readProfile(file, { prompt: () => Promise.resolve('an answer') });
+      const profile = await readProfile(file);
+      const request = (await profile.ask?.(() => Promise.resolve('an answer'))) ?? profile.request;
       assert.deepEqual(request.warnings ?? [], [], example);
     }
   });

@@ -58,4 +58,28 @@ describe('davit os configure on a terminal', () => {
     const written = await readBootFile(configured, 'system-connections/b', `${output}.read`);
     assert.match(String(written), /^psk=s3cret key Two$/m);
   });
+
+  const mistakes: Readonly<Record<string, (folder: string) => Promise<readonly string[]>>> = {
+    'the output exists': async (folder) => {
+      await writeFile(path.join(folder, 'device.configured.img'), 'x');
+      return [];
+    },
+    'a setting is wrong': () => Promise.resolve(['--hostname', '-x-']),
+    'the boot partition is too full': async (folder) => {
+      await writeFile(path.join(folder, 'big'), Buffer.alloc(20_000_000));
+      await writeFile(path.join(folder, 'big.yaml'), 'bootFiles: { big: big }');
+      return ['--profile', path.join(folder, 'big.yaml')];
+    },
+  };
+  for (const [mistake, prepare] of Object.entries(mistakes)) {
+    it(`asks nothing where ${mistake}`, async (t) => {
+      const folder = await temporaryFolder(t);
+      const image = await makeOsImage(path.join(folder, 'device.img'));
+      const words = ['os', 'configure', image.path, '--wifi-ssid', 'Office', ...(await prepare(folder))];
+      const command = [...davitProgram, ...words].join(' ');
+      const terminal = await openTerminal(`${command}; echo "ended with $?"; exec sleep 60`, { HOME: folder });
+      t.after(() => terminal.close());
+      assert.doesNotMatch(await terminal.until(/ended with [24]/), /Key of/);
+    });
+  }
 });

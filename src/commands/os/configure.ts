@@ -1,7 +1,8 @@
 import { Args } from '@oclif/core';
-import { bootConfigurationFlags, readBootConfigurationRequest } from '../../lib/cli/boot-configuration-flags.js';
+import { bootConfigurationFlags } from '../../lib/cli/boot-configuration-flags.js';
 import { ConfigureCommand, type ConfigureResult } from '../../lib/cli/configure-command.js';
 import { configureTargetFlags, readConfigureTarget } from '../../lib/cli/configure-target-flags.js';
+import { readBootConfigurationRequest } from '../../lib/cli/read-boot-configuration-request.js';
 
 export default class OsConfigure extends ConfigureCommand {
   static override summary = 'Put configuration and networks into an OS image.';
@@ -28,8 +29,9 @@ export default class OsConfigure extends ConfigureCommand {
   };
 
   async run(): Promise<ConfigureResult> {
-    const { args, flags } = await this.parse(OsConfigure);
-    const request = await readBootConfigurationRequest(flags, { streams: this.streams, signal: this.signal });
+    const parsed = await this.parse(OsConfigure);
+    const { args, flags } = parsed;
+    const request = await readBootConfigurationRequest(parsed, { streams: this.streams, signal: this.signal });
     return this.configure(args.image, request, readConfigureTarget(flags), flags);
   }
 }

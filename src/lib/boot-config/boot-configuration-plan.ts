@@ -93,6 +93,16 @@ export async function planBootConfiguration(
   request: BootConfigurationRequest,
   options: PlanOptions = {},
 ): Promise<BootConfigurationPlan> {
+  const { later, ...known } = request;
+  const plan = await planKnown(reader, known, options);
+  return later === undefined ? plan : planKnown(reader, await later(), options);
+}
+
+async function planKnown(
+  reader: BlockReader,
+  request: BootConfigurationRequest,
+  options: PlanOptions,
+): Promise<BootConfigurationPlan> {
   const table = options.table ?? (await readPartitionTable(reader));
   try {
     return await planWith(reader, request, { ...options, table, placement: 'beside' });

@@ -16,6 +16,8 @@ export interface BootConfigurationRequest {
   readonly under?: BootConfigurationRequest;
   /** Where it was said; without it, on the command line. */
   readonly origin?: 'profile' | 'environment';
+  /** The same with what has to be asked for in place of what stands in for it; asked once everything else is known to be good. */
+  readonly later?: () => Promise<BootConfigurationRequest>;
   /** Laid over config.json as JSON Merge Patch does: objects are merged and null removes. The fields below come after it. */
   readonly config?: JsonObject;
   readonly developmentMode?: boolean;

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { Failure, type FailureProblem } from '../failure/failure.js';
-import { whileDoing } from '../failure/while-doing.js';
 import type { JsonObject } from '../platform/json.js';
+import { readUserFile } from '../platform/read-user-file.js';
 import { checkConfig, unknownConfigKeys } from './config-check.js';
 import { readJsonText } from './json-text.js';
 import { placed, problemLine, problemText } from './problem.js';
@@ -14,13 +13,8 @@ export interface ConfigFile {
 }
 
 /** Reads a file of the user's with keys for config.json, and checks all that can be checked without the image. */
-export async function readConfigFile(file: string): Promise<ConfigFile> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
-    throw whileDoing(`reading the configuration ${file}`, error);
-  }
+export async function readConfigFile(file: string, signal?: AbortSignal): Promise<ConfigFile> {
+  const { bytes } = await readUserFile(file, { what: 'the configuration', signal });
   const { value: config, locate, oddities } = readJsonText(bytes, file, invalidConfigFile);
   const problems = [...oddities.filter(({ path }) => path.length > 0), ...checkConfig(config)].map((problem) =>
     placed(problem, file, locate(problem.path)),

@@ -5,7 +5,7 @@ import type { Path, Problem } from './problem.js';
 /** Where the values come from that a profile only refers to. Each gives undefined, or fails, for what is not there. */
 export interface ReferenceSources {
   readonly variable: (name: string) => string | undefined;
-  readonly file: (path: string) => Promise<string>;
+  readonly file: (name: string, place: Path) => Promise<string>;
   /** Left out where nobody can be asked: such a value then stays open. */
   readonly prompt?: (message: string) => Promise<string>;
 }
@@ -16,6 +16,8 @@ export interface ResolvedReferences {
   readonly problems: readonly Problem[];
   /** Places whose value is not known: those with problems, and questions that nobody answers. */
   readonly open: readonly Path[];
+  /** Those questions, in the order of the document. */
+  readonly questions: readonly string[];
   /** What files held and questions were answered with: likely secrets, which no message may show. */
   readonly confidential: ReadonlySet<string>;
 }
@@ -29,6 +31,7 @@ type Reference = { readonly env: string } | { readonly file: string } | { readon
 export async function resolveReferences(root: unknown, sources: ReferenceSources): Promise<ResolvedReferences> {
   const problems: Problem[] = [];
   const open: Path[] = [];
+  const questions: string[] = [];
   const confidential = new Set<string>();
   const fail = (path: Path, message: string) => {
     problems.push({ path, message });
@@ -65,13 +68,14 @@ export async function resolveReferences(root: unknown, sources: ReferenceSources
     };
     if ('file' in reference) {
       try {
-        return keep((await sources.file(target)).replace(/\r?\n$/, ''));
+        return keep((await sources.file(target, path)).replace(/\r?\n$/, ''));
       } catch (error) {
         if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
         return fail(path, `cannot be read: ${error.message}`);
       }
     }
     if (sources.prompt !== undefined) return keep(await sources.prompt(target));
+    questions.push(target);
     open.push(path);
     return '';
   };
@@ -92,7 +96,7 @@ export async function resolveReferences(root: unknown, sources: ReferenceSources
     return Object.fromEntries(entries);
   };
 
-  return { value: await resolve(root, []), problems, open, confidential };
+  return { value: await resolve(root, []), problems, open, questions, confidential };
 }
 
 /** The reference that an object is, or undefined for any other value. */

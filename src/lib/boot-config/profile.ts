@@ -1,9 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure, type FailureProblem } from '../failure/failure.js';
-import { whileDoing } from '../failure/while-doing.js';
 import { environmentVariable, folders } from '../platform/environment.js';
 import { isRecord } from '../platform/json.js';
+import { readUserFile, type UserFile } from '../platform/read-user-file.js';
 import type { BootConfigurationRequest } from './boot-configuration-request.js';
 import { unknownConfigKeys } from './config-check.js';
 import { type Path, placed, type Problem, problemLine } from './problem.js';
@@ -15,15 +14,9 @@ import { fits } from './shape.js';
 import { unitFieldsIn } from './unit-fields.js';
 import { parseYaml, type YamlText } from './yaml-text.js';
 
-/** How a profile is read. */
-export interface ReadProfileOptions {
-  readonly signal?: AbortSignal;
-  /** Asks for a secret. Left out, values that have to be asked for stay open, and the parts that need them are not read. */
-  readonly prompt?: (message: string) => Promise<string>;
-}
-
 /** A profile, checked, with everything that it refers to. */
 export interface ReadProfile {
+  /** What it asks for, without the parts that need answers. */
   readonly request: BootConfigurationRequest;
   /** Keys that it has. */
   readonly keys: readonly string[];
@@ -32,48 +25,53 @@ export interface ReadProfile {
   readonly unitFields: readonly string[];
   /** Values that were left open, because they have to be asked for. */
   readonly open: readonly Path[];
+  /** The questions for them. */
+  readonly questions: readonly string[];
+  /** Gives the request with the answers, where there are questions. */
+  readonly ask?: (prompt: Prompt) => Promise<BootConfigurationRequest>;
 }
+
+/** Asks for a secret. */
+type Prompt = (message: string) => Promise<string>;
+
+const mebibyte = 1024 * 1024;
+
+/** What a file for the boot partition may have; larger than any boot partition that balenaOS has. */
+const mostFileBytes = 256 * mebibyte;
 
 /**
  * Reads a profile file and what it refers to, and turns it into a request. All mistakes are told at once, each with file, line and
  * column, before any question is asked; no message quotes a value, which may be a secret.
  */
-export async function readProfile(file: string, options: ReadProfileOptions = {}): Promise<ReadProfile> {
-  const { text, isReadByOthers } = await readText(file, options);
-  const yaml = await parseYaml(text);
+export async function readProfile(
+  file: string,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<ReadProfile> {
+  const { bytes, isReadByOthers } = await readUserFile(file, { what: 'the profile', signal });
+  const yaml = await parseYaml(decode(bytes, file));
   if (!('locate' in yaml)) {
     throw invalidProfile(yaml.map(({ problem, ...place }) => ({ file, ...place, pointer: '', message: problem })));
   }
-  const parts = { file, yaml, read: readerBeside(file, options) };
-  const withoutAnswers = await readParts(parts, undefined);
-  const isAsked = options.prompt !== undefined && withoutAnswers.open.length > 0;
-  const { profile, request, open } = isAsked ? await readParts(parts, options.prompt) : withoutAnswers;
+  const files = new FilesBeside(file, signal);
+  const parts = { file, yaml, files };
+  const { profile, request, open, questions } = await readParts(parts, undefined);
   const warnings = placesOf(file, yaml, [
     ...unknownConfigKeys(profile.config ?? {}).map((problem) => ({ ...problem, path: ['config', ...problem.path] })),
     ...(isReadByOthers ? plainSecrets(yaml.value) : []),
+    ...files.openSecrets(yaml.value),
   ]).map(problemLine);
+  const withWarnings = (one: BootConfigurationRequest) => (warnings.length === 0 ? one : { ...one, warnings });
   return {
-    request: warnings.length === 0 ? request : { ...request, warnings },
+    request: withWarnings(request),
     keys: isRecord(yaml.value) ? Object.keys(yaml.value) : [],
     networks: Object.keys(isRecord(yaml.value) && isRecord(yaml.value.networks) ? yaml.value.networks : {}),
     unitFields: unitFieldsIn(profile.hostname ?? ''),
     open,
+    questions,
+    ...(questions.length === 0
+      ? {}
+      : { ask: async (prompt: Prompt) => withWarnings((await readParts(parts, prompt)).request) }),
   };
-}
-
-async function readText(
-  file: string,
-  { signal }: ReadProfileOptions,
-): Promise<{ readonly text: string; readonly isReadByOthers: boolean }> {
-  try {
-    const bytes = await readFile(file, { signal });
-    const { mode } = await stat(file);
-    // Windows has no such modes and reports one that lets everybody read.
-    const isReadByOthers = process.platform !== 'win32' && (mode & 0o044) !== 0;
-    return { text: decode(bytes, file), isReadByOthers };
-  } catch (error) {
-    throw whileDoing(`reading the profile ${file}`, error);
-  }
 }
 
 function decode(bytes: Buffer, file: string): string {
@@ -86,16 +84,17 @@ function decode(bytes: Buffer, file: string): string {
 
 /** Resolves the references, checks the result, and reads the files it names; what stays open, with what depends on it, is taken out. */
 async function readParts(
-  {
-    file,
-    yaml,
-    read,
-  }: { readonly file: string; readonly yaml: YamlText; readonly read: (name: string) => Promise<Buffer> },
-  prompt: ReadProfileOptions['prompt'],
-): Promise<{ readonly profile: Profile; readonly request: BootConfigurationRequest; readonly open: readonly Path[] }> {
-  const { value, problems, open, confidential } = await resolveReferences(yaml.value ?? {}, {
+  { file, yaml, files }: { readonly file: string; readonly yaml: YamlText; readonly files: FilesBeside },
+  prompt: Prompt | undefined,
+): Promise<{
+  readonly profile: Profile;
+  readonly request: BootConfigurationRequest;
+  readonly open: readonly Path[];
+  readonly questions: readonly string[];
+}> {
+  const { value, problems, open, questions, confidential } = await resolveReferences(yaml.value ?? {}, {
     variable: environmentVariable,
-    file: async (name) => String(await read(name)),
+    file: async (name, place) => String(await files.read(name, { most: mebibyte, place })),
     ...(prompt === undefined ? {} : { prompt }),
   });
   const isOpen = (problem: Problem) => open.some((place) => place.every((part, index) => problem.path[index] === part));
@@ -104,7 +103,7 @@ async function readParts(
   const profile = withoutParts(value, [...open, ...found.map((problem) => problem.path)]);
   if (!fits(profileShape, profile)) throw invalidProfile(placesOf(file, yaml, found));
   const { request, problems: more } = await profileRequest(profile, (name) => {
-    if (!confidential.has(name)) return read(name);
+    if (!confidential.has(name)) return files.read(name, { most: mostFileBytes });
     throw new Failure(
       'usage',
       'invalid-profile',
@@ -116,7 +115,7 @@ async function readParts(
   });
   const all = [...found, ...more];
   if (all.length > 0) throw invalidProfile(placesOf(file, yaml, all));
-  return { profile, request, open };
+  return { profile, request, open, questions };
 }
 
 /** A profile without the networks, and the other keys, that some places are in. */
@@ -149,25 +148,51 @@ function plainSecrets(value: unknown, place: Path = []): Problem[] {
   });
 }
 
-/** Reads the files that a profile names: beside it, unless their path is absolute or in the home folder. Each is read once, as it may be a pipe. */
-function readerBeside(file: string, { signal }: ReadProfileOptions): (name: string) => Promise<Buffer> {
-  const contents = new Map<string, Promise<Buffer>>();
-  const pathOf = (name: string) => {
+/** The files that a profile names: beside it, unless their path is absolute or in the home folder. Each is read once, as it may be a pipe. */
+class FilesBeside {
+  readonly #profile: string;
+  readonly #signal: AbortSignal | undefined;
+  readonly #contents = new Map<string, Promise<UserFile>>();
+  /** Where values stand in the profile that files hold which others may read, and the names of such files. */
+  readonly #readByOthers: { readonly name: string; readonly place: Path | undefined }[] = [];
+
+  constructor(profile: string, signal: AbortSignal | undefined) {
+    this.#profile = profile;
+    this.#signal = signal;
+  }
+
+  /** Reads a file by the name that the profile has for it; where it stands for a value, with the place of that. */
+  async read(name: string, { most, place }: { readonly most: number; readonly place?: Path }): Promise<Buffer> {
+    const content = this.#contents.get(name) ?? readUserFile(this.#pathOf(name), { most, signal: this.#signal });
+    this.#contents.set(name, content);
+    const { bytes, isReadByOthers } = await content;
+    if (isReadByOthers) this.#readByOthers.push({ name, place });
+    return bytes;
+  }
+
+  /** The secrets that lie in files which others may read. */
+  openSecrets(value: unknown): Problem[] {
+    const message = 'is a secret in a file that others may read: chmod 600 it';
+    const values = this.#readByOthers.flatMap(({ place }) =>
+      place !== undefined && isSecretKey(String(place.at(-1))) ? [{ path: place, message }] : [],
+    );
+    const names = new Set(this.#readByOthers.map(({ name }) => name));
+    return [...values, ...privateKeyFiles(value, names).map((path) => ({ path, message }))];
+  }
+
+  #pathOf(name: string): string {
     if (name.startsWith('~/')) return path.join(folders.home(), name.slice(2));
-    return path.isAbsolute(name) ? name : path.join(path.dirname(file), name);
-  };
-  const readNow = async (name: string) => {
-    try {
-      return await readFile(name, { signal });
-    } catch (error) {
-      throw whileDoing(`reading ${name}`, error);
-    }
-  };
-  return (name) => {
-    const content = contents.get(name) ?? readNow(pathOf(name));
-    contents.set(name, content);
-    return content;
-  };
+    return path.isAbsolute(name) ? name : path.join(path.dirname(this.#profile), name);
+  }
+}
+
+function privateKeyFiles(value: unknown, names: ReadonlySet<string>, place: Path = []): Path[] {
+  if (!isRecord(value)) return [];
+  return Object.entries(value).flatMap(([key, one]) =>
+    key === 'privateKeyFile' && typeof one === 'string' && names.has(one)
+      ? [[...place, key]]
+      : privateKeyFiles(one, names, [...place, key]),
+  );
 }
 
 /** The problems in the order of their places. */

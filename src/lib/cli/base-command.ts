@@ -1,9 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import { Command, Flags, type Interfaces } from '@oclif/core';
-import { exitCodeOf, interrupted } from '../failure/failure.js';
+import { exitCodeOf, Failure, interrupted } from '../failure/failure.js';
 import { reportError } from '../output/error-document.js';
 import { createRenderer, type ProgressMode, progressModes, type Renderer } from '../output/renderer.js';
 import { processStreams, type Streams } from '../output/streams.js';
+import { environmentVariable } from '../platform/environment.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { asUsageFailure } from './usage-failure.js';
 
@@ -56,14 +57,22 @@ export abstract class BaseCommand extends Command {
     for (const name of endingSignals) process.on(name, this.#onSignal);
   }
 
-  /** Parses the command line; a missing argument is an error, where oclif would wait for it on standard input. */
-  protected override parse<
+  /**
+   * Parses the command line. A missing argument is an error, where oclif would wait for it on standard input; and so is a variable for a flag
+   * that is on or off with another word than those, which oclif takes for off.
+   */
+  protected override async parse<
     F extends Record<string, unknown>,
     B extends Record<string, unknown>,
     A extends Record<string, unknown>,
   >(options?: Interfaces.Input<F, B, A>, argv?: string[]): Promise<Interfaces.ParserOutput<F, B, A>> {
     for (const argument of Object.values<{ ignoreStdin?: boolean }>(options?.args ?? {})) argument.ignoreStdin = true;
-    return super.parse(options, argv);
+    const parsed = await super.parse(options, argv);
+    const given = new Set(parsed.raw.map((token) => (token.type === 'flag' ? token.flag : undefined)));
+    for (const [name, flag] of Object.entries<{ type?: string; env?: string }>(options?.flags ?? {})) {
+      if (flag.type === 'boolean' && flag.env !== undefined && !given.has(name)) requireSwitch(flag.env);
+    }
+    return parsed;
   }
 
   /**
@@ -141,6 +150,14 @@ export abstract class BaseCommand extends Command {
     const value = word === '--progress' ? words[at + 1] : word?.slice('--progress='.length);
     return progressModes.find((mode) => mode === value) ?? 'auto';
   }
+}
+
+function requireSwitch(variable: string): void {
+  const value = environmentVariable(variable);
+  if (value === undefined || /^(1|0|true|false|yes|no|y|n)$/i.test(value)) return;
+  throw new Failure('usage', 'invalid-switch', `${variable} is neither true nor false`, {
+    hint: `Set ${variable} to true or false, or unset it`,
+  });
 }
 
 /** The words up to `--`; what follows belongs to somebody else, such as a remote command. */

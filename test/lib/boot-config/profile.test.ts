@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { setConfigTxt } from '../../../src/lib/boot-config/config-txt.js';
@@ -34,7 +34,7 @@ async function profileWith(t: TestContext, text: string): Promise<string> {
     'profile.yaml': text,
   };
   for (const [name, content] of Object.entries(files)) await writeFile(path.join(folder, name), content);
-  await chmod(path.join(folder, 'profile.yaml'), 0o600);
+  for (const secret of ['profile.yaml', 'files/key']) await chmod(path.join(folder, secret), 0o600);
   return path.join(folder, 'profile.yaml');
 }
 
@@ -268,16 +268,12 @@ config: { listenPort: s3cret }
       asked.push(message);
       return Promise.resolve(`answer to ${message}`);
     };
-    const { request, open } = await readProfile(await profileWith(t, text), { prompt });
-    assert.deepEqual(asked, ['Key of One', 'Key of Two']);
-    assert.deepEqual(open, []);
-    assert.match(String(request.connections?.[1]?.content), /^psk=answer to Key of Two$/m);
-
-    asked.length = 0;
-    await assert.rejects(readProfile(await profileWith(t, `${text}mode: x\n`), { prompt }), {
-      code: 'invalid-profile',
-    });
-    assert.deepEqual(asked, []);
+    const profile = await readProfile(await profileWith(t, text));
+    assert.deepEqual(profile.questions, ['Key of One', 'Key of Two']);
+    const request = await profile.ask?.(prompt);
+    assert.deepEqual(asked, profile.questions);
+    assert.match(String(request?.connections?.[1]?.content), /^psk=answer to Key of Two$/m);
+    assert.equal((await readProfile(await profileWith(t, 'mode: production\n'))).ask, undefined);
 
     const unasked = await readProfile(await profileWith(t, `${text}mode: production\n`));
     assert.deepEqual(unasked.open.map(pointerTo), ['/networks/one/key', '/networks/two/key']);
@@ -295,13 +291,13 @@ sshKeys: [keys]
     const [pipe, keys] = ['pipe', 'keys'].map((name) => path.join(path.dirname(file), name));
     await runChecked('making pipes', 'mkfifo', [pipe ?? '', keys ?? '']);
     const [{ request }] = await Promise.all([
-      readProfile(file, { prompt: () => Promise.resolve('an answer') }),
+      readProfile(file).then(async ({ ask }) => ({ request: await ask?.(() => Promise.resolve('an answer')) })),
       runChecked('writing', 'sh', [
         ...['-c', 'echo "from a pipe" >"$0"; echo "$2" >"$1"', pipe ?? '', keys ?? '', sshKey],
       ]),
     ]);
-    assert.match(String(request.connections?.[0]?.content), /^psk=from a pipe$/m);
-    assert.deepEqual(request.sshKeys, [sshKey]);
+    assert.match(String(request?.connections?.[0]?.content), /^psk=from a pipe$/m);
+    assert.deepEqual(request?.sshKeys, [sshKey]);
   });
 
   test('is warned about keys that nothing reads, and about secrets that others can read', async (t) => {
@@ -322,6 +318,29 @@ config: { applicationld: 7, apiKey: s3cret }
       [':2:39: /networks/office/key', ':4:11: /config/applicationld', ':4:29: /config/apiKey'],
     );
     assert.doesNotMatch(JSON.stringify(request.warnings), /s3cret/);
+  });
+
+  test('is warned about secrets in files that others can read', async (t) => {
+    const text = `networks:
+  office: { type: wifi, ssid: "{x}", key: { file: files/key } }
+splash: files/logo.png
+udevRules: { "64": { file: files/lan } }
+`;
+    const file = await profileWith(t, text);
+    assert.equal((await readProfile(file)).request.warnings, undefined);
+    await chmod(path.join(path.dirname(file), 'files/key'), 0o644);
+    assert.deepEqual((await readProfile(file)).request.warnings, [
+      `${file}:2:38: /networks/office/key is a secret in a file that others may read: chmod 600 it`,
+    ]);
+  });
+
+  test('is refused when it or what it refers to is no file of a sensible size', async (t) => {
+    const file = await profileWith(t, 'networks: { a: { type: wifi, ssid: x, key: { file: /dev/zero } } }\n');
+    await assert.rejects(readProfile(file), (error: Failure) => /more than \d+ bytes/.test(error.message));
+    await assert.rejects(readProfile(path.dirname(file)), { code: 'eisdir', kind: 'usage' });
+    await assert.rejects(readProfile('/dev/zero'), { code: 'file-too-large', kind: 'usage' });
+    await truncate(file, 100 * 1024 * 1024);
+    await assert.rejects(readProfile(file), { code: 'file-too-large', kind: 'usage' });
   });
 
   test('is read or refused, whatever is in it, and refused without showing a secret', async (t) => {
