@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -29,6 +30,8 @@ export interface OsImageOptions {
   readonly osVersion?: string;
   /** Text of `/config.json`; default a fresh image's. `null` leaves it out. */
   readonly config?: string | null;
+  /** Whether the boot partition has the list of its own files that the OS's build makes. Default false. */
+  readonly fingerprint?: boolean;
   /** More files of the boot partition, by path without a leading slash; `null` leaves out one that would be there. */
   readonly bootFiles?: Readonly<Record<string, string | Buffer | null>>;
   /** Label of the boot partition's file system and its GPT name, when they are not to be the documented ones. */
@@ -289,9 +292,14 @@ function bootFiles(options: OsImageOptions, prefix: string): Record<string, stri
     ...(options.config === undefined ? {} : { 'config.json': options.config }),
     ...options.bootFiles,
   };
-  return Object.fromEntries(
-    Object.entries(all).flatMap(([name, content]) => (content === null ? [] : [[name, content] as const])),
-  );
+  const files = Object.entries(all).flatMap(([name, content]) => (content === null ? [] : [[name, content] as const]));
+  const fingerprint = files
+    .filter(([name]) => name !== 'config.json')
+    .map(([name, content]) => `${createHash('md5').update(content).digest('hex')}  /${name}\n`);
+  return Object.fromEntries([
+    ...files,
+    ...(options.fingerprint === true ? [['balenaos.fingerprint', fingerprint.join('')] as const] : []),
+  ]);
 }
 
 const sampleConnection = `[connection]

@@ -1,4 +1,5 @@
-import { Args } from '@oclif/core';
+import { Args, Flags } from '@oclif/core';
+import { resetFirst } from '../../lib/boot-config/boot-configuration-request.js';
 import { bootConfigurationFlags } from '../../lib/cli/boot-configuration-flags.js';
 import { ConfigureCommand, type ConfigureResult } from '../../lib/cli/configure-command.js';
 import { configureTargetFlags, readConfigureTarget } from '../../lib/cli/configure-target-flags.js';
@@ -19,6 +20,7 @@ export default class OsConfigure extends ConfigureCommand {
     '<%= config.bin %> <%= command.id %> device.img --profile kiosk.yaml --hostname kiosk-7',
     '<%= config.bin %> <%= command.id %> device.img --profile kiosk.yaml --diff',
     '<%= config.bin %> <%= command.id %> /dev/sdb --wifi-ssid Office',
+    '<%= config.bin %> <%= command.id %> device.img --reset --in-place',
   ];
 
   static override args = { image: Args.string({ required: true, description: 'Image file, or drive, to configure.' }) };
@@ -26,12 +28,17 @@ export default class OsConfigure extends ConfigureCommand {
   static override flags = {
     ...bootConfigurationFlags,
     ...configureTargetFlags,
+    reset: Flags.boolean({
+      summary:
+        'Return to what the image came with first: config.json, networks and added files; identity and keys go too.',
+    }),
   };
 
   async run(): Promise<ConfigureResult> {
     const parsed = await this.parse(OsConfigure);
     const { args, flags } = parsed;
     const request = await readBootConfigurationRequest(parsed, { streams: this.streams, signal: this.signal });
-    return this.configure(args.image, request, readConfigureTarget(flags), flags);
+    const whole = flags.reset ? resetFirst(request) : request;
+    return this.configure(args.image, whole, readConfigureTarget(flags), flags);
   }
 }

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { Failure } from '../failure/failure.js';
 import type { BlockReader } from '../image/block-file.js';
 import { partitionFull } from '../image/fat-file-system.js';
@@ -30,6 +31,7 @@ import { readExistingConfig } from './existing-config.js';
 import { editedJson } from './json-edit.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
 import { hostnameIn } from './read-hostname.js';
+import { planReset } from './reset-boot.js';
 import { withoutSecret } from './secrets.js';
 import { splashPath } from './splash-logo.js';
 
@@ -122,13 +124,15 @@ async function planWith(
   const boot = await findBootPartition(reader, table, { time: sourceDate(), placement });
   const { os, warnings } = await readOsFacts(reader, options.bootOnly === true ? [] : table.partitions, boot);
   const layers = layersOf(request);
+  const isReset = layers.some((layer) => layer.reset === true);
   const before = readExistingConfig(await boot.files.read('config.json'), {
     what: 'config.json in the image',
     os,
-    replacesBroken: layers.some((layer) => layer.replacesBrokenConfig === true),
+    replacesBroken: isReset || layers.some((layer) => layer.replacesBrokenConfig === true),
   });
   requireOneHostname(layers);
-  const after = layers.reduce(changedConfig, before.config);
+  const reset = isReset ? await planReset(boot, os, before.config) : undefined;
+  const after = layers.reduce(changedConfig, reset?.config ?? before.config);
   const changes = configChanges(before.config, after);
   requireGoodValues(after, changes);
 
@@ -140,8 +144,9 @@ async function planWith(
   if (changes.length > 0 || before.madeAnew !== undefined) {
     files.unshift({ path: 'config.json', content: Buffer.from(editedJson(before.text, after)) });
   }
-  const removed = await removedConnectionFiles(layers, boot, connections);
-  const contents = [...(await removeFiles(boot, removed)), ...(await writeFiles(boot, files))];
+  const added = (reset?.removed ?? []).filter((path) => !files.some((file) => isSamePath(file.path, path)));
+  const removed = new Set([...added, ...(await removedConnectionFiles(layers, boot, connections))]);
+  const contents = [...(await removeFiles(boot, [...removed])), ...(await writeFiles(boot, files))];
   return {
     changes: await boot.overlay.changes(boot.start),
     staged: await boot.overlay.staged(boot.start),
@@ -159,6 +164,7 @@ async function planWith(
       warnings: [
         ...(table.damage === undefined ? [] : [table.damage]),
         ...warnings,
+        ...(reset?.warnings ?? []),
         ...configurationWarnings({ layers, boot, os, before, after, connections, files }),
       ],
     },
@@ -210,14 +216,27 @@ async function removedConnectionFiles(
   return leftoverConnections(folder, { removed, written }).map((name) => `${connectionFolder}/${name}`);
 }
 
-/** Frees their clusters first, so that what is put over old content may use them. */
+function isSamePath(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
+/** Frees their clusters first, so that what is put over old content may use them. Folders of the user's that are empty then go too. */
 async function removeFiles(boot: BootPartition, paths: readonly string[]): Promise<FileContents[]> {
   const contents: FileContents[] = [];
   for (const path of paths) {
     contents.push({ path, before: await boot.files.read(path), after: undefined });
     await boot.files.remove(path);
+    for (let folder = posix.dirname(path); folder !== '.' && !isImageFolder(folder); folder = posix.dirname(folder)) {
+      if (((await boot.files.list(folder)) ?? []).length > 0) break;
+      await boot.files.remove(folder);
+    }
   }
   return contents;
+}
+
+/** Folders that an image may have empty. */
+function isImageFolder(folder: string): boolean {
+  return ['system-connections', 'system-proxy', 'dispatcher.d', 'splash'].includes(folder.toLowerCase());
 }
 
 async function writeFiles(boot: BootPartition, files: readonly BootFile[]): Promise<FileContents[]> {

@@ -18,6 +18,8 @@ export interface BootConfigurationRequest {
   readonly origin?: 'profile' | 'environment';
   /** The same with what has to be asked for in place of what stands in for it; asked once everything else is known to be good. */
   readonly later?: () => Promise<BootConfigurationRequest>;
+  /** Whether everything returns to what the image came with before the rest of this is done. */
+  readonly reset?: boolean;
   /** Laid over config.json as JSON Merge Patch does: objects are merged and null removes. The fields below come after it. */
   readonly config?: JsonObject;
   readonly developmentMode?: boolean;
@@ -46,6 +48,16 @@ export interface BootConfigurationRequest {
   readonly configTxt?: readonly string[];
   /** What was doubtful about the files that this was read from; told again with the plan. */
   readonly warnings?: readonly string[];
+}
+
+/** A request that begins with what the image came with, also once questions are answered. */
+export function resetFirst(request: BootConfigurationRequest): BootConfigurationRequest {
+  const { later } = request;
+  return {
+    ...request,
+    reset: true,
+    ...(later === undefined ? {} : { later: async () => resetFirst(await later()) }),
+  };
 }
 
 /** A request and what lies under it, the lowest first. */
