@@ -2,17 +2,16 @@ import { Flags } from '@oclif/core';
 import { askSecret } from '../output/prompts.js';
 import type { Streams } from '../output/streams.js';
 import { NewHostKeyPermit } from '../ssh/new-host-key-permit.js';
-import { deviceSshPort, type SshOptions } from '../ssh/open-ssh.js';
+import type { SshOptions } from '../ssh/open-ssh.js';
 
 /** Flags of every command that may log in to a device. */
 export const sshFlags = {
-  user: Flags.string({ default: 'root', helpValue: '<name>', summary: 'User to log in as.', helpGroup: 'SSH' }),
+  user: Flags.string({ helpValue: '<name>', summary: 'User to log in as. [default: root]', helpGroup: 'SSH' }),
   port: Flags.integer({
-    default: deviceSshPort,
     min: 1,
     max: 65_535,
     helpValue: '<number>',
-    summary: "Port of the device's SSH server.",
+    summary: "Port of the device's SSH server. [default: 22222]",
     helpGroup: 'SSH',
   }),
   identity: Flags.string({
@@ -29,8 +28,8 @@ export const sshFlags = {
 
 /** The values of `sshFlags` after parsing. */
 export interface SshFlagValues {
-  readonly user: string;
-  readonly port: number;
+  readonly user?: string | undefined;
+  readonly port?: number | undefined;
   readonly identity?: string | undefined;
   readonly 'accept-new-key': boolean;
 }

@@ -1,3 +1,7 @@
+import { isIP } from 'node:net';
+import { type DeviceTarget, parseDeviceTarget } from '../discovery/device-target.js';
+import { Inventory } from '../discovery/inventory.js';
+import { noteSighting } from '../discovery/note-sighting.js';
 import { reachableAddress } from '../discovery/reachable-address.js';
 import { type ResolvedDevice, resolveDevice } from '../discovery/resolve.js';
 import { developmentEnginePort, type EngineConnection, tcpEngineConnection } from '../engine/engine-connection.js';
@@ -5,7 +9,8 @@ import { engineInfo } from '../engine/engine-info.js';
 import { Failure } from '../failure/failure.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { connectTcp } from '../platform/tcp.js';
-import { deviceSshPort, openSsh, type SshOptions } from '../ssh/open-ssh.js';
+import { deviceSettings, type HostSettings } from '../ssh/host-settings.js';
+import { openSsh, type SshOptions } from '../ssh/open-ssh.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
 
 /**
@@ -37,8 +42,23 @@ export interface DeviceOptions {
 /** Finds a device by whatever it is called, see `resolveDevice`. Opens no connection before one is asked for. */
 export async function openDevice(target: string, options: DeviceOptions): Promise<Device> {
   const { signal, progress = ignoreProgress, enginePort = developmentEnginePort } = options;
-  const found = await resolveDevice(target, { signal, progress, knockPort: enginePort });
-  return new NetworkDevice(found, await reachableAddress(found.addresses, enginePort, signal), options);
+  const asked = parseDeviceTarget(target);
+  const settings = await deviceSettings(asked.name, signal);
+  if (settings?.proxy !== undefined) {
+    // Only whoever stands between knows where the device is.
+    return new NetworkDevice(foundElsewhere(asked, settings.hostName), settings.hostName, settings, options);
+  }
+  const isRenamed = settings !== undefined && settings.hostName.toLowerCase() !== asked.name.toLowerCase();
+  const wanted = isRenamed ? settings.hostName : target;
+  const found = await resolveDevice(wanted, { signal, progress, knockPort: enginePort });
+  const address = await reachableAddress(found.addresses, enginePort, signal);
+  const known = isRenamed ? { ...found, name: asked.name, user: asked.user, sshPort: asked.port } : found;
+  return new NetworkDevice(known, address, settings, options);
+}
+
+function foundElsewhere({ name, user, port }: DeviceTarget, address: string): ResolvedDevice {
+  const nothingMore = { uuid: undefined, engineId: undefined, announcedSshPort: undefined, lookAgain: undefined };
+  return { name, addresses: [address], user, sshPort: port, ...nothingMore };
 }
 
 /** Where engines listen on the device itself: balenaEngine, then Docker. */
@@ -49,13 +69,15 @@ const engineProbeMs = 2000;
 class NetworkDevice implements Device {
   readonly name: string;
   readonly #options: DeviceOptions;
+  readonly #settings: HostSettings | undefined;
   #found: ResolvedDevice;
   #address: string;
   #engine: Promise<EngineConnection> | undefined;
   #ssh: Promise<SshConnection> | undefined;
 
-  constructor(found: ResolvedDevice, address: string, options: DeviceOptions) {
+  constructor(found: ResolvedDevice, address: string, settings: HostSettings | undefined, options: DeviceOptions) {
     this.name = found.name;
+    this.#settings = settings;
     this.#found = found;
     this.#address = address;
     this.#options = options;
@@ -94,16 +116,28 @@ class NetworkDevice implements Device {
 
   async #openSsh(): Promise<SshConnection> {
     const { signal, progress = ignoreProgress, ssh } = this.#options;
-    const { user, sshPort, announcedSshPort } = this.#found;
-    const usualPort = ssh?.port ?? deviceSshPort;
-    const port = sshPort ?? (usualPort === deviceSshPort ? announcedSshPort : undefined) ?? usualPort;
-    const options = { ...ssh, port, user: user ?? ssh?.user };
+    const { uuid, user, sshPort, announcedSshPort } = this.#found;
+    const port = sshPort ?? ssh?.port ?? this.#settings?.port ?? announcedSshPort;
+    const target = { name: this.name, uuid, address: this.#address, settings: this.#settings, signal, progress };
     try {
-      return await openSsh({ name: this.name, address: this.#address, signal, progress }, options);
+      const connection = await openSsh(target, { ...ssh, port, user: user ?? ssh?.user });
+      await this.#remember(connection, port);
+      return connection;
     } catch (error) {
       if (!(error instanceof Failure && isAboutAddress(error)) || !(await this.#moved(error))) throw error;
       return this.#openSsh();
     }
+  }
+
+  /** Notes where a device is that has just been met. */
+  async #remember({ uuid, hostKey }: SshConnection, sshPort: number | undefined): Promise<void> {
+    if (uuid === undefined) return;
+    const { progress = ignoreProgress } = this.#options;
+    const hostname = isIP(this.address) !== 0 && isIP(this.name) === 0 ? this.name : undefined;
+    const addresses = this.#settings?.proxy === undefined ? [this.address] : undefined;
+    const seen = { uuid, hostKey, hostname, addresses, sshPort };
+    const at = new Date().toISOString();
+    await new Inventory(progress).changeIfPossible((devices) => noteSighting(devices, seen, { at }));
   }
 
   /**
@@ -131,6 +165,7 @@ class NetworkDevice implements Device {
 
   async #findEngine(): Promise<EngineConnection> {
     const { signal, enginePort = developmentEnginePort } = this.#options;
+    if (this.#settings?.proxy !== undefined) return this.#engineOverSsh(enginePort);
     try {
       const socket = await connectTcp({ address: this.address, port: enginePort, timeoutMs: engineProbeMs, signal });
       socket.destroy();

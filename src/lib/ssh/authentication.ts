@@ -1,15 +1,23 @@
-import { readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import path from 'node:path';
 import type { AnyAuthMethod, AuthenticationType } from 'ssh2';
 import { Failure } from '../failure/failure.js';
-import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { environmentVariable, folders } from '../platform/environment.js';
+import { agentWith } from './agent-keys.js';
+import { type PrivateKeyFile, readPrivateKey, readPublicKey } from './private-key-file.js';
 
 /** What may be offered to a device to prove who we are. */
 export interface Credentials {
   readonly user: string;
   /** When given, it is the only key that is offered. */
   readonly identityFile: string | undefined;
+  /** What is offered without it; undefined for the keys that OpenSSH would look for. */
+  readonly identityFiles?: readonly string[] | undefined;
+  /** Whether the agent may only offer those. */
+  readonly identitiesOnly?: boolean | undefined;
+  /** Socket of the agent, or `none`; undefined for the one of the environment. */
+  readonly agent?: string | undefined;
+  readonly certificateFiles?: readonly string[] | undefined;
   /** Asks the user for the passphrase of a key; undefined when nobody can be asked. */
   readonly askPassphrase: ((keyFile: string) => Promise<string>) | undefined;
 }
@@ -31,21 +39,18 @@ const defaultKeys = ['id_ed25519', 'id_ecdsa', 'id_rsa'];
 export async function* offers(credentials: Credentials): AsyncGenerator<Offer> {
   const { user, identityFile, askPassphrase } = credentials;
   yield { method: { type: 'none', username: user }, label: 'no password' };
-  if (identityFile === undefined) {
-    const agent = environmentVariable('SSH_AUTH_SOCK');
-    if (agent !== undefined)
-      yield { method: { type: 'agent', username: user, agent }, label: 'the keys of the SSH agent' };
-  }
-  const files =
-    identityFile === undefined ? defaultKeys.map((name) => path.join(folders.home(), '.ssh', name)) : [identityFile];
-  const encrypted: { file: string; text: string }[] = [];
+  const files = keyFiles(credentials);
+  const agent = await agentMethod(credentials, files);
+  if (agent !== undefined) yield agent;
+  const encrypted: PrivateKeyFile[] = [];
   for (const file of files) {
-    const text = await readKey(file, identityFile !== undefined);
-    if (text === undefined) continue;
-    if (isEncrypted(text)) encrypted.push({ file, text });
-    else yield { method: await publicKeyMethod(user, file, text), label: file };
+    const key = await readPrivateKey(file, identityFile !== undefined);
+    if (key === undefined) continue;
+    if (key.isEncrypted) encrypted.push(key);
+    else yield { method: await publicKeyMethod(user, key), label: file };
   }
-  for (const { file, text } of encrypted) {
+  for (const key of encrypted) {
+    const { file } = key;
     if (askPassphrase === undefined) {
       if (identityFile === undefined) continue;
       throw new Failure(
@@ -57,7 +62,7 @@ export async function* offers(credentials: Credentials): AsyncGenerator<Offer> {
         },
       );
     }
-    yield { method: await publicKeyMethod(user, file, text, await askPassphrase(file)), label: file };
+    yield { method: await publicKeyMethod(user, key, await askPassphrase(file)), label: file };
   }
   yield { method: { type: 'password', username: user, password: '' }, label: 'an empty password' };
 }
@@ -67,17 +72,46 @@ export function methodName(offer: Offer): AuthenticationType {
   return offer.method.type === 'agent' ? 'publickey' : offer.method.type;
 }
 
-async function readKey(file: string, isWanted: boolean): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    // A default key that is absent or unreadable is one that is not offered.
-    if (!isWanted && systemErrorCode(error) !== undefined) return undefined;
-    throw whileDoing(`reading the private key ${file}`, error);
-  }
+/** Certificates that OpenSSH would offer. ssh2, the library that davit logs in with, knows no certificates of users. */
+export async function certificatesOf(credentials: Credentials): Promise<string[]> {
+  const beside = keyFiles(credentials).map((file) => `${file}-cert.pub`);
+  const candidates = [...(credentials.certificateFiles ?? []), ...beside];
+  const found = await Promise.all(
+    candidates.map((file) =>
+      access(file).then(
+        () => file,
+        () => [],
+      ),
+    ),
+  );
+  return found.flat();
 }
 
-async function publicKeyMethod(user: string, file: string, text: string, passphrase?: string): Promise<AnyAuthMethod> {
+function keyFiles({ identityFile, identityFiles }: Credentials): readonly string[] {
+  if (identityFile !== undefined) return [identityFile];
+  return identityFiles ?? defaultKeys.map((name) => path.join(folders.home(), '.ssh', name));
+}
+
+async function agentMethod(credentials: Credentials, files: readonly string[]): Promise<Offer | undefined> {
+  const { user, identityFile, identitiesOnly = false } = credentials;
+  const socketPath = credentials.agent ?? environmentVariable('SSH_AUTH_SOCK');
+  if (socketPath === undefined || socketPath === 'none') return undefined;
+  if (identityFile === undefined && !identitiesOnly) {
+    const agent = await agentWith(socketPath, undefined);
+    return { method: { type: 'agent', username: user, agent }, label: 'the keys of the SSH agent' };
+  }
+  // The agent may have what is locked in the file, or only there.
+  const publicKeys = (await Promise.all(files.map(readPublicKey))).flatMap((key) => key ?? []);
+  if (publicKeys.length === 0) return undefined;
+  const agent = await agentWith(socketPath, publicKeys);
+  return { method: { type: 'agent', username: user, agent }, label: 'that key in the SSH agent' };
+}
+
+async function publicKeyMethod(
+  user: string,
+  { file, text }: PrivateKeyFile,
+  passphrase?: string,
+): Promise<AnyAuthMethod> {
   const { default: ssh2 } = await import('ssh2');
   const key = ssh2.utils.parseKey(text, passphrase);
   if (key instanceof Error) {
@@ -86,15 +120,4 @@ async function publicKeyMethod(user: string, file: string, text: string, passphr
       : new Failure('permission', 'wrong-passphrase', `the passphrase does not open ${file}`);
   }
   return { type: 'publickey', username: user, key };
-}
-
-/** Whether a private key needs a passphrase, in OpenSSH's own format (openssh/PROTOCOL.key) or in PEM. */
-function isEncrypted(text: string): boolean {
-  const body = /-----BEGIN OPENSSH PRIVATE KEY-----([\s\S]*?)-----END/.exec(text)?.[1];
-  if (body === undefined) return text.includes('ENCRYPTED');
-  const bytes = Buffer.from(body, 'base64');
-  const magic = 'openssh-key-v1\0';
-  if (bytes.length < magic.length + 4) return false;
-  const cipherLength = bytes.readUInt32BE(magic.length);
-  return bytes.toString('latin1', magic.length + 4, magic.length + 4 + cipherLength) !== 'none';
 }

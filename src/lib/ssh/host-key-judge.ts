@@ -27,8 +27,8 @@ interface ForeignFile {
 
 /** Decides whether the key that a device shows is the one it had before: one judge for each connection. */
 export class HostKeyJudge {
-  /** Whether the device is to be asked for its UUID, because its key has just been pinned under a name. */
-  wantsUuid = false;
+  /** Whether the device is to be asked for its UUID: its key has just been pinned, or not yet under the UUID it must have. */
+  wantsUuid: boolean;
 
   readonly #host: JudgedHost;
   readonly #store: HostKeyStore;
@@ -52,6 +52,7 @@ export class HostKeyJudge {
     const ownNames = [this.#name, ...(host.uuid === undefined ? [] : [host.uuid])];
     const byUuid = keysFor(own, ownNames.slice(1));
     this.#pinned = byUuid.length > 0 ? byUuid : keysFor(own, ownNames);
+    this.wantsUuid = host.uuid !== undefined && byUuid.length === 0;
   }
 
   /** Reads davit's file and the user's, which OpenSSH keeps. */
@@ -102,7 +103,7 @@ export class HostKeyJudge {
     );
   }
 
-  /** Pins the key under the UUID that the device says it has; fails as refused when that device is known by another key. */
+  /** Pins the shown key under the UUID that the device says it has; fails as refused when that device is known by another key. */
   async identify(uuid: string, shown: HostKey): Promise<void> {
     const { name, uuid: wanted } = this.#host;
     if (wanted !== undefined && wanted !== uuid) {

@@ -1,6 +1,6 @@
 import type { AuthHandlerMiddleware, Client } from 'ssh2';
 import { Failure, interrupted } from '../failure/failure.js';
-import { type Credentials, methodName, type Offer, offers } from './authentication.js';
+import { certificatesOf, type Credentials, methodName, type Offer, offers } from './authentication.js';
 
 /** Key exchange on the slowest boards takes seconds; each attempt to log in gets as long. */
 const answerTimeoutMs = 20_000;
@@ -15,7 +15,7 @@ export interface LoginTarget {
 export class Login {
   readonly #client: Client;
   readonly #target: LoginTarget;
-  readonly #user: string;
+  readonly #credentials: Credentials;
   readonly #offers: AsyncGenerator<Offer>;
   readonly #refused: string[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -24,7 +24,7 @@ export class Login {
   constructor(client: Client, target: LoginTarget, credentials: Credentials) {
     this.#client = client;
     this.#target = target;
-    this.#user = credentials.user;
+    this.#credentials = credentials;
     this.#offers = offers(credentials);
   }
 
@@ -52,7 +52,7 @@ export class Login {
       });
     } catch (error) {
       this.#client.destroy();
-      throw error;
+      throw error === refused ? await this.#permissionDenied() : error;
     } finally {
       clearTimeout(this.#timer);
       signal.removeEventListener('abort', onAbort);
@@ -65,7 +65,7 @@ export class Login {
     this.#nextOffer(accepted).then(
       (offer) => {
         if (offer === undefined) {
-          this.#failWith(this.#permissionDenied());
+          this.#failWith(refused);
           return;
         }
         this.#startTimer();
@@ -95,9 +95,10 @@ export class Login {
     }, answerTimeoutMs);
   }
 
-  #explain(error: Error & { level?: string }): Failure {
+  #explain(error: Error & { level?: string }): Error {
+    if (error instanceof Failure) return error;
     // Servers end the connection after too many refused keys (MaxAuthTries), by a disconnect message instead of an answer.
-    if (this.#refused.length > 1 && error.level === undefined) return this.#permissionDenied(error);
+    if (this.#refused.length > 1 && error.level === undefined) return refused;
     return this.#unreachable(error.message, error);
   }
 
@@ -108,17 +109,19 @@ export class Login {
     });
   }
 
-  #permissionDenied(cause?: unknown): Failure {
-    return new Failure(
-      'permission',
-      'ssh-login-refused',
-      `${this.#target.name} does not let ${this.#user} in (offered: ${this.#refused.join(', ')})`,
-      {
-        hint:
-          'In production mode a device only accepts the keys listed in os.sshKeys of its config.json; ' +
-          'pass the matching key with --identity, or flash an image configured with --ssh-key or --dev',
-        cause,
-      },
-    );
+  async #permissionDenied(): Promise<Failure> {
+    const { user } = this.#credentials;
+    const certificates = await certificatesOf(this.#credentials);
+    const message = `${this.#target.name} does not let ${user} in (offered: ${this.#refused.join(', ')})`;
+    return new Failure('permission', 'ssh-login-refused', message, {
+      hint:
+        certificates.length > 0
+          ? `davit cannot offer certificates (${certificates.join(', ')}); OpenSSH can, with the entry that davit ssh-config prints`
+          : 'In production mode a device only accepts the keys listed in os.sshKeys of its config.json; ' +
+            'pass the matching key with --identity, or flash an image configured with --ssh-key or --dev',
+    });
   }
 }
+
+/** Stands for the failure of a login that has been refused to the end, which takes a look at the disk to explain. */
+const refused = new Error('refused');

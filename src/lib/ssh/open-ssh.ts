@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { ServerHostKeyAlgorithm } from 'ssh2';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import type { ProgressListener } from '../platform/progress.js';
@@ -6,13 +7,15 @@ import { connectTcp } from '../platform/tcp.js';
 import { readUuid } from './device-uuid.js';
 import { HostKeyJudge } from './host-key-judge.js';
 import { HostKeyStore } from './host-key-store.js';
-import { type HostKey, hostKeyOf } from './known-hosts.js';
+import { deviceDefaults, type HostSettings } from './host-settings.js';
+import { fingerprint, type HostKey, hostKeyOf } from './known-hosts.js';
 import { Login } from './login.js';
+import { streamThroughCommand, streamThroughHosts } from './proxied-stream.js';
 import { SshConnection } from './ssh-connection.js';
 import type { NewHostKeyPermit } from './new-host-key-permit.js';
 
 /** The port of the host OS's SSH server on every balenaOS device. */
-export const deviceSshPort = 22222;
+export const deviceSshPort = deviceDefaults.port;
 
 const connectTimeoutMs = 5000;
 /** A lost link is noticed after four unanswered questions: 8 s. */
@@ -35,7 +38,10 @@ export interface SshTarget {
   readonly name: string;
   /** The UUID that it must have, if that is what the user asked for. */
   readonly uuid?: string | undefined;
+  /** An IP address, or a name where somebody else looks it up: the host that the way to the device leads through. */
   readonly address: string;
+  /** What the user's configuration of OpenSSH says of it; the options come before it. */
+  readonly settings?: HostSettings | undefined;
   readonly signal: AbortSignal;
   readonly progress: ProgressListener;
 }
@@ -49,47 +55,81 @@ export async function openSsh(
   options: SshOptions = {},
   hostKeys: HostKeyStore = new HostKeyStore(),
 ): Promise<SshConnection> {
-  const { name, uuid, progress } = target;
-  const { port = deviceSshPort, user = 'root', identityFile, askPassphrase, newHostKeyPermit: permit } = options;
+  const { name, uuid, progress, settings } = target;
+  const { identityFile, askPassphrase, newHostKeyPermit: permit } = options;
+  const port = options.port ?? settings?.port ?? deviceDefaults.port;
+  const user = options.user ?? settings?.user ?? deviceDefaults.user;
   const judge = await HostKeyJudge.prepare({ name, uuid, port, progress, permit }, hostKeys);
-  const [socket, { default: ssh2 }] = await Promise.all([connectSocket(target, port), import('ssh2')]);
+  const library = import('ssh2');
+  const stream = await openStream(target, port, options, hostKeys);
+  let broken: Error | undefined;
+  stream.on('error', (error) => (broken ??= error));
+  const { default: ssh2 } = await library;
   const client = new ssh2.Client();
-  const login = new Login(client, target, { user, identityFile, askPassphrase });
+  const login = new Login(client, target, { ...settings, user, identityFile, askPassphrase });
   let hostKey: HostKey | undefined;
-  await login.run((failWith) => {
-    client.connect({
-      sock: socket,
-      username: user,
-      strictVendor: false,
-      readyTimeout: 0,
-      ...keepAlive,
-      algorithms: { serverHostKey: preferring(judge.knownTypes) },
-      hostVerifier: (key: Buffer, verify: (isGood: boolean) => void) => {
-        hostKey = hostKeyOf(key);
-        judge.check(hostKey).then(
-          () => {
-            verify(true);
-          },
-          (error: unknown) => {
-            failWith(error);
-            verify(false);
-          },
-        );
-      },
-      authHandler: login.authHandler,
+  try {
+    await login.run((failWith) => {
+      if (broken !== undefined) {
+        failWith(whileDoing(`connecting to ${name}`, broken));
+        return;
+      }
+      client.connect({
+        sock: stream,
+        username: user,
+        strictVendor: false,
+        readyTimeout: 0,
+        ...keepAlive,
+        algorithms: { serverHostKey: preferring(judge.knownTypes) },
+        hostVerifier: (key: Buffer, verify: (isGood: boolean) => void) => {
+          hostKey = hostKeyOf(key);
+          judge.check(hostKey).then(
+            () => {
+              verify(true);
+            },
+            (error: unknown) => {
+              failWith(error);
+              verify(false);
+            },
+          );
+        },
+        authHandler: login.authHandler,
+      });
     });
-  });
-  const connection = new SshConnection(client, name);
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
+  const connection = new SshConnection(client, name, hostKey && fingerprint(hostKey));
   try {
     if (judge.wantsUuid && hostKey !== undefined) {
-      const said = await readUuid(connection);
-      if (said !== undefined) await judge.identify(said, hostKey);
+      connection.uuid = await readUuid(connection);
+      if (connection.uuid !== undefined) await judge.identify(connection.uuid, hostKey);
     }
   } catch (error) {
     await connection.close();
     throw error;
   }
   return connection;
+}
+
+/** The byte stream to a device's SSH server, whatever stands between. Whoever gets it destroys it. */
+async function openStream(
+  target: SshTarget,
+  port: number,
+  options: SshOptions,
+  hostKeys: HostKeyStore,
+): Promise<Duplex> {
+  const { address, settings, signal } = target;
+  if (settings?.proxy === undefined) return connectSocket(target, port);
+  if ('command' in settings.proxy) return streamThroughCommand(settings.proxy.command, signal);
+  return streamThroughHosts(settings.proxy.jumps, { address, port }, signal, (jump) =>
+    openSsh(
+      { ...target, name: jump.name, uuid: undefined, address: jump.address, settings: jump.settings },
+      { port: jump.port, user: jump.user, askPassphrase: options.askPassphrase },
+      hostKeys,
+    ),
+  );
 }
 
 async function connectSocket({ name, address, signal }: SshTarget, port: number): Promise<Socket> {

@@ -35,6 +35,11 @@ export interface RemoteProcess {
 
 /** One SSH connection to a device; everything davit does over SSH with that device goes through it. */
 export class SshConnection {
+  /** Fingerprint of the device's host key as OpenSSH prints it. */
+  readonly hostKey: string | undefined;
+  /** The UUID that the device said it has; it is asked only when its host key is new. */
+  uuid: string | undefined;
+
   readonly #client: Client;
   readonly #name: string;
   readonly #closed: Promise<void>;
@@ -42,7 +47,8 @@ export class SshConnection {
   #lost: Error | undefined;
 
   /** @param client an ssh2 client that is ready; `name` is what the user calls the device */
-  constructor(client: Client, name: string) {
+  constructor(client: Client, name: string, hostKey?: string) {
+    this.hostKey = hostKey;
     this.#client = client;
     this.#name = name;
     // Without a listener a lost connection would end the process; what it interrupts is told by the `exited` of each program.

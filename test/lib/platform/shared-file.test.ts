@@ -35,7 +35,7 @@ describe('changeSharedFile', () => {
     const file = path.join(await temporaryFolder(t), 'count');
     const dead = spawn('true');
     await once(dead, 'exit');
-    await writeFile(`${file}.lock`, `${dead.pid ?? 0} ${hostname()}`);
+    await writeFile(`${file}.lock`, `${hostname()} ${dead.pid ?? 0} mark`);
     const started = performance.now();
     await Promise.all([1, 2, 3, 4, 5].map(() => changeSharedFile(file, counted)));
     assert.equal(await readFile(file, 'utf8'), '5');
@@ -45,7 +45,7 @@ describe('changeSharedFile', () => {
 
   it('takes a lock of another computer for left behind when it is old', async (t) => {
     const file = path.join(await temporaryFolder(t), 'count');
-    await writeFile(`${file}.lock`, '1 elsewhere');
+    await writeFile(`${file}.lock`, 'elsewhere 1 mark');
     const longAgo = new Date(Date.now() - 60_000);
     await utimes(`${file}.lock`, longAgo, longAgo);
     await changeSharedFile(file, counted);
