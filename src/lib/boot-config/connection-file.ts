@@ -2,6 +2,7 @@ import { readFile as readFileOfSystem } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
+import { requireFatName } from '../image/fat-name.js';
 import { type Keyfile, parseKeyfile, unescapeKeyfileValue } from './keyfile.js';
 import { isBalenaOs, isOlderThan, type OsFacts } from './os-facts.js';
 import { isUnmanagedInterface } from './unmanaged-interface.js';
@@ -33,6 +34,7 @@ export async function readConnectionFile(
 ): Promise<ConnectionFile> {
   const name = path.basename(file);
   requireReadName(name);
+  requireFatName(name);
   const content = await readFile(file);
   checkConnection(parseKeyfile(decode(content, file), file), file);
   return { name, content };

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
+import { requireFatName } from '../image/fat-name.js';
 import { type BootConfigurationRequest, type BootFile, connectionsOf } from './boot-configuration-request.js';
 import { dnsServersText } from './config-values.js';
 import { readConnectionFile } from './connection-file.js';
@@ -48,9 +49,10 @@ export async function profileRequest(
   );
   const files: BootFile[] = [
     ...(profile.proxy === undefined ? [] : proxyFiles(profile.proxy)),
-    ...(await each(items('dispatcherScripts', profile.dispatcherScripts), async (name) => [
-      { path: `dispatcher.d/${path.basename(name)}`, content: requireScript(await read(name), name) },
-    ])),
+    ...(await each(items('dispatcherScripts', profile.dispatcherScripts), async (name) => {
+      requireFatName(path.basename(name));
+      return [{ path: `dispatcher.d/${path.basename(name)}`, content: requireScript(await read(name), name) }];
+    })),
     ...(await each(entries('bootFiles', profile.bootFiles), async ([target, name]) => [
       { path: target, content: await read(name) },
     ])),

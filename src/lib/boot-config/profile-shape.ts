@@ -1,3 +1,4 @@
+import { fatNameProblem } from '../image/fat-name.js';
 import { isJsonObject, type Json, type JsonObject } from '../platform/json.js';
 import { checkConfig } from './config-check.js';
 import { configSchema } from './config-schema.js';
@@ -12,8 +13,8 @@ import { withUnitFields } from './unit-fields.js';
 
 const path = text('the path of a file', (value) => value !== '' && !value.includes('\0'));
 // CONFIG~1.JSO is config.json too.
-const bootPath = text('a path inside of the boot partition, without .., ~1 and a slash in front', (value) =>
-  value.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && !/~\d/.test(part)),
+const bootPath = text('a path inside of the boot partition, of names that FAT can have, without ~1', (value) =>
+  value.split('/').every((part) => fatNameProblem(part) === undefined && !/~\d/.test(part)),
 );
 
 const configShape: Shape<JsonObject> = {

@@ -15,7 +15,10 @@ export const proxyShape = where(
       // Redsocks takes IPv4 only, and a name must begin with a letter to be read as one.
       host: about(
         'IPv4 address or host name of the proxy.',
-        text('an IPv4 address or a host name', (value) => isIPv4(value) || (isHost(value) && /^[A-Za-z]/.test(value))),
+        text(
+          'an IPv4 address or a host name',
+          (value) => isIPv4(value) || (isHost(value) && /^[A-Za-z][^:]*$/.test(value)),
+        ),
       ),
       port: portShape,
     },

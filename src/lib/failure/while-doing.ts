@@ -54,7 +54,12 @@ export function whileDoing(doing: string, error: unknown, details: FailureDetail
   const code = systemErrorCode(error);
   const kind = code === undefined ? undefined : systemKinds[code];
   if (code === undefined || kind === undefined) return error;
-  return new Failure(kind, code.toLowerCase(), `${doing}: ${describe(code, error)}`, { ...details, cause: error });
+  const hint = details.hint ?? nextSteps[code];
+  return new Failure(kind, code.toLowerCase(), `${doing}: ${describe(code, error)}`, {
+    ...details,
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 const plainWords: Readonly<Record<string, string>> = {
@@ -79,6 +84,19 @@ const plainWords: Readonly<Record<string, string>> = {
   ENETUNREACH: 'the network is unreachable',
   ETIMEDOUT: 'the connection timed out',
   ENOTFOUND: 'the name does not resolve',
+};
+
+/** What to do where whoever was at work has nothing better to say. */
+const nextSteps: Readonly<Record<string, string>> = {
+  ENOENT: 'Check the path',
+  ENOTDIR: 'Check the path',
+  ENAMETOOLONG: 'Check the path',
+  ELOOP: 'Check the path',
+  EISDIR: 'Give a file, not a folder',
+  EACCES: 'Check who may read and write it, or run this as somebody who may',
+  EPERM: 'Check who may read and write it, or run this as somebody who may',
+  ENOSPC: 'Make room, or choose another place',
+  EDQUOT: 'Make room, or choose another place',
 };
 
 /** What the name of a system error (`EIO`) means. */

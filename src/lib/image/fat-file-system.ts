@@ -255,9 +255,15 @@ function find(folder: FolderBytes, name: string): FolderEntry | undefined {
 }
 
 function notAFile(path: string): Failure {
-  return new Failure('refused', 'boot-path-taken', `${path} on the boot partition is a folder`);
+  return pathTaken(`${path} on the boot partition is a folder`);
 }
 
 function notAFolder(path: string): Failure {
-  return new Failure('refused', 'boot-path-taken', `${path} on the boot partition is a file, not a folder`);
+  return pathTaken(`${path} on the boot partition is a file, not a folder`);
+}
+
+function pathTaken(message: string): Failure {
+  return new Failure('refused', 'boot-path-taken', message, {
+    hint: 'Remove it from the boot partition of the image, for example with mtools, or get the image again',
+  });
 }

@@ -2,7 +2,7 @@ import { Failure } from '../failure/failure.js';
 
 /** Checks that a name can stand in a FAT folder: no character that is forbidden there, no dot or space at its end. */
 export function requireFatName(name: string): void {
-  const problem = problemOf(name);
+  const problem = fatNameProblem(name);
   if (problem !== undefined) {
     throw new Failure('usage', 'invalid-file-name', `"${name}" cannot be a file name on a FAT partition: ${problem}`, {
       hint: 'Rename the file',
@@ -10,7 +10,8 @@ export function requireFatName(name: string): void {
   }
 }
 
-function problemOf(name: string): string | undefined {
+/** What is wrong with a name for a FAT folder, or undefined when nothing is. */
+export function fatNameProblem(name: string): string | undefined {
   if (name === '' || name === '.' || name === '..') return 'it is not a name';
   if (name.length > 255) return 'it is longer than 255 characters';
   const forbidden = /["*/:<>?\\|]|\p{Cc}/u.exec(name)?.[0];

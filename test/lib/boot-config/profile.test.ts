@@ -167,7 +167,7 @@ config: { listenPort: s3cret }
       '13:21: /dispatcherScripts/0 cannot be used: files/windows would not run: its lines end as on Windows',
       '14:19: /connectionFiles/0 cannot be used: NetworkManager silently ignores a file named x.ignore',
       '15:13: /configTxt/0 must be a line such as gpu_mem=64, without comment',
-      '16:38: /bootFiles/..~1x as a name must be a path inside of the boot partition, without .., ~1 and a slash in front',
+      '16:38: /bootFiles/..~1x as a name must be a path inside of the boot partition, of names that FAT can have, without ~1',
       '17:11: /config/listenPort must be a port number',
     ]);
   });
