@@ -12,9 +12,7 @@ import { configuredImage, imageChanged, planImageConfiguration, revisionOf } fro
  */
 export async function configureInPlace(options: ConfigureImageOptions): Promise<ConfiguredImage> {
   const { request, target, isDryRun, signal, progress } = options;
-  await restoreImage(options.image, (text) => {
-    progress({ type: 'notice', level: 'warning', text });
-  });
+  for (const text of await restoreImage(options.image)) progress({ type: 'notice', level: 'warning', text });
   // A link stays a link: the file that it names is changed.
   const image = await realpath(options.image);
   const revision = await revisionOf(image);

@@ -28,9 +28,7 @@ export async function configureNewFile(
 ): Promise<ConfiguredImage> {
   const { image, request, isDryRun } = options;
   const output = await chooseOutput(image, target);
-  await restoreImage(image, (text) => {
-    options.progress({ type: 'notice', level: 'warning', text });
-  });
+  for (const text of await restoreImage(image)) options.progress({ type: 'notice', level: 'warning', text });
   const revision = await revisionOf(image);
   const file = await openBlockFile(image);
   try {

@@ -1,7 +1,8 @@
 import { Failure } from '../failure/failure.js';
-import { type BlockReader, openBlockFile, sliceOf } from '../image/block-file.js';
+import { type BlockReader, sliceOf } from '../image/block-file.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { refuseCompressed } from '../image/compressed-image.js';
+import { openImageFile } from '../image/image-journal.js';
 import { type Partition, type PartitionTable, readPartitionTable } from '../image/partition-table.js';
 import { identifyVolume, type Volume } from '../image/volume.js';
 import type { JsonObject } from '../platform/json.js';
@@ -59,11 +60,12 @@ export interface InspectedImage {
 
 /** Looks into an image file or a drive; what is damaged or missing becomes a warning, but something that is no disk is a failure. */
 export async function inspectImage(path: string): Promise<InspectedImage> {
-  const file = await openBlockFile(path);
+  const { file, notices } = await openImageFile(path);
   try {
     await refuseCompressed(file, path);
     const inspection = await inspect(file);
-    return { path, size: file.size, isDrive: file.isDrive, ...inspection };
+    const warnings = [...notices, ...inspection.warnings];
+    return { path, size: file.size, isDrive: file.isDrive, ...inspection, warnings };
   } catch (error) {
     throw whileDoing(`inspecting ${path}`, error);
   } finally {

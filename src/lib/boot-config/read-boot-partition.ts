@@ -1,6 +1,7 @@
 import { whileDoing } from '../failure/while-doing.js';
-import { type BlockReader, openBlockFile } from '../image/block-file.js';
+import type { BlockReader } from '../image/block-file.js';
 import { refuseCompressed } from '../image/compressed-image.js';
+import { openImageFile } from '../image/image-journal.js';
 import { type PartitionTable, readPartitionTable } from '../image/partition-table.js';
 import { type BootPartition, findBootPartition } from './boot-partition.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
@@ -17,14 +18,14 @@ export interface OpenImage {
 
 /** Reads something from the boot partition of an image file or a drive; failures tell which. */
 export async function readBootPartition<T>(image: string, read: (open: OpenImage) => Promise<T>): Promise<T> {
-  const file = await openBlockFile(image);
+  const { file, notices } = await openImageFile(image);
   try {
     await refuseCompressed(file, image);
     const table = await readPartitionTable(file);
     const boot = await findBootPartition(file, table);
     const { os, warnings } = await readOsFacts(file, table.partitions, boot);
     const damage = table.damage === undefined ? [] : [table.damage];
-    return await read({ reader: file, table, boot, os, warnings: [...damage, ...warnings] });
+    return await read({ reader: file, table, boot, os, warnings: [...notices, ...damage, ...warnings] });
   } catch (error) {
     throw whileDoing(`reading ${image}`, error);
   } finally {

@@ -37,44 +37,53 @@ export async function changeImage(
   await removeJournal(file.path);
 }
 
+/** An image file that is open for reading, and what had to be done to it before. */
+export interface OpenImageFile {
+  readonly file: BlockFile;
+  readonly notices: readonly string[];
+}
+
+/** Opens an image file or a drive for reading, as it was before a change that was not completed. The caller closes it. */
+export async function openImageFile(path: string): Promise<OpenImageFile> {
+  const notices = await restoreImage(path);
+  return { file: await openBlockFile(path), notices };
+}
+
 /**
- * Puts an image file back into the state that it had before a change that was not completed, if there was one. Whoever opens an image file
- * calls it first. Fails with `image-in-use` while another process is at it, and when the image cannot be written.
- *
- * @param notify told what was done
+ * Puts an image file back into the state that it had before a change that was not completed, if there was one, and tells what was done.
+ * Fails with `image-in-use` while another process is at it, and when the image cannot be written.
  */
-export async function restoreImage(image: string, notify: (text: string) => void): Promise<void> {
+export async function restoreImage(image: string): Promise<readonly string[]> {
   // Whoever opens it says what is wrong with it.
   const path = await realpath(image).catch(() => image);
-  if ((await readJournal(path)) === undefined) return;
+  if ((await readJournal(path)) === undefined) return [];
   const file = await openForRestoring(path);
   try {
     // Of two commands that find the same journal, one works on it.
-    const journal = (await file.lock()) ? await readJournal(path) : 'taken';
-    if (journal === 'taken') throw imageInUse(path);
-    if (journal === undefined) return;
-    if (journal !== 'damaged') await restore(file, journal, notify);
+    if (!(await file.lock())) throw imageInUse(path);
+    const journal = await readJournal(path);
+    const notices = journal === undefined || journal === 'damaged' ? [] : await restore(file, journal);
     await removeJournal(path);
+    return notices;
   } finally {
     await file.close();
   }
 }
 
-async function restore(file: BlockFile, journal: UndoJournal, notify: (text: string) => void): Promise<void> {
+async function restore(file: BlockFile, journal: UndoJournal): Promise<readonly string[]> {
   const { path } = file;
   switch (await stateOf(file, journal.changes)) {
     case 'between':
       await takeBack(file, journal);
-      notify(`${path} was being changed when davit was ended: it is as it was before that`);
-      return;
+      return [`${path} was being changed when davit was ended: it is as it was before that`];
     case 'new':
       await file.sync();
-      return;
+      return [];
     case 'old':
-      return;
+      return [];
     case 'unknown':
       if (journal.inode === Number((await file.stat()).ino)) throw halfChanged(path);
-      notify(`${journalOf(path)} was left by a change of another image that had this name, and is removed`);
+      return [`${journalOf(path)} was left by a change of another image of that name, and is removed`];
   }
 }
 

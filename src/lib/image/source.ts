@@ -5,6 +5,7 @@ import type { BlockFile } from './block-file.js';
 import { ChunkStream } from './chunk-stream.js';
 import { readDmgTrailer } from './dmg-trailer.js';
 import { openFileOrigin } from './file-origin.js';
+import { restoreImage } from './image-journal.js';
 import type { ImageOrigin, OriginFile } from './image-origin.js';
 import type { ByteRange } from './partition-table.js';
 import { httpUrl } from './source-location.js';
@@ -72,6 +73,7 @@ export async function openImageSource(location: string, options: SourceOptions):
     const { openUrlOrigin } = await import('./url-origin.js');
     return openOrigin(await openUrlOrigin(url, options), options);
   }
+  for (const text of await restoreImage(location)) options.progress?.({ type: 'notice', level: 'warning', text });
   return openOrigin(await openFileOrigin(location, signal), options);
 }
 

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { constants, copyFile, type FileHandle, link, open, rename, rm, stat } from 'node:fs/promises';
+import { constants, copyFile, type FileHandle, link, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
+import { isProcessGone, ownProcess } from './process-identity.js';
 
 /** How an output file is made. */
 export interface DraftOptions {
@@ -42,8 +43,10 @@ export class DraftFile {
    */
   static async begin(file: string, { mayOverwrite, mode = 0o666, cloneOf }: DraftOptions): Promise<DraftFile> {
     await requireFree(file, mayOverwrite);
-    const draft = path.join(path.dirname(file), `.davit-${randomBytes(8).toString('hex')}.partial`);
+    const folder = path.dirname(file);
     try {
+      await removeLeftDrafts(folder);
+      const draft = path.join(folder, await newDraftName());
       return new DraftFile(file, draft, await beginDraft(draft, mode, cloneOf), mayOverwrite);
     } catch (error) {
       const hint = systemErrorCode(error) === 'ENOENT' ? 'Make the folder first' : 'Give another place';
@@ -88,6 +91,24 @@ export class DraftFile {
       }
     }
     await rename(this.#draft, this.path);
+  }
+}
+
+/** By its name it can be told whose it is. */
+async function newDraftName(): Promise<string> {
+  return `.davit-${await ownProcess()}-${randomBytes(4).toString('hex')}.partial`;
+}
+
+const draftName = /^\.davit-([\w.]+)-[0-9a-f]{8}\.partial$/;
+
+/** Removes the drafts that processes left in a folder when they were killed. */
+async function removeLeftDrafts(folder: string): Promise<void> {
+  // What is wrong with the folder shows when the draft is made.
+  for (const name of await readdir(folder).catch(() => [])) {
+    const owner = draftName.exec(name)?.[1];
+    if (owner === undefined || !(await isProcessGone(owner))) continue;
+    // It may be somebody else's, or another davit may be removing it as well.
+    await rm(path.join(folder, name), { force: true }).catch(() => undefined);
   }
 }
 
