@@ -159,7 +159,7 @@ export class FatFileSystem {
   ): Promise<void> {
     const { isFolder, size, length } = wish;
     const draft = encodeEntry(name, { isFolder, size, firstCluster: 0, time: this.#time }, parent.bytes);
-    const at = findFreeSlots(parent.bytes, draft.length / slotSize) * slotSize;
+    const at = findFreeSlots(parent.bytes, draft.length / slotSize, parent.chain.length > 0) * slotSize;
     const grown = await this.#grow(parent, at + draft.length, length, name);
     const chain = this.#volume.table.allocate(length) ?? [];
     await fill(chain);

@@ -106,16 +106,16 @@ export function eraseEntry(folder: Buffer, entry: FolderEntry): void {
 
 /**
  * The first of `count` free slots in a row, which may be those at the end of the folder's bytes and some beyond them: then the
- * folder has to grow first. They are in one sector if they fit into one, so that a name comes up with one write. What lies behind the end
- * mark is cleared, so that using slots there revives nothing.
+ * folder has to grow first. They are in one sector if they fit into one, so that a name comes up with one write; in a folder that cannot grow,
+ * only if there is room. What lies behind the end mark is cleared, so that using slots there revives nothing.
  */
-export function findFreeSlots(folder: Buffer, count: number): number {
+export function findFreeSlots(folder: Buffer, count: number, mayGrow: boolean): number {
   const slots = folder.length / slotSize;
   let end = 0;
   while (end < slots && folder.readUInt8(end * slotSize) !== 0) end += 1;
   folder.fill(0, end * slotSize);
   const whole = firstFree(folder, count, end, count <= slotsPerSector);
-  const start = whole + count <= slots ? whole : firstFree(folder, count, end, false);
+  const start = mayGrow || whole + count <= slots ? whole : firstFree(folder, count, end, false);
   // The end mark moves behind the new name.
   for (let slot = end; slot < start; slot += 1) folder.writeUInt8(freeMark, slot * slotSize);
   return start;

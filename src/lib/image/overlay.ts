@@ -32,10 +32,15 @@ export const sectorSize = 512;
 
 type Sectors = Map<number, Buffer>;
 
-/** Changes held in memory over something that is only read, so that they can be looked at, applied to a copy, or laid over a stream. */
+/**
+ * Changes held in memory over something that is only read, and stays as it is, so that they can be looked at, applied to a copy, or laid over a
+ * stream.
+ */
 export class Overlay implements BlockReader, StagedWriter {
   readonly size: number;
   readonly #below: BlockReader;
+  /** What was read of it: folders are looked into again and again. */
+  readonly #original: Sectors = new Map();
   readonly #sectors: Sectors = new Map();
   readonly #content: Sectors = new Map();
   readonly #links: Sectors = new Map();
@@ -47,12 +52,13 @@ export class Overlay implements BlockReader, StagedWriter {
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
-    const data = await this.#below.read(offset, length);
-    if (this.#sectors.size === 0) return data;
-    const last = Math.floor((offset + length - 1) / sectorSize);
-    for (let sector = Math.floor(offset / sectorSize); sector <= last; sector += 1) {
-      const changed = this.#sectors.get(sector);
-      if (changed !== undefined) layOver(data, offset, changed, sector * sectorSize);
+    const first = Math.floor(offset / sectorSize);
+    const end = Math.ceil((offset + length) / sectorSize);
+    await this.#look(first, end);
+    const data = Buffer.allocUnsafe(length);
+    for (let sector = first; sector < end; sector += 1) {
+      const content = this.#sectors.get(sector) ?? this.#original.get(sector);
+      if (content !== undefined) layOver(data, offset, content, sector * sectorSize);
     }
     return data;
   }
@@ -74,12 +80,12 @@ export class Overlay implements BlockReader, StagedWriter {
    * @param base added to every offset: where a partition starts on its disk
    */
   async changes(base = 0): Promise<ChangedRanges> {
-    return rangesOf(differing(await this.#original(), this.#sectors), base);
+    return rangesOf(differing(await this.#originalOfChanged(), this.#sectors), base);
   }
 
   /** The same changes in the order in which they are to reach a medium. */
   async staged(base = 0): Promise<StagedChanges> {
-    const original = await this.#original();
+    const original = await this.#originalOfChanged();
     const state = new Map(original);
     const names = this.#names.map(({ sector, data }) => new Map([[sector, data]]));
     const stages = [this.#content, this.#links, ...names, this.#sectors].map((wanted) => {
@@ -105,16 +111,21 @@ export class Overlay implements BlockReader, StagedWriter {
   }
 
   /** What is below all that was written. */
-  async #original(): Promise<Sectors> {
-    const found: Sectors = new Map();
-    for (const { start, end } of runsOf(this.#sectors)) {
-      const at = start * sectorSize;
-      const data = await this.#below.read(at, Math.min(end * sectorSize, this.size) - at);
-      for (let sector = start; sector < end; sector += 1) {
-        found.set(sector, data.subarray((sector - start) * sectorSize, (sector - start + 1) * sectorSize));
-      }
+  async #originalOfChanged(): Promise<Sectors> {
+    for (const { start, end } of runsOf(this.#sectors)) await this.#look(start, end);
+    return new Map([...this.#original].filter(([sector]) => this.#sectors.has(sector)));
+  }
+
+  /** Reads what is below, unless it was read already. */
+  async #look(first: number, end: number): Promise<void> {
+    let isKnown = true;
+    for (let sector = first; sector < end; sector += 1) isKnown &&= this.#original.has(sector);
+    if (isKnown) return;
+    const at = first * sectorSize;
+    const data = await this.#below.read(at, Math.min(end * sectorSize, this.size) - at);
+    for (let sector = first; sector < end; sector += 1) {
+      this.#original.set(sector, data.subarray(sector * sectorSize - at, (sector + 1) * sectorSize - at));
     }
-    return found;
   }
 }
 

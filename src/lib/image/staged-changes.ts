@@ -53,19 +53,42 @@ export async function undoStages(
   changes: StagedChanges,
   { inOrder }: StageOptions,
 ): Promise<void> {
-  const contents = [...contentsOf(changes)];
-  for (let stage = changes.stages.length - 1; stage >= 0; stage -= 1) {
+  const sectors: SectorState[] = [];
+  for (const [offset, contents] of contentsOf(changes)) {
+    sectors.push({ offset, contents, now: await blocks.read(offset, contents[0]?.data.length ?? 0) });
+  }
+  for (let stage = stageReached(sectors, changes.stages.length); stage >= 0; stage -= 1) {
     let isWritten = false;
-    for (const [offset, ofSector] of contents) {
-      const index = ofSector.findIndex((one) => one.stage === stage);
-      const wanted = ofSector[index - 1]?.data;
-      if (wanted === undefined || wanted.equals(await blocks.read(offset, wanted.length))) continue;
-      await blocks.write(offset, wanted);
+    for (const sector of sectors) {
+      const wanted = contentAfter(sector, stage - 1);
+      if (!sector.contents.some((one) => one.stage === stage) || wanted.equals(sector.now)) continue;
+      await blocks.write(sector.offset, wanted);
+      sector.now = wanted;
       isWritten = true;
     }
     if (isWritten && inOrder) await blocks.sync();
   }
   await blocks.sync();
+}
+
+interface SectorState {
+  readonly offset: number;
+  readonly contents: readonly SectorContent[];
+  now: Buffer;
+}
+
+/** The first stage that may have been under way; the last one when nothing went in order. */
+function stageReached(sectors: readonly SectorState[], stages: number): number {
+  for (let stage = 0; stage < stages; stage += 1) {
+    const isPossible = (sector: SectorState) =>
+      contentAfter(sector, stage - 1).equals(sector.now) || contentAfter(sector, stage).equals(sector.now);
+    if (sectors.every(isPossible)) return stage;
+  }
+  return stages - 1;
+}
+
+function contentAfter({ contents, now }: SectorState, stage: number): Buffer {
+  return contents.findLast((one) => one.stage <= stage)?.data ?? now;
 }
 
 interface SectorContent {
