@@ -6,7 +6,6 @@ import type { FatPlacement } from '../image/fat-table.js';
 import type { ChangedRanges, StagedChanges } from '../image/overlay.js';
 import { type PartitionTable, readPartitionTable } from '../image/partition-table.js';
 import { environmentVariable } from '../platform/environment.js';
-import type { Json } from '../platform/json.js';
 import {
   type BootConfigurationRequest,
   type BootFile,
@@ -16,7 +15,7 @@ import {
 } from './boot-configuration-request.js';
 import { configurationWarnings } from './boot-configuration-warnings.js';
 import { type BootPartition, findBootPartition, type FoundBy } from './boot-partition.js';
-import { changedConfig, requireGoodValues } from './changed-config.js';
+import { changedConfig, requireGoodValues, shownChange, type ShownConfigChange } from './changed-config.js';
 import { configChanges } from './config-json.js';
 import type { ConnectionFile } from './connection-file.js';
 import {
@@ -32,7 +31,6 @@ import { editedJson } from './json-edit.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
 import { hostnameIn } from './read-hostname.js';
 import { planReset } from './reset-boot.js';
-import { withoutSecret } from './secrets.js';
 import { splashPath } from './splash-logo.js';
 
 /** What a plan does to one file of the boot partition. */
@@ -41,13 +39,6 @@ interface PlannedFile {
   readonly action: 'create' | 'replace' | 'keep' | 'remove';
   /** Bytes it will have, or has, if it is removed. */
   readonly size: number;
-}
-
-/** One key of config.json that a plan changes; secrets are hidden, and null is a key that is not there. */
-interface PlannedConfigChange {
-  readonly key: string;
-  readonly before: Json;
-  readonly after: Json;
 }
 
 /** A plan in words and numbers: safe to print, log and return as JSON. */
@@ -60,7 +51,7 @@ export interface BootConfigurationSummary {
   };
   readonly os: OsFacts;
   readonly files: readonly PlannedFile[];
-  readonly config: readonly PlannedConfigChange[];
+  readonly config: readonly ShownConfigChange[];
   readonly warnings: readonly string[];
 }
 
@@ -156,11 +147,7 @@ async function planWith(
       partition: { number: boot.number, start: boot.start, size: boot.size, foundBy: boot.foundBy },
       os,
       files: contents.map(plannedFile),
-      config: changes.map((change) => ({
-        key: change.key,
-        before: withoutSecret(change.key, change.before ?? null),
-        after: withoutSecret(change.key, change.after ?? null),
-      })),
+      config: changes.map(shownChange),
       warnings: [
         ...(table.damage === undefined ? [] : [table.damage]),
         ...warnings,

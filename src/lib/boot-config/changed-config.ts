@@ -5,6 +5,7 @@ import { withEdits } from './config-edit.js';
 import { invalidConfig } from './config-file.js';
 import { type ConfigChange, configValue, mergePatch } from './config-json.js';
 import { type Path, placed } from './problem.js';
+import { withoutSecret } from './secrets.js';
 import { parseSshPublicKey } from './ssh-public-key.js';
 
 /** A configuration with what a request asks for; what it does not name stays. */
@@ -55,4 +56,16 @@ export function requireGoodValues(config: JsonObject, changes: readonly ConfigCh
     problems.map((problem) => placed(problem)),
     'Correct the flag or the file that sets it',
   );
+}
+
+/** One key of config.json that is changed; secrets are hidden, and null is a key that is not there. */
+export interface ShownConfigChange {
+  readonly key: string;
+  readonly before: Json;
+  readonly after: Json;
+}
+
+/** A change as it may be shown. */
+export function shownChange({ key, before = null, after = null }: ConfigChange): ShownConfigChange {
+  return { key, before: withoutSecret(key, before), after: withoutSecret(key, after) };
 }

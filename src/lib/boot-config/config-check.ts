@@ -53,14 +53,14 @@ function elsewhere(key: string): string | undefined {
 }
 
 /** Keys that an image's OS is too old for, or too new, or not the right one. */
-export function idleConfigKeys(config: JsonObject, os: OsFacts): Problem[] {
+export function idleConfigKeys(config: JsonObject, os: Partial<OsFacts>): Problem[] {
   return Object.entries(configKeys).flatMap(([key, { since, takesEffect }]) => {
     if (configValue(config, key) === undefined) return [];
     const path = key.split('.');
     if (isBalenaOs(os) && since !== undefined && isOlderThan(os.osVersion, since)) {
       return [{ path, message: `has no effect before balenaOS ${since}, and this is ${os.osVersion ?? 'older'}` }];
     }
-    if (takesEffect === 'in a flasher' && os.kind !== 'flasher') {
+    if (takesEffect === 'in a flasher' && os.kind === 'direct') {
       return [{ path, message: 'has no effect: only flasher images read it, and this is none' }];
     }
     return [];

@@ -15,6 +15,11 @@ export interface ConfigFile {
 /** Reads a file of the user's with keys for config.json, and checks all that can be checked without the image. */
 export async function readConfigFile(file: string, signal?: AbortSignal): Promise<ConfigFile> {
   const { bytes } = await readUserFile(file, { what: 'the configuration', signal });
+  return parseConfigFile(bytes, file);
+}
+
+/** The same for what such a file holds; `file` is its name for failures. */
+export function parseConfigFile(bytes: Uint8Array, file: string): ConfigFile {
   const { value: config, locate, oddities } = readJsonText(bytes, file, invalidConfigFile);
   const problems = [...oddities.filter(({ path }) => path.length > 0), ...checkConfig(config)].map((problem) =>
     placed(problem, file, locate(problem.path)),
@@ -25,8 +30,9 @@ export async function readConfigFile(file: string, signal?: AbortSignal): Promis
 }
 
 /** The failure for settings that the OS would not understand. */
-export function invalidConfig(problems: readonly FailureProblem[], hint: string): Failure {
-  return new Failure('usage', 'invalid-config', problems.map(problemLine).join('\n'), { hint, problems });
+export function invalidConfig(problems: readonly FailureProblem[], hint: string, report?: object): Failure {
+  const details = { hint, problems, ...(report === undefined ? {} : { report }) };
+  return new Failure('usage', 'invalid-config', problems.map(problemLine).join('\n'), details);
 }
 
 function invalidConfigFile(message: string): Failure {

@@ -2,15 +2,16 @@ import { isJsonObject, type Json, type JsonObject } from '../platform/json.js';
 import type { BootConfigurationRequest } from './boot-configuration-request.js';
 import { changedConfig } from './changed-config.js';
 import { configKeys } from './config-keys.js';
-import { valueAt } from './config-path.js';
-import { type Path, pointerTo } from './problem.js';
+import { parseConfigPath, valueAt } from './config-path.js';
+import { pointerTo } from './problem.js';
+import { withoutSecret } from './secrets.js';
 
 /** Where a value of a configuration comes from, the weakest last: what wins over what. */
 export type Origin = 'flag' | 'environment' | 'profile' | 'image' | 'default';
 
 /** A value of a configuration that is neither an object nor a list, or an empty one, and where it comes from. */
 export interface ConfigOrigin {
-  readonly path: Path;
+  readonly path: readonly string[];
   /** Null for a default that is no value. */
   readonly value: Json;
   readonly origin: Origin;
@@ -42,6 +43,19 @@ export function configOrigins(before: JsonObject, layers: readonly BootConfigura
   return [...origins, ...defaultsFor(config)];
 }
 
+/** Those origins to be shown: with secrets hidden, and only of what is at a path. */
+export function shownOrigins(
+  before: JsonObject,
+  layers: readonly BootConfigurationRequest[],
+  { key, showsSecrets }: { readonly key?: string | undefined; readonly showsSecrets: boolean },
+): ConfigOrigin[] {
+  const within = key === undefined ? [] : parseConfigPath(key);
+  return configOrigins(before, layers).flatMap((one) => {
+    if (within.some((part, index) => part !== one.path[index])) return [];
+    return [{ ...one, value: showsSecrets ? one.value : withoutSecret(one.path.join('.'), one.value) }];
+  });
+}
+
 /** What holds for the keys that a configuration does not set. */
 function defaultsFor(config: JsonObject): ConfigOrigin[] {
   return Object.entries(configKeys).flatMap(([key, { otherwise, default: value = null }]) => {
@@ -52,18 +66,18 @@ function defaultsFor(config: JsonObject): ConfigOrigin[] {
 }
 
 /** Whether a request says a value itself, also where it was the same before. SSH keys are added to those that are there. */
-function isSaid(path: Path, config: JsonObject, layer: BootConfigurationRequest): boolean {
+function isSaid(path: readonly string[], config: JsonObject, layer: BootConfigurationRequest): boolean {
   const place = isItem(path, config) ? path.slice(0, -1) : path;
   const { edits = [] } = layer;
-  const isSet = edits.some((edit) => 'value' in edit && edit.path.every((part, index) => part === String(path[index])));
+  const isSet = edits.some((edit) => 'value' in edit && edit.path.every((part, index) => part === path[index]));
   return isSet || valueAt(changedConfig({}, { ...layer, sshKeys: [], edits: [] }), place) !== undefined;
 }
 
-function isItem(path: Path, config: JsonObject): boolean {
+function isItem(path: readonly string[], config: JsonObject): boolean {
   return Array.isArray(valueAt(config, path.slice(0, -1)));
 }
 
-function isBeside(one: Path, other: Path): boolean {
+function isBeside(one: readonly string[], other: readonly string[]): boolean {
   return pointerTo(one.slice(0, -1)) === pointerTo(other.slice(0, -1));
 }
 
@@ -71,7 +85,10 @@ function isSame(one: Json, other: Json): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-function leavesOf(value: Json, path: Path = []): { readonly path: Path; readonly value: Json }[] {
+function leavesOf(
+  value: Json,
+  path: readonly string[] = [],
+): { readonly path: readonly string[]; readonly value: Json }[] {
   const isNested = Array.isArray(value) || isJsonObject(value);
   const entries = isNested ? Object.entries<Json>(value) : [];
   if (entries.length === 0) return path.length === 0 ? [] : [{ path, value }];

@@ -1,6 +1,6 @@
 import { Failure } from '../failure/failure.js';
 import { isJsonObject, type JsonObject } from '../platform/json.js';
-import { type JsonNode, readJsonSyntax } from './json-syntax.js';
+import { type JsonNode, type JsonProblem, readJsonSyntax } from './json-syntax.js';
 import { type Path, placeAt, pointerTo, type Problem, type TextPlace } from './problem.js';
 
 /** A JSON object as it is written, with the places of its values. */
@@ -23,14 +23,14 @@ export interface JsonText {
 export function readJsonText(
   bytes: Uint8Array,
   what: string,
-  failure: (message: string, place?: TextPlace) => Failure,
+  failure: (message: string, problem?: JsonProblem) => Failure,
 ): JsonText {
   const text = decode(bytes);
   if (text === undefined) throw failure(`${what} is not UTF-8 text`);
   const root = readJsonSyntax(text);
   if ('problem' in root) {
     const { line, column, problem } = root;
-    throw failure(`${what} is not valid JSON: ${problem} at line ${line}, column ${column}`, { line, column });
+    throw failure(`${what} is not valid JSON: ${problem} at line ${line}, column ${column}`, root);
   }
   const value: unknown = JSON.parse(text);
   if (!isJsonObject(value)) throw failure(`${what} holds no JSON object`);

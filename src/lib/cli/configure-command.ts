@@ -13,6 +13,12 @@ export interface ConfigureResult extends ConfiguredImage {
   readonly version: 1;
 }
 
+/** What is told of everything that can be changed. */
+interface Changed {
+  readonly warnings: readonly string[];
+  readonly isChanged: boolean;
+}
+
 /** What the commands share that change the boot partition of an image: how it is changed, shown and told. */
 export abstract class ConfigureCommand extends BaseCommand {
   /** Configures an image as a request says, and shows what changed or would. Fails with `would-change` where that was to be found out. */
@@ -34,10 +40,20 @@ export abstract class ConfigureCommand extends BaseCommand {
       signal: this.signal,
       progress: this.progress,
     });
-    for (const text of configured.warnings) this.progress({ type: 'notice', level: 'warning', text });
-    for (const line of configuredImageLines(configured, this.streams.stdoutHasColor)) this.print(line);
-    const result = { version: 1, ...configured } as const;
-    if (flags.check && configured.isChanged) throw wouldChange(result);
+    return this.tell(image, configured, configuredImageLines(configured, this.streams.stdoutHasColor), flags);
+  }
+
+  /** Tells what changed or would. Fails with `would-change` where that was to be found out. */
+  protected tell<T extends Changed>(
+    name: string,
+    changed: T,
+    lines: readonly string[],
+    { check }: Pick<EditTargetFlagValues, 'check'>,
+  ): T & { readonly version: 1 } {
+    for (const text of changed.warnings) this.progress({ type: 'notice', level: 'warning', text });
+    for (const line of lines) this.print(line);
+    const result = { version: 1, ...changed } as const;
+    if (check && changed.isChanged) throw wouldChange(name, result);
     return result;
   }
 
@@ -49,8 +65,8 @@ export abstract class ConfigureCommand extends BaseCommand {
   }
 }
 
-function wouldChange(result: ConfigureResult): Failure {
-  return new Failure('refused', 'would-change', `${result.image} is not yet as it was asked for`, {
+function wouldChange(name: string, result: object): Failure {
+  return new Failure('refused', 'would-change', `${name} is not yet as it was asked for`, {
     hint: 'Run the command without --check to change it',
     report: result,
   });

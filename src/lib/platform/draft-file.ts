@@ -112,6 +112,17 @@ async function removeLeftDrafts(folder: string): Promise<void> {
   }
 }
 
+/** Writes a whole file in this way. */
+export async function writeDraft(file: string, content: string | Uint8Array, options: DraftOptions): Promise<void> {
+  const draft = await DraftFile.begin(file, options);
+  try {
+    await draft.handle.writeFile(content);
+    await draft.complete();
+  } finally {
+    await draft.discard();
+  }
+}
+
 interface Begun {
   readonly handle: FileHandle;
   readonly isClone: boolean;
