@@ -110,7 +110,7 @@ describe('davit ssh', { skip }, () => {
       const home = await freshHome(t);
       const result = await davit(to(server, '--json', '--', 'echo said; exit 3'), home);
       const device = { device: '127.0.0.1', address: '127.0.0.1' };
-      assert.deepEqual(JSON.parse(result.stdout), { version: 1, ...device, exitCode: 3 });
+      assert.deepEqual(JSON.parse(result.stdout), { version: 1, ...device, service: null, exitCode: 3 });
       assert.equal(result.exitCode, 3);
       assert.match(result.stderr, /^said$/m);
       assert.equal((await davit(to(server, '--json'), home)).exitCode, 2);

@@ -5,8 +5,8 @@ import { engineJson } from '../../src/lib/engine/engine-request.js';
 import type { EngineConnection } from '../../src/lib/engine/engine-connection.js';
 
 /** What the imported image has in /bin. */
-const applets = ['cat', 'chmod', 'echo', 'env', 'false', 'find', 'httpd', 'kill', 'ls', 'mkdir', 'rm', 'seq'];
-const moreApplets = ['sh', 'sha256sum', 'sleep', 'sort', 'stat', 'test', 'touch', 'trap', 'true', 'xargs'];
+const applets = ['cat', 'chmod', 'echo', 'env', 'false', 'find', 'grep', 'httpd', 'kill', 'ls', 'mkdir', 'rm', 'seq'];
+const moreApplets = ['sh', 'sha256sum', 'sleep', 'sort', 'stat', 'test', 'touch', 'tr', 'trap', 'true', 'xargs'];
 
 /** Imports an image named `base` that holds a static busybox, so that tests can build without a registry. */
 export async function importBaseImage(engine: EngineConnection): Promise<void> {

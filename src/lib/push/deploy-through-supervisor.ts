@@ -1,12 +1,13 @@
 import { type ContainerDetails, inspectContainer, listContainers } from '../engine/containers.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
+import { serviceOfContainer } from '../engine/find-service.js';
 import { Failure } from '../failure/failure.js';
 import type { JsonObject } from '../platform/json.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { waitAtMost } from '../platform/wait.js';
 import { applyStatus, setLocalApps } from '../supervisor/local-state.js';
 import type { SupervisorAddress } from '../supervisor/supervisor-request.js';
-import { localImageTag, localRelease, serviceOfContainer } from './local-release.js';
+import { localImageTag, localRelease } from './local-release.js';
 import type { RunningContainer } from './replace-container.js';
 import { singleServiceComposition } from './service-container.js';
 

@@ -11,11 +11,6 @@ export function localContainerName(service: string): string {
   return `${service}_1_${localRelease.releaseId}_${localRelease.commit}`;
 }
 
-/** The service whose container has this name, whoever named it so, or undefined for containers of other origin. */
-export function serviceOfContainer(name: string): string | undefined {
-  return /^([a-zA-Z0-9][a-zA-Z0-9_.-]*?)_\d+_\d+(?:_.+)?$/.exec(name)?.[1];
-}
-
 /** The architecture as balena names it (`amd64`, `aarch64`, `armv7hf`, `rpi`, `i386`) from what a kernel calls the machine. */
 export function balenaArchitecture(machine: string | undefined): string | undefined {
   return machine === undefined ? undefined : architectures[machine];

@@ -13,9 +13,10 @@ import {
 } from '../engine/containers.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
 import { removeImage } from '../engine/images.js';
+import { serviceOfContainer } from '../engine/find-service.js';
 import { Failure, interrupted } from '../failure/failure.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
-import { serviceOfContainer } from './local-release.js';
+
 import type { ContainerPlan } from './service-container.js';
 
 /** The container that runs after a deployment. */

@@ -1,11 +1,10 @@
 import { containerLogs, type LogLine } from '../engine/container-logs.js';
-import { type ContainerDetails, inspectContainer, listContainers } from '../engine/containers.js';
-import type { EngineConnection } from '../engine/engine-connection.js';
+import type { ContainerDetails } from '../engine/containers.js';
+import { findService } from '../engine/find-service.js';
 import { Failure } from '../failure/failure.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { waitAtMost } from '../platform/wait.js';
 import type { EngineLink } from './engine-link.js';
-import { serviceOfContainer } from './local-release.js';
 import { LogCursor } from './log-cursor.js';
 
 /** Which lines of a service's log are wanted. */
@@ -42,7 +41,7 @@ export async function* serviceLogs(link: EngineLink, request: ServiceLogRequest)
     signal.throwIfAborted();
     try {
       const engine = attached === undefined ? await link.answeringEngine(timeoutMs, signal) : await link.engine();
-      const container = await serviceContainer(engine, service, signal);
+      const container = await findService(engine, service, signal);
       if (losses > 0) notice('info', `connected to ${engine.description} again`);
       losses = 0;
       const isSame = attached?.id === container.id;
@@ -74,22 +73,4 @@ export async function* serviceLogs(link: EngineLink, request: ServiceLogRequest)
 /** Whether waiting may mend what went wrong; a device that does not let us in or is another one now stays so. */
 function isPassing(error: unknown): error is Failure {
   return error instanceof Failure && error.kind !== 'permission' && error.code !== 'host-key-changed';
-}
-
-async function serviceContainer(
-  engine: EngineConnection,
-  service: string,
-  signal: AbortSignal,
-): Promise<ContainerDetails> {
-  const all = await listContainers(engine, signal);
-  const candidates = all.filter((one) => serviceOfContainer(one.name) === service);
-  const found = candidates.find((one) => one.state === 'running') ?? candidates[0];
-  if (found !== undefined) return inspectContainer(engine, found.id, signal);
-  const names = new Set(all.map((one) => serviceOfContainer(one.name)).filter((name) => name !== undefined));
-  throw new Failure('not-found', 'service-not-found', `the device has no container of the service "${service}"`, {
-    hint:
-      names.size > 0
-        ? `It has ${[...names].sort().join(', ')}; choose one with --service`
-        : 'Push a project to it first: davit push',
-  });
 }

@@ -29,6 +29,8 @@ export interface RemoteProcess {
   /** Settles when the program has ended and its output has arrived; fails as unreachable when the connection is lost first. */
   readonly exited: Promise<RemoteExit>;
   resize(columns: number, rows: number): void;
+  /** Asks it, and all else that runs over this connection, to end, as Ctrl-C does. */
+  interrupt(): Promise<void>;
   /** Stops listening to the program. */
   close(): void;
 }
@@ -182,6 +184,7 @@ export class SshConnection {
       resize: (columns, rows) => {
         channel.setWindow(rows, columns, 0, 0);
       },
+      interrupt: () => this.signalPrograms('INT'),
       close: () => {
         channel.close();
       },

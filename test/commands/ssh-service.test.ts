@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { createContainer, startContainer } from '../../src/lib/engine/containers.js';
+import { importBaseImage } from '../support/base-image.js';
+import { davit, startDavit } from '../support/davit.js';
+import { engineSkipReason, freePort, startEngine, type TestEngine } from '../support/engine.js';
+import { seededRandom } from '../support/seeded-random.js';
+import { type SshServer, sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+const skip = engineSkipReason() || sshServerSkipReason();
+
+describe('davit ssh into a service', { skip }, () => {
+  let engine: TestEngine;
+  let server: SshServer;
+  before(async () => {
+    engine = await startEngine();
+    await importBaseImage(engine.connection);
+    const HostConfig = { NetworkMode: 'host' };
+    const Cmd = ['/bin/sleep', '100000'];
+    const id = await createContainer(engine.connection, 'main_1_1_10ca12e1ea5e', { Image: 'base', Cmd, HostConfig });
+    await startContainer(engine.connection, id);
+    await createContainer(engine.connection, 'idle_2_1_10ca12e1ea5e', { Image: 'base', Cmd, HostConfig });
+    server = await startSshServer({
+      wrapper: [
+        ...['unshare', '-m', 'sh', '-c'],
+        'mount -t tmpfs tmpfs /run && mkdir /run/sshd && touch /run/balena-engine.sock && ' +
+          'mount --bind "$0" /run/balena-engine.sock && exec "$@"',
+        engine.socket,
+      ],
+    });
+  });
+  after(async () => {
+    await server.close();
+    await engine.close();
+  });
+
+  /** Both ways to an engine: its open port, and its socket through SSH. */
+  const ways = {
+    'by its open port': () => ['--engine-port', String(engine.port)],
+    'through SSH': async () => [
+      ...['--engine-port', String(await freePort())],
+      ...['--port', String(server.port), '--identity', server.identityFile],
+    ],
+  };
+
+  async function home(t: TestContext) {
+    const HOME = await temporaryFolder(t);
+    return { environment: { HOME, DAVIT_DATA_DIR: path.join(HOME, 'data'), SSH_AUTH_SOCK: undefined } };
+  }
+
+  for (const [name, way] of Object.entries(ways)) {
+    describe(`whose engine is reached ${name}`, () => {
+      const to = async (...words: string[]) => ['ssh', '127.0.0.1', 'main', ...(await way()), ...words];
+
+      it('runs a program with its arguments unchanged, and ends with its exit code', async (t) => {
+        const options = await home(t);
+        const words = ['a b', "it's", '$HOME', '*', '', '"', '\\', 'line\nbreak', '--json', '--', 'ü'];
+        const echoed = await davit(await to('--', 'sh', '-c', 'printf "<%s>" "$@"; exit 42', 'sh', ...words), options);
+        assert.equal(echoed.stdout, words.map((word) => `<${word}>`).join(''), echoed.stderr);
+        assert.equal(echoed.exitCode, 42);
+        const killed = await davit(await to('--', 'kill -TERM $$'), options);
+        assert.equal(killed.exitCode, 143);
+      });
+
+      it('keeps standard output and standard error apart', async (t) => {
+        const options = await home(t);
+        await davit(await to('--', 'true'), options);
+        const result = await davit(await to('--', 'echo out; echo err >&2'), options);
+        assert.deepEqual([result.stdout, result.stderr], ['out\n', 'err\n']);
+      });
+
+      it('passes 5 MB of any bytes in and out unchanged', async (t) => {
+        const bytes = seededRandom(7).bytes(5_000_000);
+        const child = startDavit(await to('--', 'cat'), await home(t));
+        child.stdin?.end(bytes);
+        const [echoed] = await Promise.all([buffer(outputOf(child)), once(child, 'exit')]);
+        assert.ok(echoed.equals(bytes));
+      });
+
+      it('runs what is piped in when there is no command', async (t) => {
+        const result = await davit(await to(), { ...(await home(t)), input: 'echo hello\nexit 9\n' });
+        assert.deepEqual([result.exitCode, result.stdout], [9, 'hello\n']);
+      });
+
+      it('gives the command a terminal only when asked', async (t) => {
+        const options = await home(t);
+        assert.equal((await davit(await to('--', 'test -t 1'), options)).exitCode, 1);
+        assert.equal((await davit(await to('--tty', '--', 'test -t 1'), options)).exitCode, 0);
+      });
+
+      it('ends the command on Ctrl-C', async (t) => {
+        const options = await home(t);
+        const child = startDavit(await to('--', 'echo started; exec sleep 98765'), options);
+        await once(outputOf(child), 'data');
+        child.kill('SIGINT');
+        await once(child, 'exit');
+        assert.equal(child.exitCode, 130);
+        const left = await davit(await to('--', 'cat /proc/[0-9]*/cmdline'), options);
+        assert.ok(!left.stdout.includes('98765'), left.stdout);
+      });
+    });
+  }
+
+  it('ends with 3 for a service that is not there, and names those that are', async (t) => {
+    const result = await davit(['ssh', '127.0.0.1', 'uptime', ...ways['by its open port']()], await home(t));
+    assert.equal(result.exitCode, 3);
+    assert.match(result.stderr, /idle, main/);
+  });
+
+  it('ends with 4 for a service that does not run', async (t) => {
+    const result = await davit(['ssh', '127.0.0.1', 'idle', ...ways['by its open port']()], await home(t));
+    assert.equal(result.exitCode, 4);
+  });
+
+  it('ends as the engine says when the container has no such program', async (t) => {
+    const words = ['ssh', '127.0.0.1', 'main', ...ways['by its open port'](), '--', 'no-such-program'];
+    // 127 of newer engines.
+    assert.match(String((await davit(words, await home(t))).exitCode), /^12[67]$/);
+  });
+});
+
+function outputOf(child: ChildProcess) {
+  if (child.stdout === null) throw new Error('standard output is not a pipe');
+  return child.stdout;
+}
