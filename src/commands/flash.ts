@@ -1,11 +1,16 @@
 import { Args, Flags } from '@oclif/core';
-import type { BootConfigurationPlan, BootConfigurationSummary } from '../lib/boot-config/boot-configuration-plan.js';
+import type {
+  BootConfigurationPlan,
+  BootConfigurationSummary,
+  PlanOptions,
+} from '../lib/boot-config/boot-configuration-plan.js';
 import type { BootConfigurationRequest } from '../lib/boot-config/boot-configuration-request.js';
 import { planSourceConfiguration } from '../lib/boot-config/plan-source-configuration.js';
 import { readHostname } from '../lib/boot-config/read-hostname.js';
 import { BaseCommand } from '../lib/cli/base-command.js';
 import { bootConfigurationFlags } from '../lib/cli/boot-configuration-flags.js';
 import { readBootConfigurationRequest } from '../lib/cli/read-boot-configuration-request.js';
+import { partitionFlag } from '../lib/cli/configure-target-flags.js';
 import { readDriveChoice } from '../lib/cli/drive-choice.js';
 import { riskFlags } from '../lib/cli/drive-flags.js';
 import { flashExtrasFlags } from '../lib/cli/flash-extras-flags.js';
@@ -87,6 +92,7 @@ export default class Flash extends BaseCommand {
     ...flashExtrasFlags,
     ...riskFlags,
     ...sourceCheckFlags,
+    ...partitionFlag,
     ...bootConfigurationFlags,
   };
 
@@ -107,7 +113,7 @@ export default class Flash extends BaseCommand {
     });
     try {
       const { later, ...known } = request;
-      let configuration = await configurationFor(source, known);
+      let configuration = await configurationFor(source, known, flags);
       const choice = await readDriveChoice(flags, { streams, signal });
       const planWith = ({ changes }: FlashConfiguration) =>
         planFlash({
@@ -122,7 +128,7 @@ export default class Flash extends BaseCommand {
       let plan = await planWith(configuration);
       if (later !== undefined) {
         // Nobody answers in vain: the image and the drives are known to be good by now.
-        configuration = await configurationFor(source, await later());
+        configuration = await configurationFor(source, await later(), flags);
         plan = await planWith(configuration);
       }
       const { changes, hostname, summary } = configuration;
@@ -157,7 +163,11 @@ export default class Flash extends BaseCommand {
 type FlashConfiguration = Pick<BootConfigurationPlan, 'changes' | 'hostname'> &
   Partial<Pick<BootConfigurationPlan, 'summary'>>;
 
-async function configurationFor(source: ImageSource, request: BootConfigurationRequest): Promise<FlashConfiguration> {
-  if (Object.keys(request).length > 0) return planSourceConfiguration(source, request);
+async function configurationFor(
+  source: ImageSource,
+  request: BootConfigurationRequest,
+  options: Pick<PlanOptions, 'partition'>,
+): Promise<FlashConfiguration> {
+  if (Object.keys(request).length > 0) return planSourceConfiguration(source, request, options);
   return { changes: [], hostname: await readHostname(source) };
 }

@@ -158,8 +158,8 @@ describe('os inspect', () => {
 
   const unusable: readonly (readonly [string, Buffer, number, string])[] = [
     ['text', Buffer.from('no image '.repeat(200)), 4, 'not-an-image'],
-    ['an empty file', Buffer.alloc(0), 4, 'not-an-image'],
-    ['an xz archive', Buffer.from('fd377a585a000004', 'hex'), 4, 'image-compressed'],
+    ['an empty file', Buffer.alloc(0), 5, 'image-empty'],
+    ['a broken xz archive', Buffer.from('fd377a585a000004', 'hex'), 5, 'archive-corrupt'],
   ];
   for (const [what, content, expected, code] of unusable) {
     it(`refuses ${what}`, async (t) => {

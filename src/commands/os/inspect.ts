@@ -1,7 +1,10 @@
-import { Args } from '@oclif/core';
-import { inspectImage, type InspectedImage } from '../../lib/boot-config/inspect-image.js';
+import { Args, Flags } from '@oclif/core';
+import { type InspectedImage, inspectSource } from '../../lib/boot-config/inspect-image.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
+import { partitionFlag } from '../../lib/cli/configure-target-flags.js';
+import { openImageSource } from '../../lib/image/source.js';
 import { inspectionLines } from '../../lib/output/inspection-text.js';
+import { zipEntryPrompt } from '../../lib/output/zip-entry-prompt.js';
 
 /** What `davit os inspect --json` prints. */
 export interface InspectResult extends InspectedImage {
@@ -11,21 +14,45 @@ export interface InspectResult extends InspectedImage {
 export default class OsInspect extends BaseCommand {
   static override summary = 'Show what an OS image or drive holds: layout, device type, OS version, configuration.';
 
-  static override description = 'Reads only. Keys, passwords and other secrets are hidden.';
+  static override description =
+    'Reads only. Keys, passwords and other secrets are hidden. Of a packed image, also one at a URL, only what lies up to its boot partition is read.';
 
   static override examples = [
     '<%= config.bin %> <%= command.id %> device.img',
+    '<%= config.bin %> <%= command.id %> device.img.xz',
     '<%= config.bin %> <%= command.id %> /dev/sdb',
     '<%= config.bin %> <%= command.id %> device.img --json',
   ];
 
-  static override args = { image: Args.string({ required: true, description: 'Image file or drive to look into.' }) };
+  static override args = {
+    image: Args.string({
+      required: true,
+      description: 'Image file or URL, packed or not, a drive, or - for standard input.',
+    }),
+  };
+
+  static override flags = {
+    ...partitionFlag,
+    entry: Flags.string({ helpValue: '<name>', summary: 'The image inside a zip that holds several files.' }),
+  };
 
   async run(): Promise<InspectResult> {
-    const { args } = await this.parse(OsInspect);
-    const inspection = await inspectImage(args.image);
-    for (const text of inspection.warnings) this.progress({ type: 'notice', level: 'warning', text });
-    for (const line of inspectionLines(inspection)) this.print(line);
-    return { version: 1, ...inspection };
+    const { args, flags } = await this.parse(OsInspect);
+    const { signal, progress, streams } = this;
+    const source = await openImageSource(args.image, {
+      entry: flags.entry,
+      chooseEntry: zipEntryPrompt(streams, signal),
+      standardInput: streams.stdin,
+      signal,
+      progress,
+    });
+    try {
+      const inspection = await inspectSource(source, flags);
+      for (const text of inspection.warnings) progress({ type: 'notice', level: 'warning', text });
+      for (const line of inspectionLines(inspection)) this.print(line);
+      return { version: 1, ...inspection };
+    } finally {
+      await source.close();
+    }
   }
 }

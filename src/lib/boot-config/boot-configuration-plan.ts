@@ -14,7 +14,7 @@ import {
   requireOneHostname,
 } from './boot-configuration-request.js';
 import { configurationWarnings } from './boot-configuration-warnings.js';
-import { type BootPartition, findBootPartition, type FoundBy } from './boot-partition.js';
+import { type BootPartition, type FindBootOptions, findBootPartition, type FoundBy } from './boot-partition.js';
 import { changedConfig, requireGoodValues, shownChange, type ShownConfigChange } from './changed-config.js';
 import { configChanges } from './config-json.js';
 import type { ConnectionFile } from './connection-file.js';
@@ -68,7 +68,7 @@ export interface BootConfigurationPlan {
 }
 
 /** How an image is read for a plan. */
-export interface PlanOptions {
+export interface PlanOptions extends Pick<FindBootOptions, 'partition' | 'prepare'> {
   /** The image's partition table, when it was read already. */
   readonly table?: PartitionTable;
   /** Nothing behind the boot partition is read; the OS version of a flasher then stays unknown. */
@@ -111,8 +111,8 @@ async function planWith(
   request: BootConfigurationRequest,
   options: PlanOptions & { readonly table: PartitionTable; readonly placement: FatPlacement },
 ): Promise<BootConfigurationPlan> {
-  const { table, placement } = options;
-  const boot = await findBootPartition(reader, table, { time: sourceDate(), placement });
+  const { table } = options;
+  const boot = await findBootPartition(reader, table, { ...options, time: sourceDate() });
   const { os, warnings } = await readOsFacts(reader, options.bootOnly === true ? [] : table.partitions, boot);
   const layers = layersOf(request);
   const isReset = layers.some((layer) => layer.reset === true);
@@ -135,6 +135,7 @@ async function planWith(
   if (changes.length > 0 || before.madeAnew !== undefined) {
     files.unshift({ path: 'config.json', content: Buffer.from(editedJson(before.text, after)) });
   }
+  requirePlaces(boot, files);
   const added = (reset?.removed ?? []).filter((path) => !files.some((file) => isSamePath(file.path, path)));
   const removed = new Set([...added, ...(await removedConnectionFiles(layers, boot, connections))]);
   const contents = [...(await removeFiles(boot, [...removed])), ...(await writeFiles(boot, files))];
@@ -201,6 +202,19 @@ async function removedConnectionFiles(
   const folder = await readConnectionFolder(boot);
   if (layers.some((layer) => layer.onlyNewConnections === true)) requireNewConnections(folder, written);
   return leftoverConnections(folder, { removed, written }).map((name) => `${connectionFolder}/${name}`);
+}
+
+/** Where config.json has a partition of its own, it is all that an OS of that time reads there. */
+function requirePlaces(boot: BootPartition, files: readonly BootFile[]): void {
+  if (boot.system === boot.files) return;
+  const others = files.filter(({ path }) => path !== 'config.json').map(({ path }) => path);
+  if (others.length === 0) return;
+  throw new Failure(
+    'refused',
+    'config-partition-only',
+    `an OS before 2.0 has a partition for config.json alone (${boot.number}), and does not read ${others.join(', ')}`,
+    { hint: 'Set keys of config.json only, or use an image of a newer OS' },
+  );
 }
 
 function isSamePath(one: string, other: string): boolean {

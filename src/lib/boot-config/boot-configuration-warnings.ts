@@ -1,10 +1,12 @@
 import type { JsonObject } from '../platform/json.js';
 import type { BootConfigurationRequest, BootFile } from './boot-configuration-request.js';
-import type { BootPartition } from './boot-partition.js';
+import type { BootPartition, FoundBy } from './boot-partition.js';
 import { checkConfig, idleConfigKeys } from './config-check.js';
+import { configValue } from './config-json.js';
 import { deviceWarnings, editWarnings, moveWarnings } from './config-warnings.js';
 import { type ConnectionFile, connectionWarnings } from './connection-file.js';
 import type { ExistingConfig } from './existing-config.js';
+import { diskNames, flasherWarning } from './flasher-targets.js';
 import { isBalenaOs, isOlderThan, type OsFacts } from './os-facts.js';
 import { problemText } from './problem.js';
 
@@ -25,7 +27,7 @@ export function configurationWarnings(planned: PlannedConfiguration): string[] {
   return [
     ...layers.flatMap((layer) => layer.warnings ?? []),
     ...(before.madeAnew === undefined ? [] : [before.madeAnew]),
-    ...warningsAboutImage(os, boot),
+    ...warningsAboutImage(after, os, boot),
     ...deviceWarnings(after, os),
     ...moveWarnings(before.config, after),
     ...warningsAboutConfig(after, before, os),
@@ -36,16 +38,26 @@ export function configurationWarnings(planned: PlannedConfiguration): string[] {
   ];
 }
 
-function warningsAboutImage(os: OsFacts, boot: BootPartition): string[] {
+const whyDoubtful: Partial<Record<FoundBy, string>> = {
+  'config.json': 'because of its config.json',
+  'device-type.json': 'because of its device-type.json',
+  'device-type.json-hint': 'because device-type.json says so',
+};
+
+function doubtText({ number, foundBy }: BootPartition): string {
+  return `no partition is named or labelled as a boot partition; partition ${number} was taken ${whyDoubtful[foundBy] ?? ''}`;
+}
+
+/** The disks that a configuration lets a flasher write to. */
+function targetsOf(config: JsonObject): string[] | undefined {
+  const list = configValue(config, 'installer.target_devices');
+  return typeof list === 'string' ? diskNames(list) : undefined;
+}
+
+function warningsAboutImage(config: JsonObject, os: OsFacts, boot: BootPartition): string[] {
   const warnings: readonly (readonly [boolean, string])[] = [
-    [
-      boot.foundBy === 'config.json' || boot.foundBy === 'device-type.json',
-      `no partition is named or labelled as a boot partition; partition ${boot.number} was taken because of its ${boot.foundBy}`,
-    ],
-    [
-      os.kind === 'flasher',
-      'this is a flasher image: booted, it overwrites the internal disk of the computer without asking',
-    ],
+    [whyDoubtful[boot.foundBy] !== undefined, doubtText(boot)],
+    [os.kind === 'flasher', flasherWarning(targetsOf(config) ?? os.targetDisks)],
   ];
   return warnings.flatMap(([applies, text]) => (applies ? [text] : []));
 }

@@ -1,11 +1,13 @@
 import { Failure } from '../failure/failure.js';
-import { type BlockReader, sliceOf } from '../image/block-file.js';
-import { FatFileSystem, type FatOptions } from '../image/fat-file-system.js';
-import { Overlay } from '../image/overlay.js';
-import type { Partition, PartitionTable } from '../image/partition-table.js';
+import type { BlockReader } from '../image/block-file.js';
+import type { FatFileSystem, FatOptions } from '../image/fat-file-system.js';
+import type { Overlay } from '../image/overlay.js';
+import { overlap, type Partition, type PartitionTable } from '../image/partition-table.js';
+import { BootSearch } from './boot-search.js';
 
-/** How a boot partition was recognised, from the surest way to the weakest. */
-export type FoundBy = 'name' | 'label' | 'device-type.json' | 'config.json' | 'bare-file-system';
+/** How a boot partition was recognised: as it was asked for, or from the surest way to the weakest. */
+export type FoundBy =
+  'asked-for' | 'name' | 'label' | 'device-type.json' | 'device-type.json-hint' | 'config.json' | 'bare-file-system';
 
 /** The partition that holds config.json, open for reading and, in memory, for changing. */
 export interface BootPartition {
@@ -18,97 +20,45 @@ export interface BootPartition {
   readonly files: FatFileSystem;
   /** Holds what is written to `files`. */
   readonly overlay: Overlay;
+  /** Where `device-type.json` and what else describes the OS lie: in `files`, but on another partition before OS 2.0. */
+  readonly system: FatFileSystem;
 }
 
-/** Names of the boot partition: of an installed system, of a flasher, and the newer one that tools accept. */
-const bootNames: readonly string[] = ['resin-boot', 'flash-boot', 'balena-boot'];
-
-/** Whether a partition or file system of this name is the boot partition. */
-export function isBootName(name: string | undefined): boolean {
-  return name !== undefined && bootNames.includes(name);
+/** How a boot partition is looked for and opened. */
+export interface FindBootOptions extends FatOptions {
+  /** The number, name or label of the partition to take, whatever it looks like. */
+  readonly partition?: string | undefined;
+  /** Called before a partition is looked into, for images of which not everything can be read at any time. */
+  readonly prepare?: (partition: Partition) => Promise<void>;
 }
 
 /**
- * Finds the boot partition: by its GPT name, else by the label of its FAT file system, else by the `device-type.json` it holds, else
- * by a `config.json` on partition 1. An image without a partition table is looked at as one file system. Partition numbers in
- * `device-type.json` move between releases and are not trusted. Fails with `not-found`.
+ * Finds the boot partition: by its GPT name, else by the label of its FAT file system, else by the `device-type.json` it holds, else by what
+ * that file says, else by a `config.json` on partition 1. An image without a partition table is looked at as one file system. Fails with
+ * `not-found`, and with `refused` where two partitions are equally likely, because a guess that is wrong is noticed late.
  */
 export async function findBootPartition(
   reader: BlockReader,
   table: PartitionTable,
-  options: FatOptions = {},
+  options: FindBootOptions = {},
 ): Promise<BootPartition> {
-  const whole = { number: 0, start: 0, size: reader.size, type: '' };
-  if (table.kind === 'none') {
-    const bare = await openBoot(reader, whole, 'bare-file-system', options);
-    if (bare !== undefined && (await looksLikeBoot(bare))) return bare;
-    if (bare === undefined) throw notAnImage();
-    throw noBootPartition(table);
-  }
-  for (const partition of table.partitions) {
-    if (!isBootName(partition.name)) continue;
-    const boot = await openBoot(reader, partition, 'name', options);
-    if (boot !== undefined) return boot;
-  }
-  return (await findByContent(reader, table, options)) ?? raise(noBootPartition(table));
+  const search = new BootSearch(reader, table, options);
+  const boot = await search.find();
+  requireOwnSpace(boot, search.partitions, table);
+  return boot;
 }
 
-async function findByContent(
-  reader: BlockReader,
-  table: PartitionTable,
-  options: FatOptions,
-): Promise<BootPartition | undefined> {
-  const candidates: BootPartition[] = [];
-  for (const partition of table.partitions) {
-    const boot = await openBoot(reader, partition, 'label', options);
-    if (boot !== undefined && isBootName(boot.label)) return boot;
-    if (boot !== undefined) candidates.push(boot);
-  }
-  for (const boot of candidates) {
-    if ((await boot.files.read('device-type.json')) !== undefined) return { ...boot, foundBy: 'device-type.json' };
-  }
-  const first = candidates.find((boot) => boot.number === 1);
-  if (first === undefined || (await first.files.read('config.json')) === undefined) return undefined;
-  return { ...first, foundBy: 'config.json' };
-}
-
-async function looksLikeBoot(boot: BootPartition): Promise<boolean> {
-  if (isBootName(boot.label)) return true;
-  const names = (await boot.files.list('/'))?.map((file) => file.name) ?? [];
-  return names.includes('device-type.json') || names.includes('config.json');
-}
-
-async function openBoot(
-  reader: BlockReader,
-  partition: Partition,
-  foundBy: FoundBy,
-  options: FatOptions,
-): Promise<BootPartition | undefined> {
-  const { number, start, size } = partition;
-  // What lies behind the end of a truncated image cannot be the partition in question.
-  if (start + size > reader.size) return undefined;
-  const overlay = new Overlay(sliceOf(reader, start, size));
-  const files = await FatFileSystem.open(overlay, options);
-  return files && { number, start, size, label: await files.label(), foundBy, files, overlay };
-}
-
-function raise(failure: Failure): never {
-  throw failure;
-}
-
-function notAnImage(): Failure {
-  return new Failure('refused', 'not-an-image', 'there is neither a partition table nor a FAT file system in it', {
-    hint: 'Give a whole-disk OS image, decompressed',
-  });
-}
-
-function noBootPartition(table: PartitionTable): Failure {
-  const found = table.partitions.map(({ number, name }) => (name === undefined ? `${number}` : `${number} (${name})`));
-  const what = found.length === 0 ? 'no partitions' : `partitions ${found.join(', ')}`;
-  return new Failure(
-    'not-found',
-    'boot-partition-not-found',
-    `there is no boot partition in it: it has ${what}, none of them FAT with the name resin-boot, flash-boot or balena-boot, or with a device-type.json`,
-    { hint: 'davit configures balenaOS images; look at this one with: davit os inspect' },
+/** What lies in a partition's own space only can be changed without changing another. */
+function requireOwnSpace(boot: BootPartition, partitions: readonly Partition[], table: PartitionTable): void {
+  if (boot.number === 0) return;
+  const other = partitions.find((one) => one.number !== boot.number && overlap(one, boot));
+  const isOnTable = table.regions.some((region) => overlap(region, boot));
+  if (other === undefined && !isOnTable) return;
+  const what = other === undefined ? 'the partition table' : `partition ${other.number}`;
+  throw new Failure(
+    'failed',
+    'partition-table-damaged',
+    `partition ${boot.number}, which is the boot partition, overlaps ${what}`,
+    { hint: 'The image is corrupt; get it again' },
   );
 }

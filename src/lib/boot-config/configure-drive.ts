@@ -5,7 +5,6 @@ import { Failure } from '../failure/failure.js';
 import { BlockFile, openBlockFile } from '../image/block-file.js';
 import type { ProgressListener } from '../platform/progress.js';
 import type { BootConfigurationPlan } from './boot-configuration-plan.js';
-import type { BootConfigurationRequest } from './boot-configuration-request.js';
 import type { ConfiguredImage, ConfigureImageOptions } from './configure-image.js';
 import { DriveJournal } from './drive-journal.js';
 import { configuredImage, planImageConfiguration } from './plan-image-configuration.js';
@@ -15,7 +14,7 @@ import { configuredImage, planImageConfiguration } from './plan-image-configurat
  * new at any moment, also when it is pulled. What was not completed is taken back by the next davit that changes it.
  */
 export async function configureDrive(options: ConfigureImageOptions): Promise<ConfiguredImage> {
-  const { image, target, request, isDryRun, consent, signal, progress } = options;
+  const { image, target, isDryRun, consent, signal, progress } = options;
   if (target.kind === 'new-file' && target.path !== undefined) {
     throw new Failure('usage', 'drive-to-file', `${image} is a drive, which is configured in place`, {
       hint: 'Leave out --output, or read it into a file first: davit drives read',
@@ -35,27 +34,29 @@ export async function configureDrive(options: ConfigureImageOptions): Promise<Co
   const drive = await examineDrive(image, consent);
   requireFlashable(drive);
   const journal = await DriveJournal.of(drive);
-  const seen = await planOf(drive, request);
+  const seen = await planOf(drive, options);
   const isNeeded = seen.changes.length > 0 || (await journal.exists());
   const result = (plan: BootConfigurationPlan, isWritten: boolean) =>
     configuredImage(plan, options, { output: drive.path, isWritten });
   if (isDryRun || target.kind === 'nowhere' || !isNeeded) return result(seen, false);
   await consent.confirm(drive, seen.summary);
   signal.throwIfAborted();
-  const made = await change(drive, journal, request, progress);
+  const made = await change(drive, journal, options, progress);
   return result(made, made.changes.length > 0);
 }
 
-async function planOf({ path }: Drive, request: BootConfigurationRequest): Promise<BootConfigurationPlan> {
+type PlanRequest = Pick<ConfigureImageOptions, 'request' | 'partition'>;
+
+async function planOf({ path }: Drive, { request, partition }: PlanRequest): Promise<BootConfigurationPlan> {
   const file = await openBlockFile(path);
-  return planImageConfiguration(file, request, { besideOnly: true }).finally(() => file.close());
+  return planImageConfiguration(file, request, { besideOnly: true, partition }).finally(() => file.close());
 }
 
 /** Changes a drive that nobody else can change any more; what it holds may not be what was seen before. */
 async function change(
   drive: Drive,
   journal: DriveJournal,
-  request: BootConfigurationRequest,
+  { request, partition }: PlanRequest,
   progress: ProgressListener,
 ): Promise<BootConfigurationPlan> {
   const { handle } = await openDrive(drive, { direct: false });
@@ -65,7 +66,7 @@ async function change(
       const text = `${drive.path} was being changed when davit was ended: it is as it was before that`;
       progress({ type: 'notice', level: 'warning', text });
     }
-    const plan = await planImageConfiguration(file, request, { besideOnly: true });
+    const plan = await planImageConfiguration(file, request, { besideOnly: true, partition });
     if (plan.changes.length > 0) await journal.apply(file, plan.staged);
     return plan;
   } finally {

@@ -28,6 +28,8 @@ export interface ConfigureImageOptions {
   readonly image: string;
   readonly target: ConfigureTarget;
   readonly request: BootConfigurationRequest;
+  /** The number, name or label of the boot partition, where it is not to be looked for. */
+  readonly partition?: string | undefined;
   /** Plan only. */
   readonly isDryRun: boolean;
   /** Without it, drives are refused. */

@@ -20,7 +20,7 @@ export async function configureInPlace(options: ConfigureImageOptions): Promise<
     if ((await revisionOf(image)) !== revision) throw imageChanged(image);
   };
   const reading = await openBlockFile(image);
-  const plan = await planImageConfiguration(reading, request).finally(() => reading.close());
+  const plan = await planImageConfiguration(reading, request, options).finally(() => reading.close());
   const isWritten = plan.changes.length > 0 && target.kind === 'in-place' && !isDryRun;
   if (isWritten) {
     // What it is attached to would not see the change, or see it in part.

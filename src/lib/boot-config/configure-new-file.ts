@@ -32,7 +32,7 @@ export async function configureNewFile(
   const revision = await revisionOf(image);
   const file = await openBlockFile(image);
   try {
-    const plan = await planImageConfiguration(file, request);
+    const plan = await planImageConfiguration(file, request, options);
     if (!isDryRun)
       await writeCopy(file, plan.changes, { ...options, output, mayOverwrite: target.mayOverwrite, revision });
     return configuredImage(plan, options, { output, isWritten: !isDryRun });

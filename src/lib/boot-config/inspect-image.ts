@@ -1,9 +1,16 @@
 import { Failure } from '../failure/failure.js';
-import { type BlockReader, sliceOf } from '../image/block-file.js';
 import { whileDoing } from '../failure/while-doing.js';
+import { sliceOf } from '../image/block-file.js';
 import { refuseCompressed } from '../image/compressed-image.js';
 import { openImageFile } from '../image/image-journal.js';
-import { type Partition, type PartitionTable, readPartitionTable } from '../image/partition-table.js';
+import {
+  overlappingPartitions,
+  type Partition,
+  type PartitionTable,
+  readPartitionTable,
+} from '../image/partition-table.js';
+import type { ImageSource } from '../image/source.js';
+import type { SourceFormat } from '../image/source-format.js';
 import { identifyVolume, type Volume } from '../image/volume.js';
 import type { JsonObject } from '../platform/json.js';
 import { type BootPartition, findBootPartition, type FoundBy } from './boot-partition.js';
@@ -13,6 +20,7 @@ import { invalidJson, parseJsonObject } from './json-text.js';
 import { parseKeyfile, unescapeKeyfileValue } from './keyfile.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
 import { problemText } from './problem.js';
+import { lookIntoSource, type SourceBlocks } from './source-blocks.js';
 import { connectionWithoutSecrets, withoutSecrets } from './secrets.js';
 import { readSsidValue } from './wifi-values.js';
 
@@ -45,11 +53,16 @@ export interface InspectedBoot {
   readonly connections: readonly InspectedConnection[];
 }
 
-/** All that can be read from an image file or a drive without changing it. */
+/** All that can be read from an image or a drive without changing it. */
 export interface InspectedImage {
+  /** What the user calls it: a path, a URL without secrets, or "standard input". */
   readonly path: string;
-  readonly size: number;
+  readonly format: SourceFormat;
+  /** Bytes unpacked; null where a packed image does not tell. */
+  readonly size: number | null;
   readonly isDrive: boolean;
+  /** Whether only what lies up to the boot partition was read, as it is of what is packed; then the rest is not known. */
+  readonly isPartial: boolean;
   readonly table: Pick<PartitionTable, 'kind' | 'sectorSize'>;
   readonly partitions: readonly InspectedPartition[];
   /** Null when the image has no boot partition; `warnings` says why. */
@@ -58,14 +71,21 @@ export interface InspectedImage {
   readonly warnings: readonly string[];
 }
 
-/** Looks into an image file or a drive; what is damaged or missing becomes a warning, but something that is no disk is a failure. */
+/** What the looking goes by. */
+interface InspectOptions {
+  /** The number, name or label of the boot partition, where it is not to be looked for. */
+  readonly partition?: string | undefined;
+}
+
+/** Looks into an image file that is not packed, or a drive; see `inspectSource`. */
 export async function inspectImage(path: string): Promise<InspectedImage> {
   const { file, notices } = await openImageFile(path);
   try {
     await refuseCompressed(file, path);
-    const inspection = await inspect(file);
+    const table = await readPartitionTable(file);
+    const inspection = await inspect({ reader: file, table, bootOnly: false }, {});
     const warnings = [...notices, ...inspection.warnings];
-    return { path, size: file.size, isDrive: file.isDrive, ...inspection, warnings };
+    return { path, format: 'raw', size: file.size, isDrive: file.isDrive, ...inspection, warnings };
   } catch (error) {
     throw whileDoing(`inspecting ${path}`, error);
   } finally {
@@ -73,37 +93,68 @@ export async function inspectImage(path: string): Promise<InspectedImage> {
   }
 }
 
-async function inspect(reader: BlockReader): Promise<Omit<InspectedImage, 'path' | 'size' | 'isDrive'>> {
-  const table = await readPartitionTable(reader);
+/** Looks into an image or a drive; what is damaged or missing becomes a warning, but something that is no disk is a failure. */
+export async function inspectSource(source: ImageSource, options: InspectOptions = {}): Promise<InspectedImage> {
+  const { name, format, reader } = source;
+  try {
+    const inspection = await lookIntoSource(source, (blocks) => inspect(blocks, options));
+    const size = format === 'zstd' ? undefined : source.size;
+    return { path: name, format, size: size ?? null, isDrive: reader?.isDrive === true, ...inspection };
+  } catch (error) {
+    throw whileDoing(`inspecting ${name}`, error);
+  }
+}
+
+async function inspect(
+  blocks: SourceBlocks,
+  options: InspectOptions,
+): Promise<Pick<InspectedImage, 'isPartial' | 'table' | 'partitions' | 'boot' | 'os' | 'warnings'>> {
+  const { reader, table, bootOnly, prepare } = blocks;
   const warnings: string[] = table.damage === undefined ? [] : [table.damage];
   if (table.end > reader.size) {
     warnings.push(`the image is truncated: it has ${reader.size} bytes, but its partitions take ${table.end}`);
+  }
+  for (const [one, other] of overlappingPartitions(table)) {
+    warnings.push(`partitions ${one.number} and ${other.number} overlap`);
   }
   const orWarn = async <T>(work: Promise<T>): Promise<T | undefined> => {
     try {
       return await work;
     } catch (error) {
-      if (!(error instanceof Failure) || error.code === 'not-an-image') throw error;
+      if (!(error instanceof Failure) || isAboutAll(error)) throw error;
       warnings.push(error.message);
       return undefined;
     }
   };
   const partitions: InspectedPartition[] = [];
   for (const partition of table.partitions) {
-    const isThere = partition.start + partition.size <= reader.size;
+    const isThere = !bootOnly && partition.start + partition.size <= reader.size;
     const volume = isThere ? await orWarn(identifyVolume(sliceOf(reader, partition.start, partition.size))) : undefined;
     partitions.push({ ...partition, fileSystem: volume?.fileSystem ?? null, label: volume?.label ?? null });
   }
-  const found = await orWarn(findBootPartition(reader, table));
-  const facts = found && (await readOsFacts(reader, table.partitions, found));
+  const search = { ...options, ...(prepare === undefined ? {} : { prepare }) };
+  const found = await orWarn(findBootPartition(reader, table, search));
+  const facts = found && (await readOsFacts(reader, bootOnly ? [] : table.partitions, found));
   const boot = found && (await inspectBoot(found, warnings, orWarn));
   return {
+    isPartial: bootOnly,
     table: { kind: table.kind, sectorSize: table.sectorSize },
-    partitions,
+    partitions: partitions.map((one) => (one.number === found?.number ? withVolume(one, found) : one)),
     boot: boot ?? null,
     os: facts?.os ?? null,
-    warnings: [...warnings, ...(facts?.warnings ?? [])],
+    // What is wrong with config.json is found more than once.
+    warnings: [...new Set([...warnings, ...(facts?.warnings ?? [])])],
   };
+}
+
+/** Whether it cannot be told beside other things, because it is about the whole image, or about what was asked for. */
+function isAboutAll({ kind, code }: Failure): boolean {
+  const codes = ['not-an-image', 'partition-not-found', 'partition-not-fat', 'archive-corrupt', 'source-changed'];
+  return kind === 'interrupted' || kind === 'unreachable' || codes.includes(code);
+}
+
+function withVolume(partition: InspectedPartition, { files, label }: BootPartition): InspectedPartition {
+  return { ...partition, fileSystem: `fat${files.bits}`, label };
 }
 
 async function inspectBoot(

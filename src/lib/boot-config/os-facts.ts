@@ -4,6 +4,8 @@ import { readExt4File, readExt4Label } from '../image/ext4-reader.js';
 import type { Partition } from '../image/partition-table.js';
 import { isJsonObject, type JsonObject } from '../platform/json.js';
 import type { BootPartition } from './boot-partition.js';
+import { configValue } from './config-json.js';
+import { diskNames, usualTargets } from './flasher-targets.js';
 import { invalidJson, parseJsonObject } from './json-text.js';
 
 /** The board an image is for. */
@@ -20,6 +22,8 @@ export interface OsFacts {
   readonly deviceType?: DeviceType;
   readonly osName?: string;
   readonly osVersion?: string;
+  /** Of a flasher: the disks of which it overwrites the first there is, as the kernel names them, where that is known. */
+  readonly targetDisks?: readonly string[];
 }
 
 const rootNames: readonly string[] = ['flash-rootA', 'resin-rootA', 'balena-rootA'];
@@ -33,9 +37,6 @@ export async function readOsFacts(
   partitions: readonly Partition[],
   boot: BootPartition,
 ): Promise<{ readonly os: OsFacts; readonly warnings: readonly string[] }> {
-  const names = new Set((await boot.files.list('/'))?.map((file) => file.name));
-  const isFlasher =
-    names.has('balena-image-flasher') || names.has('resin-image-flasher') || boot.label === 'flash-boot';
   const warnings: string[] = [];
   const orWarn = async <T>(work: Promise<T | undefined>): Promise<T | undefined> => {
     try {
@@ -46,14 +47,19 @@ export async function readOsFacts(
       return undefined;
     }
   };
-  const deviceType = await orWarn(readDeviceType(boot));
-  const release = await orWarn(readRelease(reader, partitions, boot, isFlasher));
+  const description = await orWarn(readDescription(boot));
+  const deviceType = description && deviceTypeIn(description);
+  const isFlasher = await tellsFlasher(boot, description);
+  const root = isFlasher ? await orWarn(findRoot(reader, partitions)) : undefined;
+  const release = await orWarn(readRelease(boot, root));
   const { NAME: osName, VERSION: osVersion } = release ?? {};
+  const targetDisks = isFlasher ? await orWarn(readTargets(boot, root, deviceType)) : undefined;
   const os: OsFacts = {
     kind: isFlasher ? 'flasher' : 'direct',
     ...(deviceType === undefined ? {} : { deviceType }),
     ...(osName === undefined ? {} : { osName }),
     ...(osVersion === undefined ? {} : { osVersion }),
+    ...(targetDisks === undefined ? {} : { targetDisks }),
   };
   return { os, warnings };
 }
@@ -75,30 +81,58 @@ function numbersOf(version: string): number[] {
   return (/^\d+(\.\d+)*/.exec(version)?.[0] ?? '').split('.').filter(Boolean).map(Number);
 }
 
-async function readDeviceType(boot: BootPartition): Promise<DeviceType | undefined> {
-  const bytes = await boot.files.read('device-type.json');
-  if (bytes === undefined) return undefined;
-  const document = parseJsonObject(bytes, 'device-type.json on the boot partition', invalidJson);
-  const slug = textIn(document, 'slug');
+/** Flag files tell what an image is; the label and `device-type.json`, which two kinds of image may share, only where there is none. */
+async function tellsFlasher(boot: BootPartition, description: JsonObject | undefined): Promise<boolean> {
+  const names = new Set((await boot.system.list('/'))?.map(({ name }) => name.toLowerCase()));
+  const labels = new Set([boot.label, await boot.system.label()]);
+  if (names.has('balena-image-flasher') || names.has('resin-image-flasher')) return true;
+  if (names.has('balena-image') || names.has('resin-image')) return false;
+  if (labels.has('flash-boot') || labels.has('flash-conf')) return true;
+  if (labels.has('resin-boot')) return false;
+  const yocto = description?.yocto;
+  return isJsonObject(yocto) && (textIn(yocto, 'image') ?? '').includes('flasher');
+}
+
+async function readDescription(boot: BootPartition): Promise<JsonObject | undefined> {
+  const bytes = await boot.system.read('device-type.json');
+  return bytes && parseJsonObject(bytes, 'device-type.json on the boot partition', invalidJson);
+}
+
+function deviceTypeIn(description: JsonObject): DeviceType | undefined {
+  const slug = textIn(description, 'slug');
   return slug === undefined
     ? undefined
-    : { slug, name: textIn(document, 'name') ?? slug, arch: textIn(document, 'arch') ?? 'unknown' };
+    : { slug, name: textIn(description, 'name') ?? slug, arch: textIn(description, 'arch') ?? 'unknown' };
 }
 
 /** A direct image has os-release on its boot partition; a flasher has it in its root file system only. */
 async function readRelease(
-  reader: BlockReader,
-  partitions: readonly Partition[],
   boot: BootPartition,
-  isFlasher: boolean,
+  root: BlockReader | undefined,
 ): Promise<Record<string, string> | undefined> {
-  const onBoot = await boot.files.read('os-release');
-  if (onBoot !== undefined || !isFlasher) return onBoot && parseRelease(String(onBoot));
+  const bytes = (await boot.system.read('os-release')) ?? (root && (await readExt4File(root, '/etc/os-release')));
+  return bytes && assignments(String(bytes));
+}
+
+/** What config.json says goes before what the flasher was built with (`resin-init-flasher` of meta-balena). */
+async function readTargets(
+  boot: BootPartition,
+  root: BlockReader | undefined,
+  deviceType: DeviceType | undefined,
+): Promise<readonly string[] | undefined> {
+  const config = await boot.files.read('config.json');
+  const wished = config && configValue(parseJsonObject(config, 'config.json', invalidJson), 'installer.target_devices');
+  if (typeof wished === 'string') return diskNames(wished);
+  const built = root && (await readExt4File(root, '/etc/resin-init-flasher.conf'));
+  const internal = built && assignments(String(built)).INTERNAL_DEVICE_KERNEL;
+  return internal === undefined ? usualTargets(deviceType?.slug) : diskNames(internal);
+}
+
+async function findRoot(reader: BlockReader, partitions: readonly Partition[]): Promise<BlockReader | undefined> {
   for (const partition of partitions) {
+    if (partition.start + partition.size > reader.size) continue;
     const root = sliceOf(reader, partition.start, partition.size);
-    if (!(await isRoot(partition, root))) continue;
-    const inRoot = await readExt4File(root, '/etc/os-release');
-    return inRoot && parseRelease(String(inRoot));
+    if (await isRoot(partition, root)) return root;
   }
   return undefined;
 }
@@ -108,8 +142,8 @@ async function isRoot(partition: Partition, volume: BlockReader): Promise<boolea
   return rootNames.includes((await readExt4Label(volume)) ?? '');
 }
 
-/** The assignments of an os-release file; values may stand in quotes. */
-function parseRelease(text: string): Record<string, string> {
+/** The assignments of a file such as os-release; values may stand in quotes. */
+function assignments(text: string): Record<string, string> {
   const lines = text.split('\n').map((line) => /^([A-Z_]+)=(["']?)(.*)\2\s*$/.exec(line));
   return Object.fromEntries(lines.flatMap((match) => (match === null ? [] : [[match[1] ?? '', match[3] ?? '']])));
 }

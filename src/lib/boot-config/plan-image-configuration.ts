@@ -13,7 +13,7 @@ import { fileDifferences } from './file-difference.js';
 export async function planImageConfiguration(
   file: BlockFile,
   request: BootConfigurationRequest,
-  options: Pick<PlanOptions, 'besideOnly'> = {},
+  options: Pick<PlanOptions, 'besideOnly' | 'partition'> = {},
 ): Promise<BootConfigurationPlan> {
   try {
     await refuseCompressed(file, file.path);

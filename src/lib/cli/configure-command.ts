@@ -32,6 +32,7 @@ export abstract class ConfigureCommand extends BaseCommand {
       image,
       target,
       request,
+      partition: flags.partition,
       isDryRun: flags['dry-run'],
       consent: {
         accepted: acceptedByFlags(flags, this.streams),

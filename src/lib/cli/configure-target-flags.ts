@@ -2,6 +2,14 @@ import { Flags } from '@oclif/core';
 import type { ConfigureTarget } from '../boot-config/configure-image.js';
 import { type RiskFlags, riskFlags } from './drive-flags.js';
 
+/** Says which partition is the boot partition, for every command that looks into one. */
+export const partitionFlag = {
+  partition: Flags.string({
+    helpValue: '<number|name>',
+    summary: 'Partition that holds config.json, where davit would take another one or none.',
+  }),
+};
+
 /** The flags that say where a configured image goes and what is only shown, for every command that changes a boot partition. */
 export const configureTargetFlags = {
   output: Flags.string({
@@ -12,6 +20,7 @@ export const configureTargetFlags = {
   }),
   'in-place': Flags.boolean({ summary: 'Replace the image by the configured one.' }),
   force: Flags.boolean({ summary: 'Replace an output file that exists.' }),
+  ...partitionFlag,
   'dry-run': Flags.boolean({ summary: 'Show what would be done and write nothing.' }),
   diff: Flags.boolean({ summary: 'Show what would change in each file, secrets hidden, and write nothing.' }),
   check: Flags.boolean({ summary: 'End with exit code 4 if anything would change, and write nothing.' }),
@@ -27,6 +36,7 @@ export const editTargetFlags = {
     helpValue: '<file>',
   }),
   force: configureTargetFlags.force,
+  ...partitionFlag,
   'dry-run': configureTargetFlags['dry-run'],
   diff: configureTargetFlags.diff,
   check: configureTargetFlags.check,
@@ -38,6 +48,7 @@ export const editTargetFlags = {
 export interface EditTargetFlagValues extends RiskFlags {
   readonly output: string | undefined;
   readonly force: boolean;
+  readonly partition: string | undefined;
   readonly 'dry-run': boolean;
   readonly diff: boolean;
   readonly check: boolean;

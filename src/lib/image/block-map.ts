@@ -1,6 +1,6 @@
 import { headSize, recogniseFileSystem, type WhyAllUsed } from './file-systems.js';
 import { partitionLayout } from './partition-layout.js';
-import type { ByteRange, Partition } from './partition-table.js';
+import { type ByteRange, overlap, type Partition } from './partition-table.js';
 import { RangeFeed, type RangeParser, shifted } from './range-feed.js';
 import { SortedRanges } from './sorted-ranges.js';
 
@@ -172,8 +172,4 @@ class LearntSpace implements PartitionSpace {
     if (typeof found === 'string') this.discard(found);
     else found?.forEach(add);
   }
-}
-
-function overlap(a: ByteRange, b: ByteRange): boolean {
-  return a.start < b.start + b.size && b.start < a.start + a.size;
 }

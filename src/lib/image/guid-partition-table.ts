@@ -63,6 +63,17 @@ export function parseGptEntries(entries: Buffer, header: GuidHeader): readonly P
   return partitions.every((partition) => partition.size > 0) ? partitions : undefined;
 }
 
+/** The header of the primary copy as the backup's says it must be; its entries are to lie right behind it. */
+export function primaryHeader(sector: Buffer, { sectorSize, at }: GuidHeader): Buffer {
+  const made = Buffer.from(sector);
+  made.writeBigUInt64LE(1n, 24);
+  made.writeBigUInt64LE(BigInt(at / sectorSize), 32);
+  made.writeBigUInt64LE(2n, 72);
+  made.writeUInt32LE(0, 16);
+  made.writeUInt32LE(crc32(made.subarray(0, made.readUInt32LE(12))), 16);
+  return made;
+}
+
 const unusedType = '00000000-0000-0000-0000-000000000000';
 
 /** A GUID in its usual spelling; its first three groups are stored little-endian. */

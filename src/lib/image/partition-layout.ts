@@ -7,13 +7,10 @@ import {
   parseExtendedBootRecord,
   parseMasterBootRecord,
 } from './master-boot-record.js';
-import { type Partition, partitionOf } from './partition-table.js';
+import { mostPartitions, type Partition, partitionOf } from './partition-table.js';
 import type { RangeParser } from './range-feed.js';
 
 const sectorSize = 512;
-
-/** Logical partitions beyond this number are not looked for: a chain that long is a loop. */
-const mostLogicals = 128;
 
 /**
  * Finds the partitions of an image in the order in which their tables lie in it, so that it can be done while the image streams by.
@@ -34,7 +31,7 @@ function* guidLayout(found: (partition: Partition) => void): RangeParser<'gpt' |
   for (const size of guidSectorSizes) {
     const sector = yield { start: size, size };
     const header = sector && parseGptHeader(sector, size);
-    if (header === undefined) continue;
+    if (header?.at !== size) continue;
     const entries = yield { start: header.entriesAt, size: header.entryCount * header.entrySize };
     const partitions = entries && parseGptEntries(entries, header);
     if (partitions === undefined) continue;
@@ -46,7 +43,7 @@ function* guidLayout(found: (partition: Partition) => void): RangeParser<'gpt' |
 
 function* logicalLayout(container: BootRecordEntry, found: (partition: Partition) => void): RangeParser {
   let sector: number | undefined = container.firstSector;
-  for (let number = 5; sector !== undefined && number < mostLogicals;) {
+  for (let number = 5; sector !== undefined && number <= mostPartitions;) {
     const bytes: Buffer | undefined = yield { start: sector * sectorSize, size: sectorSize };
     if (bytes === undefined) return;
     const record: ExtendedBootRecord | undefined = parseExtendedBootRecord(bytes, sector, container.firstSector);

@@ -1,6 +1,5 @@
 import { Failure } from '../failure/failure.js';
 import type { BlockReader } from './block-file.js';
-import { type GuidHeader, guidSectorSizes, parseGptEntries, parseGptHeader } from './guid-partition-table.js';
 import {
   type BootRecordEntry,
   isExtended,
@@ -8,6 +7,7 @@ import {
   parseExtendedBootRecord,
   parseMasterBootRecord,
 } from './master-boot-record.js';
+import { readGuidFront, readGuidTable } from './read-guid-table.js';
 
 /** One partition; `start` and `size` are bytes. */
 export interface Partition {
@@ -38,40 +38,60 @@ export interface PartitionTable {
   readonly regions: readonly ByteRange[];
   /** The first byte after everything the table speaks of; an image shorter than this is truncated. */
   readonly end: number;
-  /** What is wrong with the table although it could be read, such as a damaged primary GPT. */
+  /** What is wrong with the table although it could be read, such as a damaged copy of a GPT. */
   readonly damage?: string;
+  /** Whether there are logical partitions that were left out. */
+  readonly isPartial?: boolean;
 }
 
 const bootRecordSize = 512;
 
+/** Linux numbers no more than this many partitions of a disk; a chain of logical ones that is longer is damaged. */
+export const mostPartitions = 255;
+
 /**
  * Reads the partition table of an image or drive. `none` means that there is no table, as on an empty drive or a bare file
- * system. A GPT whose primary copy is damaged is read from its backup, and `damage` says so.
+ * system. A GPT of which one copy is damaged is read from the other, and `damage` says so.
  *
- * @param options.primariesOnly leaves out the logical partitions of an MBR, whose records lie far behind its beginning
+ * @param options.frontOnly reads nothing that lies far behind the beginning: neither the logical partitions of an MBR nor the backup of a GPT
  */
 export async function readPartitionTable(
   reader: BlockReader,
-  options: { readonly primariesOnly?: boolean } = {},
+  options: { readonly frontOnly?: boolean } = {},
 ): Promise<PartitionTable> {
+  const { frontOnly = false } = options;
   const none: PartitionTable = { kind: 'none', sectorSize: 512, partitions: [], regions: [], end: 0 };
   if (reader.size < bootRecordSize) return none;
   const entries = parseMasterBootRecord(await reader.read(0, bootRecordSize));
   if (entries === undefined) return none;
-  if (entries.some(isProtective)) return readGuidTable(reader);
-  return readBootRecords(reader, entries, options.primariesOnly === true);
+  const protective = entries.find(isProtective);
+  if (protective === undefined) return readBootRecords(reader, entries, frontOnly);
+  return frontOnly ? readGuidFront(reader) : readGuidTable(reader, protective);
+}
+
+/** Partitions that claim the same bytes, each with the first other one that does. */
+export function overlappingPartitions({ partitions }: PartitionTable): (readonly [Partition, Partition])[] {
+  return partitions.flatMap((one, index) => {
+    const other = partitions.slice(index + 1).find((next) => overlap(one, next));
+    return other === undefined ? [] : [[one, other] as const];
+  });
+}
+
+/** Whether two ranges have bytes in common. */
+export function overlap(a: ByteRange, b: ByteRange): boolean {
+  return a.start < b.start + b.size && b.start < a.start + a.size;
 }
 
 async function readBootRecords(
   reader: BlockReader,
   primaries: readonly BootRecordEntry[],
-  primariesOnly: boolean,
+  frontOnly: boolean,
 ): Promise<PartitionTable> {
   const partitions = primaries.filter((entry) => !isExtended(entry)).map(partitionOf);
   const regions: ByteRange[] = [{ start: 0, size: bootRecordSize }];
   let logicals = 0;
   const container = primaries.find(isExtended);
-  if (container !== undefined && !primariesOnly) {
+  if (container !== undefined && !frontOnly) {
     for await (const { sector, logical } of followExtendedChain(reader, container)) {
       regions.push({ start: sector * bootRecordSize, size: bootRecordSize });
       if (logical !== undefined) {
@@ -81,7 +101,8 @@ async function readBootRecords(
     }
   }
   const ends = [...partitions, ...regions].map((one) => one.start + one.size);
-  return { kind: 'mbr', sectorSize: bootRecordSize, partitions, regions, end: Math.max(...ends) };
+  const isPartial = container !== undefined && frontOnly;
+  return { kind: 'mbr', sectorSize: bootRecordSize, partitions, regions, end: Math.max(...ends), isPartial };
 }
 
 /** The partition that an entry of a boot record describes. */
@@ -106,6 +127,7 @@ async function* followExtendedChain(reader: BlockReader, container: BootRecordEn
   let sector: number | undefined = container.firstSector;
   while (sector !== undefined) {
     if (seen.has(sector)) throw damagedChain(sector, 'it leads back to itself');
+    if (seen.size >= mostPartitions) throw damagedChain(sector, `it has more than ${mostPartitions} partitions`);
     seen.add(sector);
     if ((sector + 1) * bootRecordSize > reader.size) throw damagedChain(sector, 'it leads past the end');
     const record = parseExtendedBootRecord(
@@ -126,53 +148,4 @@ function damagedChain(sector: number, why: string): Failure {
     `the chain of logical partitions is damaged at sector ${sector}: ${why}`,
     { hint: 'The image is truncated or corrupt; get it again' },
   );
-}
-
-async function readGuidTable(reader: BlockReader): Promise<PartitionTable> {
-  for (const sectorSize of guidSectorSizes) {
-    const table = await readGuidCopy(reader, sectorSize, sectorSize);
-    if (table !== undefined) return table;
-  }
-  for (const sectorSize of guidSectorSizes) {
-    const table = await readGuidCopy(reader, sectorSize, reader.size - sectorSize);
-    if (table !== undefined) return { ...table, damage: 'the primary GPT is damaged; its backup was read' };
-  }
-  throw new Failure('failed', 'partition-table-damaged', 'both copies of the GUID partition table are damaged', {
-    hint: 'The image is truncated or corrupt; get it again',
-  });
-}
-
-/** One copy of a GPT if its header and entries are there and their checksums hold. */
-async function readGuidCopy(
-  reader: BlockReader,
-  sectorSize: number,
-  headerAt: number,
-): Promise<PartitionTable | undefined> {
-  const readIfThere = async (start: number, size: number) =>
-    start >= 0 && Number.isFinite(start) && start + size <= reader.size ? reader.read(start, size) : undefined;
-  const sector = await readIfThere(headerAt, sectorSize);
-  const header = sector && parseGptHeader(sector, sectorSize);
-  if (header?.at !== headerAt) return undefined;
-  const entryBytes = await readIfThere(header.entriesAt, header.entryCount * header.entrySize);
-  const partitions = entryBytes && parseGptEntries(entryBytes, header);
-  return partitions && { kind: 'gpt', sectorSize, partitions, ...guidExtent(header, partitions) };
-}
-
-/** Where both copies of a GPT lie, given the header of one, and the end of what it describes. */
-function guidExtent(header: GuidHeader, partitions: readonly Partition[]): Pick<PartitionTable, 'regions' | 'end'> {
-  const { sectorSize } = header;
-  const entriesSize = Math.ceil((header.entryCount * header.entrySize) / sectorSize) * sectorSize;
-  const last = Math.max(header.at, header.otherAt);
-  // The backup's entries lie right after the usable sectors, the primary's (unless this is the backup) where it says.
-  const primaryEntriesAt = header.at < header.otherAt ? header.entriesAt : 2 * sectorSize;
-  const backupEntriesAt = header.at < header.otherAt ? last - entriesSize : header.entriesAt;
-  return {
-    regions: [
-      { start: 0, size: 2 * sectorSize },
-      { start: primaryEntriesAt, size: entriesSize },
-      { start: backupEntriesAt, size: entriesSize },
-      { start: last, size: sectorSize },
-    ],
-    end: Math.max(last + sectorSize, ...partitions.map((one) => one.start + one.size)),
-  };
 }

@@ -1,16 +1,14 @@
 import type { InspectedBoot, InspectedConnection, InspectedImage } from '../boot-config/inspect-image.js';
+import type { OsFacts } from '../boot-config/os-facts.js';
 import { formatBytes, printable } from './format.js';
 import { tableLines } from './table.js';
 
-const kinds = {
-  direct: 'direct: it is the OS itself',
-  flasher: 'flasher: booted, it overwrites the internal disk of the computer',
-} as const;
-
 const foundBy = {
+  'asked-for': 'because it was asked for',
   name: 'by its GPT name',
   label: 'by its label',
   'device-type.json': 'by the device-type.json in it',
+  'device-type.json-hint': 'by what device-type.json says',
   'config.json': 'because it is the first and has a config.json',
   'bare-file-system': 'as the only file system, without a partition table',
 } as const;
@@ -19,13 +17,13 @@ const foundBy = {
 export function inspectionLines(image: InspectedImage): string[] {
   const { os, boot } = image;
   const facts: (readonly [string, string])[] = [
-    [image.isDrive ? 'drive' : 'image', `${image.path} (${formatBytes(image.size)})`],
+    [image.isDrive ? 'drive' : 'image', `${image.path} (${sizeText(image)})`],
     ...(os === null
       ? []
       : ([
           ['device type', os.deviceType === undefined ? 'unknown' : deviceTypeText(os.deviceType)],
           ['OS', [os.osName, os.osVersion].filter(Boolean).join(' ') || 'unknown'],
-          ['kind', kinds[os.kind]],
+          ['kind', kindText(os)],
         ] as const)),
     ['table', { gpt: 'GPT', mbr: 'MBR', none: 'none' }[image.table.kind]],
     ...(boot === null ? [] : ([['boot', bootText(boot)]] as const)),
@@ -34,9 +32,21 @@ export function inspectionLines(image: InspectedImage): string[] {
   const lines = [
     ...facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`),
     ...(image.partitions.length === 0 ? [] : ['', ...partitionLines(image)]),
+    ...(image.isPartial ? ['', 'It is packed, and was read up to its boot partition only.'] : []),
     ...(boot === null ? [] : ['', ...configLines(boot), '', ...connectionLines(boot.connections)]),
   ];
   return lines.map(printable);
+}
+
+function sizeText({ size, format }: InspectedImage): string {
+  const bytes = size === null ? 'size unknown' : formatBytes(size);
+  return format === 'raw' ? bytes : `${format}, ${size === null ? bytes : `${bytes} unpacked`}`;
+}
+
+function kindText({ kind, targetDisks = [] }: OsFacts): string {
+  if (kind === 'direct') return 'direct: it is the OS itself';
+  const disks = targetDisks.length === 0 ? '' : `, the first there is of: ${targetDisks.join(' ')}`;
+  return `flasher: booted, it overwrites the internal disk of the computer${disks}`;
 }
 
 function deviceTypeText(type: { readonly slug: string; readonly name: string; readonly arch: string }): string {
