@@ -1,78 +1,12 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
-import { isRecord } from '../../src/lib/platform/json.js';
-import { bytesAt, partitionContent } from '../support/disk-content.js';
-import { davit, davitJson } from '../support/davit.js';
-import { makeOsImage, type OsImage, type OsImageOptions } from '../support/os-image.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { describe, it } from 'node:test';
+import { partitionContent } from '../support/disk-content.js';
+import { davit } from '../support/davit.js';
+import { configureNetworks as configure, makeNetworkImage as makeImage } from '../support/network-image.js';
 
 const wireguardKey = Buffer.alloc(32, 7).toString('base64');
 const otherKey = Buffer.alloc(32, 250).toString('base64');
-
-interface TestImage extends OsImage {
-  readonly folder: string;
-  /** Writes a file beside the image and gives its path. */
-  readonly file: (name: string, content: string | Buffer) => Promise<string>;
-  /** Runs a davit command that has to work, and gives what it prints as JSON. */
-  readonly davit: (...words: string[]) => Promise<Record<string, unknown>>;
-  /** Runs a davit command that has to fail and to leave the image alone, and gives the error. */
-  readonly refused: (...words: string[]) => Promise<Record<string, unknown>>;
-  /** SHA-256 of the files of the boot partition, whose file system has to be clean. */
-  readonly bootFiles: () => Promise<Readonly<Record<string, string>>>;
-  /** Names of the files of `system-connections`. */
-  readonly connections: () => Promise<string[]>;
-}
-
-async function makeImage(t: TestContext, options: OsImageOptions = {}): Promise<TestImage> {
-  const folder = await temporaryFolder(t);
-  const image = await makeOsImage(path.join(folder, 'device.img'), options);
-  const run = async (words: readonly string[]) => {
-    const { exitCode, document, stderr } = await davitJson(words);
-    assert.ok(isRecord(document), stderr);
-    return { exitCode, document };
-  };
-  const bootFiles = async () => {
-    const { problems, files } = await partitionContent(image.path, image.boot);
-    assert.equal(problems, 0, 'fsck finds nothing');
-    return files;
-  };
-  return {
-    ...image,
-    folder,
-    bootFiles,
-    file: async (name, content) => {
-      const file = path.join(folder, name);
-      await writeFile(file, content, { mode: 0o600 });
-      return file;
-    },
-    davit: async (...words) => {
-      const { exitCode, document } = await run(words);
-      assert.equal(exitCode, 0, JSON.stringify(document));
-      return document;
-    },
-    refused: async (...words) => {
-      const before = await bytesAt(image.path, image.boot.start, image.boot.size);
-      const { exitCode, document } = await run(words);
-      assert.ok(isRecord(document.error), JSON.stringify(document));
-      assert.equal(exitCode, document.error.exitCode);
-      assert.ok(before.equals(await bytesAt(image.path, image.boot.start, image.boot.size)), 'nothing was written');
-      return document.error;
-    },
-    connections: async () =>
-      Object.keys(await bootFiles())
-        .filter((file) => file.startsWith('system-connections/'))
-        .map((file) => path.basename(file))
-        .sort(),
-  };
-}
-
-/** The networks that a profile with them puts in. */
-async function configure(image: TestImage, networks: object): Promise<void> {
-  const profile = await image.file('profile.yaml', JSON.stringify({ networks }));
-  await image.davit('os', 'configure', image.path, '--profile', profile, '--in-place');
-}
 
 describe('network list', () => {
   it('tells what each network is, and why NetworkManager would pass over one', async (t) => {

@@ -35,9 +35,20 @@ export async function readConnectionFile(
   const name = path.basename(file);
   requireReadName(name);
   requireFatName(name);
-  const content = await readFile(file);
+  return connectionFile(name, await readFile(file), file);
+}
+
+/** The same for a file that was read already and is to have another name. */
+export function connectionFile(name: string, content: Buffer, file: string): ConnectionFile {
+  requireReadName(name);
+  requireFatName(name);
   checkConnection(parseKeyfile(decode(content, file), file), file);
   return { name, content };
+}
+
+/** Whether a text looks like a key file, and not like YAML: the first line that says something is a section. */
+export function looksLikeKeyfile(content: Buffer): boolean {
+  return /^(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*\[[^[\]\n]+\][ \t]*\r?(?:\n|$)/.test(content.toString('latin1'));
 }
 
 async function readKeyFile(file: string): Promise<Buffer> {

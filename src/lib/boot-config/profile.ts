@@ -47,11 +47,23 @@ export async function readProfile(
   file: string,
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<ReadProfile> {
-  const { bytes, isReadByOthers } = await readUserFile(file, { what: 'the profile', signal });
-  const yaml = await parseYaml(decode(bytes, file));
-  if (!('locate' in yaml)) {
-    throw invalidProfile(yaml.map(({ problem, ...place }) => ({ file, ...place, pointer: '', message: problem })));
+  return readProfileText(file, await readUserFile(file, { what: 'the profile', signal }), { signal });
+}
+
+/**
+ * The same for a profile whose file was read already; or for one network, where a name for it is given: the text is a profile with this
+ * network or only one, or just what a profile has for one.
+ */
+export async function readProfileText(
+  file: string,
+  { bytes, isReadByOthers }: UserFile,
+  { signal, network }: { readonly signal?: AbortSignal | undefined; readonly network?: string } = {},
+): Promise<ReadProfile> {
+  const parsed = await parseYaml(decode(bytes, file));
+  if (!('locate' in parsed)) {
+    throw invalidProfile(parsed.map(({ problem, ...place }) => ({ file, ...place, pointer: '', message: problem })));
   }
+  const yaml = network === undefined ? parsed : oneNetwork(file, parsed, network);
   const files = new FilesBeside(file, signal);
   const parts = { file, yaml, files };
   const { profile, request, open, questions } = await readParts(parts, undefined);
@@ -72,6 +84,25 @@ export async function readProfile(
       ? {}
       : { ask: async (prompt: Prompt) => withWarnings((await readParts(parts, prompt)).request) }),
   };
+}
+
+/** A text as the profile with one network that it stands for. */
+function oneNetwork(file: string, yaml: YamlText, name: string): YamlText {
+  const { value, locate } = yaml;
+  const asProfile = (network: unknown, at: Path): YamlText => ({
+    value: { networks: { [name]: network } },
+    locate: (path) => locate([...at, ...path.slice(2)]),
+  });
+  if (!isRecord(value) || !isRecord(value.networks)) return asProfile(value, []);
+  const others = Object.keys(value).filter((key) => key !== 'networks');
+  const names = Object.keys(value.networks);
+  const own = names.length === 1 ? names[0] : names.find((one) => one === name);
+  const problems = [
+    ...others.map((key) => ({ path: [key], message: 'is no network: davit os configure takes whole profiles' })),
+    ...(own === undefined ? [{ path: ['networks'], message: `has none named ${name}, and not just one` }] : []),
+  ];
+  if (own === undefined || problems.length > 0) throw invalidProfile(placesOf(file, yaml, problems));
+  return asProfile(value.networks[own], ['networks', own]);
 }
 
 function decode(bytes: Buffer, file: string): string {
