@@ -1,9 +1,13 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
+import { deviceSources } from '../lib/device/device-sources.js';
+import type { DeviceChange, FoundDevice } from '../lib/discovery/found-device.js';
 import { Inventory } from '../lib/discovery/inventory.js';
-import { type FoundDevice, scanDevices } from '../lib/discovery/scan.js';
+import { scanDevices, watchDevices } from '../lib/discovery/scan.js';
+import { parseSweepRange } from '../lib/discovery/sweep.js';
 import { Failure } from '../lib/failure/failure.js';
-import { tableLine } from '../lib/output/table.js';
+import { LiveLines } from '../lib/output/live-lines.js';
+import { deviceChangeLine, foundDeviceHeading, foundDeviceLine, foundDeviceLines } from '../lib/output/scan-text.js';
 
 /** What `davit scan --json` prints. */
 export interface ScanResult {
@@ -15,10 +19,14 @@ export default class Scan extends BaseCommand {
   static override summary = 'List the devices in the local network.';
   static override description =
     'Listens for multicast DNS announcements on every network interface, over IPv4 and IPv6, without root and beside any ' +
-    'mDNS service this computer runs. Prints each device as soon as it is found. Exits with 3 when there is none.';
+    'mDNS service this computer runs. Prints each device as soon as it is found. Exits with 3 when there is none.\n\n' +
+    'What a device is follows from its engine and Supervisor where they are open (development mode, local mode), and from ' +
+    'SSH where davit has logged in to it before. Devices are remembered: see device list.';
   static override examples = [
     '<%= config.bin %> scan',
+    '<%= config.bin %> scan --watch',
     '<%= config.bin %> scan --interface eth1 --timeout 10',
+    '<%= config.bin %> scan --sweep 192.168.1.0/24',
     '<%= config.bin %> scan --json',
   ];
   static override flags = {
@@ -28,43 +36,73 @@ export default class Scan extends BaseCommand {
       helpValue: '<name>',
       summary: 'Listen on this network interface only. Can be repeated.',
     }),
+    sweep: Flags.string({
+      multiple: true,
+      helpValue: '<network/bits>',
+      summary:
+        'Also try every IPv4 address of this range, for networks that drop multicast; 256 addresses take a second. Can be repeated.',
+    }),
+    watch: Flags.boolean({
+      char: 'w',
+      summary:
+        'Go on showing the devices as they come, change and go, until Ctrl-C; with --json one line for each that does.',
+    }),
   };
+
+  #isWatching = false;
 
   async run(): Promise<ScanResult> {
     const { flags } = await this.parse(Scan);
-    let printed = 0;
-    const devices = await scanDevices({
+    this.#isWatching = flags.watch;
+    const options = {
       signal: this.signal,
-      timeoutMs: flags.timeout * 1000,
       inventory: new Inventory(this.progress),
       interfaces: flags.interface,
-      onFound: (device) => {
-        if (printed++ === 0) this.print(tableLine(widths, headings));
-        this.print(tableLine(widths, cells(device)));
-      },
-    });
-    if (devices.length === 0) {
-      throw new Failure('not-found', 'device-not-found', `no device announced itself within ${flags.timeout} s`, {
-        hint: 'Check that the devices are on and in this network; Wi-Fi and routers may keep multicast from passing. A device can also be reached by its address',
-      });
+      sweep: flags.sweep?.map(parseSweepRange),
+      sources: deviceSources(),
+    };
+    if (flags.watch) {
+      await this.showUntilLeft(watchDevices(options), this.#shower());
+      return { version: 1, devices: [] };
     }
+    let printed = 0;
+    const onChange = ({ type, device }: DeviceChange) => {
+      if (type !== 'found') return;
+      if (printed++ === 0) this.print(foundDeviceHeading());
+      this.print(foundDeviceLine(device));
+    };
+    const devices = await scanDevices({ ...options, timeoutMs: flags.timeout * 1000, onChange });
+    if (devices.length === 0) throw noDevice(flags.timeout, flags.sweep);
     return { version: 1, devices };
+  }
+
+  /** What has been watched has been printed already. */
+  protected override logJson(document: unknown): void {
+    if (!this.#isWatching) super.logJson(document);
+  }
+
+  /** Shows what happens: as a table in place on a terminal, otherwise one line for each change. */
+  #shower(): (change: DeviceChange) => void {
+    const { stdout, stdoutIsTerminal } = this.streams;
+    if (this.jsonEnabled()) return (change) => stdout.write(`${JSON.stringify(change)}\n`);
+    if (!stdoutIsTerminal) return (change) => this.print(deviceChangeLine(change));
+    const live = new LiveLines(this.streams);
+    const shown = new Map<string, FoundDevice>();
+    return ({ type, device }) => {
+      const key = JSON.stringify([device.hostname, device.hostKey, device.interfaces]);
+      if (type === 'lost') shown.delete(key);
+      else shown.set(key, device);
+      live.show(foundDeviceLines([...shown.values()]));
+    };
   }
 }
 
-const headings = ['NAME', 'ADDRESS', 'MODE', 'PORTS', 'INTERFACE', 'ENGINE', 'OS'];
-// Rows are printed as devices are found, so the widths are those of usual values; what varies most comes last.
-const widths = [20, 16, 11, 16, 10, 15];
-
-function cells(device: FoundDevice): string[] {
-  const { hostname, addresses, mode, os, engineVersion, interfaces, openPorts } = device;
-  return [
-    hostname,
-    addresses[0] ?? '',
-    mode,
-    openPorts.join(','),
-    interfaces.join(','),
-    engineVersion ?? '-',
-    os ?? '-',
-  ];
+function noDevice(seconds: number, sweep: readonly string[] = []): Failure {
+  const message =
+    sweep.length > 0
+      ? `no device announced itself within ${seconds} s or answers in ${sweep.join(' or ')}`
+      : `no device announced itself within ${seconds} s`;
+  const hint =
+    'Check that the devices are on and in this network. Wi-Fi and routers may keep multicast from passing: then try --sweep with the range of your network, or the address of the device';
+  return new Failure('not-found', 'device-not-found', message, { hint });
 }

@@ -116,10 +116,10 @@ describe('davit scan', { skip }, () => {
       if (output.includes('aaaaaa1.local') && output.includes('dddddd4.local')) break;
     }
     assert.ok(performance.now() - startedAt < 5000);
-    assert.match(output, /^NAME +ADDRESS +MODE/);
+    assert.match(output, /^NAME +ADDRESS +UUID +MODE/);
     assert.match(
       output,
-      /^aaaaaa1\.local +10\.77\.0\.2 +development +22222,2375 +lan0 +20\.10\.43 +balenaOS 6\.8\.1$/m,
+      /^aaaaaa1\.local +10\.77\.0\.2 +aaaaaa1 +development +(?:aaaaaa1|new) +- +balenaOS 6\.8\.1 +22222,2375 +lan0 +20\.10\.43 +-$/m,
     );
     child.kill('SIGINT');
   });
@@ -160,10 +160,26 @@ describe('davit scan', { skip }, () => {
   });
 });
 
-const production = { mode: 'production', os: null, architecture: null, engineVersion: null, openPorts: [22222] };
+const production = {
+  uuid: null,
+  mode: 'production',
+  os: null,
+  osVersion: null,
+  osVariant: null,
+  deviceType: null,
+  architecture: null,
+  engineVersion: null,
+  supervisorVersion: null,
+  isFlasher: false,
+  openPorts: [22222],
+  hostKey: null,
+  known: null,
+};
 const development = {
+  ...production,
   mode: 'development',
   os: 'balenaOS 6.8.1',
+  osVersion: '6.8.1',
   architecture: 'aarch64',
   engineVersion: '20.10.43',
   openPorts: [22222, 2375],
@@ -188,7 +204,7 @@ const sparseResponder = `
 `;
 
 function found(name: string, addresses: unknown[], interfaces: string[], facts: object): object {
-  return { hostname: `${name}.local`, sshPort: 22222, addresses, interfaces, ...facts };
+  return { hostname: `${name}.local`, shortUuid: name, sshPort: 22222, addresses, interfaces, ...facts };
 }
 
 /** The document with every link-local address cut to its beginning, as nobody knows them beforehand. */

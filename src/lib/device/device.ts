@@ -1,7 +1,4 @@
-import { isIP } from 'node:net';
 import { type DeviceTarget, parseDeviceTarget } from '../discovery/device-target.js';
-import { Inventory } from '../discovery/inventory.js';
-import { noteSighting } from '../discovery/note-sighting.js';
 import { reachableAddress } from '../discovery/reachable-address.js';
 import { type ResolvedDevice, resolveDevice } from '../discovery/resolve.js';
 import { developmentEnginePort, type EngineConnection, tcpEngineConnection } from '../engine/engine-connection.js';
@@ -12,6 +9,7 @@ import { connectTcp } from '../platform/tcp.js';
 import { deviceSettings, type HostSettings } from '../ssh/host-settings.js';
 import { openSsh, type SshOptions } from '../ssh/open-ssh.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
+import { rememberMeeting } from './remember-meeting.js';
 
 /**
  * One device: how it is reached and what it offers. Nothing above this module knows whether the engine is reached directly or
@@ -57,7 +55,13 @@ export async function openDevice(target: string, options: DeviceOptions): Promis
 }
 
 function foundElsewhere({ name, user, port }: DeviceTarget, address: string): ResolvedDevice {
-  const nothingMore = { uuid: undefined, engineId: undefined, announcedSshPort: undefined, lookAgain: undefined };
+  const nothingMore = {
+    hostname: undefined,
+    uuid: undefined,
+    engineId: undefined,
+    announcedSshPort: undefined,
+    lookAgain: undefined,
+  };
   return { name, addresses: [address], user, sshPort: port, ...nothingMore };
 }
 
@@ -74,6 +78,7 @@ class NetworkDevice implements Device {
   #address: string;
   #engine: Promise<EngineConnection> | undefined;
   #ssh: Promise<SshConnection> | undefined;
+  #remembering: Promise<void> | undefined;
 
   constructor(found: ResolvedDevice, address: string, settings: HostSettings | undefined, options: DeviceOptions) {
     this.name = found.name;
@@ -107,6 +112,7 @@ class NetworkDevice implements Device {
   async close(): Promise<void> {
     const connection = await this.#ssh?.catch(() => undefined);
     await connection?.close();
+    await this.#remembering;
   }
 
   /** Makes the next call open a connection anew, unless somebody else's already does. */
@@ -121,23 +127,13 @@ class NetworkDevice implements Device {
     const target = { name: this.name, uuid, address: this.#address, settings: this.#settings, signal, progress };
     try {
       const connection = await openSsh(target, { ...ssh, port, user: user ?? ssh?.user });
-      await this.#remember(connection, port);
+      const address = this.#settings?.proxy === undefined ? this.#address : undefined;
+      this.#remembering = rememberMeeting({ found: this.#found, address, sshPort: port, connection, progress });
       return connection;
     } catch (error) {
       if (!(error instanceof Failure && isAboutAddress(error)) || !(await this.#moved(error))) throw error;
       return this.#openSsh();
     }
-  }
-
-  /** Notes where a device is that has just been met. */
-  async #remember({ uuid, hostKey }: SshConnection, sshPort: number | undefined): Promise<void> {
-    if (uuid === undefined) return;
-    const { progress = ignoreProgress } = this.#options;
-    const hostname = isIP(this.address) !== 0 && isIP(this.name) === 0 ? this.name : undefined;
-    const addresses = this.#settings?.proxy === undefined ? [this.address] : undefined;
-    const seen = { uuid, hostKey, hostname, addresses, sshPort };
-    const at = new Date().toISOString();
-    await new Inventory(progress).changeIfPossible((devices) => noteSighting(devices, seen, { at }));
   }
 
   /**

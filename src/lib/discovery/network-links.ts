@@ -1,4 +1,4 @@
-import { BlockList } from 'node:net';
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
 /** One IP version on one network interface of this computer: where multicast questions are asked. */
@@ -27,19 +27,30 @@ export function networkLinks(interfaces?: readonly string[]): NetworkLink[] {
   });
 }
 
+/** The networks of this computer's interfaces, which are read anew after a while: every packet asks for them. */
+let networks:
+  { readonly at: number; readonly list: readonly { readonly name: string; readonly network: BlockList }[] } | undefined;
+const networksLastMs = 1000;
+
 /** The interface whose network an address belongs to: by its zone when it has one, else by the networks of this computer. */
 export function interfaceOf(address: string): string | undefined {
   const [bare = '', zone] = address.split('%');
   if (zone !== undefined) return zone;
-  const version = bare.includes(':') ? 'ipv6' : 'ipv4';
-  return Object.entries(networkInterfaces()).find(([, list = []]) =>
-    list.some((one) => {
-      if (one.internal || one.cidr === null || one.family.toLowerCase() !== version) return false;
-      const network = new BlockList();
-      network.addSubnet(one.address, Number(one.cidr.split('/')[1]), version);
-      return network.check(bare, version);
-    }),
-  )?.[0];
+  const now = performance.now();
+  if (networks === undefined || now - networks.at > networksLastMs) networks = { at: now, list: readNetworks() };
+  return networks.list.find(({ network }) => network.check(bare, bare.includes(':') ? 'ipv6' : 'ipv4'))?.name;
+}
+
+function readNetworks(): { readonly name: string; readonly network: BlockList }[] {
+  return Object.entries(networkInterfaces()).map(([name, addresses = []]) => {
+    const network = new BlockList();
+    for (const { address, cidr, family, internal } of addresses) {
+      if (!internal && cidr !== null) {
+        network.addSubnet(address, Number(cidr.split('/')[1]), family === 'IPv6' ? 'ipv6' : 'ipv4');
+      }
+    }
+    return { name, network };
+  });
 }
 
 /** Whether what follows `%` in an address is an interface that this computer has and that is up. */
@@ -53,6 +64,25 @@ export function isZone(zone: string): boolean {
 export function isLinkLocalIpv6(address: string): boolean {
   return /^fe[89ab][0-9a-f]:/i.test(address);
 }
+
+/** Whether an address, of either version, is one that a computer gives itself for a link. */
+export function isLinkLocal(address: string): boolean {
+  return isLinkLocalIpv6(address) || address.startsWith('169.254.');
+}
+
+/** Whether an address can be that of one other computer: neither this one, nor everybody, nor nobody. */
+export function isDeviceAddress(address: string): boolean {
+  if (isIPv4(address)) return !nobodys.check(address, 'ipv4');
+  // One that stands for an IPv4 address is checked as that.
+  return isIPv6(address) && !nobodys.check(address, 'ipv6');
+}
+
+const nobodys = new BlockList();
+nobodys.addSubnet('0.0.0.0', 8, 'ipv4');
+nobodys.addSubnet('127.0.0.0', 8, 'ipv4');
+nobodys.addSubnet('224.0.0.0', 3, 'ipv4');
+nobodys.addSubnet('::', 127, 'ipv6');
+nobodys.addSubnet('ff00::', 8, 'ipv6');
 
 /** Order of preference: IPv4, then IPv6; those that work beyond the link first. */
 export function compareAddresses(a: string, b: string): number {

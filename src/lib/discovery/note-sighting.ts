@@ -44,6 +44,8 @@ export function noteSighting(
     deviceType: seen.deviceType ?? before.deviceType,
     seenAt: at,
   };
+  // An address alone is nobody.
+  if (!isStillKnown(device)) return devices;
   const others = devices.filter((one) => !same.includes(one)).flatMap((one) => replacedBy(device, one));
   return [device, ...others];
 }
@@ -73,6 +75,12 @@ export function noteFlashed(
     .map((one) => (hostname !== null && one.hostname === hostname ? { ...one, hostname: null } : one))
     .filter(isStillKnown);
   return [device, ...others];
+}
+
+/** The known device that was seen, if it is one and that can be told. */
+export function recognise(devices: readonly KnownDevice[], sighting: Sighting): KnownDevice | undefined {
+  const hostname = sighting.hostname === undefined ? undefined : bareHostname(sighting.hostname);
+  return sameDevices(devices, { ...sighting, hostname })?.[0];
 }
 
 /** What of the known devices is the one that was seen, the surest first; none when it is new, undefined when that cannot be told. */

@@ -13,6 +13,8 @@ import { answeringAddress } from './reachable-address.js';
 export interface ResolvedDevice {
   /** What the device is called: the host name of a known device, else what the user wrote, without user and port. */
   readonly name: string;
+  /** Its host name without `.local`, where that is known or was asked for in this network. */
+  readonly hostname: string | undefined;
   /** The UUID that it must have, where the user gave a whole one or davit knows it. */
   readonly uuid: string | undefined;
   /** What its engine calls itself, where davit knows it. */
@@ -124,13 +126,14 @@ function networkName(name: string, known: KnownDevice | undefined): string {
 }
 
 function resolved(
-  { name, user, port }: DeviceTarget,
+  { name, address, user, port }: DeviceTarget,
   known: KnownDevice | undefined,
   addresses: readonly [string, ...string[]],
 ): ResolvedDevice {
   const givenUuid = isUuid(name.toLowerCase()) ? name.toLowerCase() : undefined;
   return {
     name: known?.hostname ?? name,
+    hostname: known?.hostname ?? (address === undefined && isOfThisNetwork(name) ? bareHostname(name) : undefined),
     uuid: known?.uuid ?? givenUuid,
     engineId: known?.engineId ?? undefined,
     addresses,
@@ -139,6 +142,12 @@ function resolved(
     announcedSshPort: known?.sshPort,
     lookAgain: undefined,
   };
+}
+
+/** Whether a name is a device's own: neither one of the DNS, nor of this computer, nor a UUID. */
+function isOfThisNetwork(name: string): boolean {
+  const bare = bareHostname(name);
+  return !bare.includes('.') && bare !== 'localhost' && !isUuid(bare);
 }
 
 function notFound(name: string, known: KnownDevice | undefined): Failure {

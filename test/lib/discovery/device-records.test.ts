@@ -40,13 +40,75 @@ describe('DeviceRecords', () => {
     assert.deepEqual(records.missing(), [{ name: host, type: 'A' }]);
   });
 
-  it('merges what one device says on several interfaces', () => {
+  it('merges what one device says on several interfaces of one network', () => {
     const records = new DeviceRecords();
     records.add([pointer, service, ipv4], 'eth0');
-    records.add([pointer, service, { ...ipv4, data: '10.0.0.2' }, ipv6], 'wlan0');
+    records.add([pointer, service, ipv4, { ...ipv4, data: '10.0.0.2' }, ipv6], 'wlan0');
     assert.deepEqual(records.devices(), [
       { ...device, addresses: ['10.0.0.2', '192.168.1.20', 'fe80::1%wlan0'], interfaces: ['eth0', 'wlan0'] },
     ]);
+  });
+
+  it('keeps apart what may be two devices of one name in different networks', () => {
+    const records = new DeviceRecords();
+    records.add([pointer, service, ipv4, ipv6], 'eth0');
+    records.add([pointer, service, { ...ipv4, data: '10.0.0.2' }, ipv6], 'wlan0');
+    assert.deepEqual(records.devicesOf(host), [
+      device,
+      { ...device, addresses: ['10.0.0.2', 'fe80::1%wlan0'], interfaces: ['wlan0'] },
+    ]);
+  });
+
+  it('takes plain SSH on the port of devices for one, whatever comes first, and asks nothing about others', () => {
+    const plain: MulticastRecord = { ...pointer, name: '_ssh._tcp.local' };
+    const other: MulticastRecord = {
+      name: 'desk._ssh._tcp.local',
+      type: 'SRV',
+      ttl: 120,
+      data: { target: 'desk.local', port: 22 },
+    };
+    for (const order of [
+      [plain, service, ipv4],
+      [ipv4, service, plain],
+    ]) {
+      const records = new DeviceRecords();
+      for (const record of order) records.add([record], 'eth0');
+      assert.deepEqual(records.devices(), [{ ...device, addresses: ['192.168.1.20'] }]);
+      records.add([{ ...plain, data: 'desk._ssh._tcp.local' }, other], 'eth0');
+      assert.deepEqual([records.devices().length, records.missing()], [1, []]);
+    }
+  });
+
+  it('does not believe in addresses that no device can have', () => {
+    const records = new DeviceRecords();
+    const bad4 = ['127.0.0.1', '0.0.0.0', '224.0.0.251', '255.255.255.255', 'x'];
+    const bad6 = ['::', '::1', 'ff02::fb', '::ffff:127.0.0.1'];
+    records.add(
+      [pointer, service, ...bad4.map((data) => ({ ...ipv4, data })), ...bad6.map((data) => ({ ...ipv6, data }))],
+      'eth0',
+    );
+    assert.deepEqual(records.devices(), []);
+  });
+
+  it('keeps no more names and addresses than a network can have, and no device is pushed out by others', () => {
+    const records = new DeviceRecords();
+    records.add([pointer, service, ipv4], 'eth0');
+    for (let index = 0; index < 20_000; index++) {
+      const name = `x${index}._ssh._tcp.local`;
+      const target = `x${index}.local`;
+      records.add([{ ...pointer, data: name }], 'eth0');
+      records.add(
+        [
+          { ...service, name, data: { target, port: 22222 } },
+          { ...ipv4, name: target },
+        ],
+        'eth0',
+      );
+      records.add([{ ...ipv4, name: host, data: `10.1.${index >> 8}.${index & 255}` }], 'eth0');
+    }
+    assert.ok(records.devices().length <= 4000);
+    assert.ok(records.addressesOf(host).length <= 16 && records.addressesOf(host).includes('192.168.1.20'));
+    assert.ok(records.missing().length <= 202);
   });
 
   it('takes names that differ in letter case for one', () => {
@@ -67,7 +129,8 @@ describe('DeviceRecords', () => {
 
   it('leaves out computers with SSH that are no devices', () => {
     const records = new DeviceRecords();
-    records.add([{ ...pointer, name: '_ssh._tcp.local' }, service, ipv4], 'eth0');
+    const desk: MulticastRecord = { ...service, data: { target: host, port: 22 } };
+    records.add([{ ...pointer, name: '_ssh._tcp.local' }, desk, ipv4], 'eth0');
     assert.deepEqual(records.devices(), []);
   });
 

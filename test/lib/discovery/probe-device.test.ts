@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { it } from 'node:test';
+import { noFacts } from '../../../src/lib/discovery/device-facts.js';
 import { probeDevice } from '../../../src/lib/discovery/probe-device.js';
 
 it('is not thrown off by something else that answers where an engine would', async (t) => {
@@ -13,11 +14,5 @@ it('is not thrown off by something else that answers where an engine would', asy
     server.close();
   });
   const facts = await probeDevice({ address, sshPort: 22222 }, new AbortController().signal);
-  assert.deepEqual(facts, {
-    mode: 'development',
-    os: null,
-    architecture: null,
-    engineVersion: null,
-    openPorts: [2375],
-  });
+  assert.deepEqual(facts, { ...noFacts, engineId: undefined, mode: 'development', openPorts: [2375] });
 });
