@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
-import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
+import { whileDoing } from '../failure/while-doing.js';
 import { folders } from '../platform/environment.js';
-import { withFileLock } from '../platform/file-lock.js';
 import { isRecord } from '../platform/json.js';
 import type { ProgressListener } from '../platform/progress.js';
+import { changeSharedFile, readSharedFile } from '../platform/shared-file.js';
 import { type KnownDevice, parseKnownDevice } from './known-device.js';
 
 /** Makes other devices of the known ones. Pure, because it is done under the lock. */
@@ -39,17 +39,20 @@ export class Inventory {
 
   /** Changes the devices and gives what they are now. Nothing is written when the change gives back what it was given. */
   async change(change: InventoryChange): Promise<readonly KnownDevice[]> {
+    let damaged: string | undefined;
+    let devices: readonly KnownDevice[] = [];
     try {
-      await mkdir(path.dirname(this.file), { recursive: true, mode: 0o700 });
-      return await withFileLock(this.file, async () => {
-        const content = await this.#read();
-        const before = content === 'damaged' ? await this.#putAside() : content;
-        const after = change(before);
-        if (after === before) return before;
-        const kept = bounded(after);
-        await this.#write(kept);
-        return kept;
+      await changeSharedFile(this.file, (text) => {
+        const content = parseInventory(text, this.file);
+        damaged = content === 'damaged' ? text : undefined;
+        const before = content === 'damaged' ? [] : content;
+        devices = change(before);
+        if (devices === before && damaged === undefined) return undefined;
+        devices = bounded(devices);
+        return `${JSON.stringify({ version: 1, devices }, null, 2)}\n`;
       });
+      if (damaged !== undefined) await this.#putAside(damaged);
+      return devices;
     } catch (error) {
       throw whileDoing(`changing ${this.file}`, error);
     }
@@ -77,42 +80,22 @@ export class Inventory {
 
   async #read(): Promise<readonly KnownDevice[] | 'damaged'> {
     try {
-      return parseInventory(await readFile(this.file, 'utf8'), this.file);
+      return parseInventory(await readSharedFile(this.file), this.file);
     } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return [];
       throw whileDoing(`reading the known devices in ${this.file}`, error);
     }
   }
 
-  async #putAside(): Promise<readonly KnownDevice[]> {
+  async #putAside(text: string): Promise<void> {
     const aside = `${this.file}.damaged-${randomBytes(4).toString('hex')}`;
-    await rename(this.file, aside);
-    const text = `${this.file} was damaged and is now ${aside}; davit learns its devices anew`;
-    this.#progress({ type: 'notice', level: 'warning', text });
-    return [];
-  }
-
-  async #write(devices: readonly KnownDevice[]): Promise<void> {
-    // Only who has the lock writes it, so what a killed process left is written over.
-    const temporary = `${this.file}.new`;
-    try {
-      const handle = await open(temporary, 'w', 0o600);
-      try {
-        await handle.writeFile(`${JSON.stringify({ version: 1, devices }, null, 2)}\n`);
-        // Without this a power cut could leave the name with nothing in it.
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(temporary, this.file);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+    await writeFile(aside, text, { mode: 0o600, flag: 'wx' });
+    const told = `${this.file} was damaged; what was in it is now in ${aside}, and davit learns its devices anew`;
+    this.#progress({ type: 'notice', level: 'warning', text: told });
   }
 }
 
-function parseInventory(text: string, file: string): readonly KnownDevice[] | 'damaged' {
+function parseInventory(text: string | undefined, file: string): readonly KnownDevice[] | 'damaged' {
+  if (text === undefined) return [];
   let parsed: unknown;
   try {
     parsed = text.length > mostBytes ? undefined : JSON.parse(text);
