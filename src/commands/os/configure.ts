@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { resetFirst } from '../../lib/boot-config/boot-configuration-request.js';
+import { type BootConfigurationRequest, resetFirst } from '../../lib/boot-config/boot-configuration-request.js';
 import { bootConfigurationFlags } from '../../lib/cli/boot-configuration-flags.js';
 import { ConfigureCommand, type ConfigureResult } from '../../lib/cli/configure-command.js';
 import { configureTargetFlags, readConfigureTarget } from '../../lib/cli/configure-target-flags.js';
@@ -26,6 +26,9 @@ export default class OsConfigure extends ConfigureCommand {
   static override args = { image: Args.string({ required: true, description: 'Image file, or drive, to configure.' }) };
 
   static override flags = {
+    interactive: Flags.boolean({
+      summary: 'Ask what to configure, as on a terminal when nothing is said about it.',
+    }),
     ...bootConfigurationFlags,
     ...configureTargetFlags,
     reset: Flags.boolean({
@@ -39,6 +42,41 @@ export default class OsConfigure extends ConfigureCommand {
     const { args, flags } = parsed;
     const request = await readBootConfigurationRequest(parsed, { streams: this.streams, signal: this.signal });
     const whole = flags.reset ? resetFirst(request) : request;
+    const isSaid = Object.keys(whole).length > 0;
+    if (flags.interactive || (!isSaid && this.#canAsk(flags))) return this.#ask(args.image, whole, flags);
     return this.configure(args.image, whole, readConfigureTarget(flags), flags);
+  }
+
+  /** Whether somebody is there who looks for no quick answer. */
+  #canAsk(flags: { readonly diff: boolean; readonly check: boolean }): boolean {
+    const { stdinIsTerminal, stderrIsTerminal } = this.streams;
+    return stdinIsTerminal && stderrIsTerminal && !flags.diff && !flags.check && !this.jsonEnabled();
+  }
+
+  async #ask(
+    image: string,
+    request: BootConfigurationRequest,
+    flags: Parameters<typeof readConfigureTarget>[0],
+  ): Promise<ConfigureResult> {
+    const { askWhatToConfigure, saveProfile } = await import('../../lib/cli/configure-wizard.js');
+    const { streams, signal, progress } = this;
+    const isTargetSaid =
+      flags['in-place'] || flags.output !== undefined || flags['dry-run'] || flags.diff || flags.check;
+    const words = this.argv.filter((word) => !['--interactive', '--dry-run', '--json'].includes(word));
+    const asked = await askWhatToConfigure({
+      image,
+      request,
+      plan: (wanted) => this.plan(image, wanted, flags),
+      isDryRun: flags['dry-run'],
+      target: isTargetSaid ? readConfigureTarget(flags) : undefined,
+      words: [this.config.bin, 'os', 'configure', ...words],
+      streams,
+      signal,
+      progress,
+    });
+    const result = await this.configure(image, asked.request, asked.target, flags, true);
+    if (asked.profile !== undefined) await saveProfile(asked.profile);
+    for (const line of ['', ...asked.lines]) streams.stderr.write(`${line}\n`);
+    return result;
   }
 }

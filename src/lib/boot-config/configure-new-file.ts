@@ -42,7 +42,7 @@ export async function configureNewFile(
 }
 
 /** The name of the configured image beside an image. */
-function configuredName(image: string): string {
+export function configuredName(image: string): string {
   const { dir, name, ext } = path.parse(image);
   return path.join(dir, `${name}.configured${ext}`);
 }

@@ -4,6 +4,7 @@ import { type ConfiguredImage, configureImage, type ConfigureTarget } from '../b
 import type { Drive } from '../drives/drive.js';
 import { Failure } from '../failure/failure.js';
 import { bootConfigurationLines, configuredImageLines } from '../output/boot-configuration-text.js';
+import { shellWord } from '../platform/environment.js';
 import { BaseCommand } from './base-command.js';
 import type { EditTargetFlagValues } from './configure-target-flags.js';
 import { acceptedByFlags } from './drive-flags.js';
@@ -21,14 +22,59 @@ interface Changed {
 
 /** What the commands share that change the boot partition of an image: how it is changed, shown and told. */
 export abstract class ConfigureCommand extends BaseCommand {
-  /** Configures an image as a request says, and shows what changed or would. Fails with `would-change` where that was to be found out. */
+  /**
+   * Configures an image as a request says, and shows what changed or would. Fails with `would-change` where that was to be found out.
+   *
+   * @param isShown whether the user has seen already what will change
+   */
   protected async configure(
     image: string,
     request: BootConfigurationRequest,
     target: ConfigureTarget,
     flags: EditTargetFlagValues,
+    isShown = false,
   ): Promise<ConfigureResult> {
-    const configured = await configureImage({
+    const configured = await this.#run(image, request, target, flags);
+    const lines = configuredImageLines(configured, this.streams.stdoutHasColor, isShown);
+    const { isWritten, output } = configured;
+    const result = this.tell(image, configured, lines, { ...flags, isWarned: isShown });
+    if (isWritten && target.kind === 'new-file' && !flags.quiet) {
+      const text = `Put it on a card with: ${this.config.bin} flash ${shellWord(output)}`;
+      this.progress({ type: 'notice', level: 'info', text });
+    }
+    return result;
+  }
+
+  /** Tells what changed or would. Fails with `would-change` where that was to be found out. */
+  protected tell<T extends Changed>(
+    name: string,
+    changed: T,
+    lines: readonly string[],
+    { check, quiet, isWarned = false }: Pick<EditTargetFlagValues, 'check' | 'quiet'> & { readonly isWarned?: boolean },
+  ): T & { readonly version: 1 } {
+    for (const text of isWarned ? [] : changed.warnings) this.progress({ type: 'notice', level: 'warning', text });
+    for (const line of quiet ? [] : lines) this.print(line);
+    const result = { version: 1, ...changed } as const;
+    if (check && changed.isChanged) throw wouldChange(name, result);
+    return result;
+  }
+
+  /** Finds out what a request would change in an image. */
+  protected plan(
+    image: string,
+    request: BootConfigurationRequest,
+    flags: EditTargetFlagValues,
+  ): Promise<ConfiguredImage> {
+    return this.#run(image, request, { kind: 'nowhere' }, flags);
+  }
+
+  #run(
+    image: string,
+    request: BootConfigurationRequest,
+    target: ConfigureTarget,
+    flags: EditTargetFlagValues,
+  ): Promise<ConfiguredImage> {
+    return configureImage({
       image,
       target,
       request,
@@ -41,21 +87,6 @@ export abstract class ConfigureCommand extends BaseCommand {
       signal: this.signal,
       progress: this.progress,
     });
-    return this.tell(image, configured, configuredImageLines(configured, this.streams.stdoutHasColor), flags);
-  }
-
-  /** Tells what changed or would. Fails with `would-change` where that was to be found out. */
-  protected tell<T extends Changed>(
-    name: string,
-    changed: T,
-    lines: readonly string[],
-    { check }: Pick<EditTargetFlagValues, 'check'>,
-  ): T & { readonly version: 1 } {
-    for (const text of changed.warnings) this.progress({ type: 'notice', level: 'warning', text });
-    for (const line of lines) this.print(line);
-    const result = { version: 1, ...changed } as const;
-    if (check && changed.isChanged) throw wouldChange(name, result);
-    return result;
   }
 
   async #confirm(drive: Drive, summary: BootConfigurationSummary, flags: EditTargetFlagValues): Promise<void> {

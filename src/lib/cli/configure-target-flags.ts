@@ -25,6 +25,7 @@ export const configureTargetFlags = {
   diff: Flags.boolean({ summary: 'Show what would change in each file, secrets hidden, and write nothing.' }),
   check: Flags.boolean({ summary: 'End with exit code 4 if anything would change, and write nothing.' }),
   yes: Flags.boolean({ char: 'y', summary: 'Do not ask before a drive is changed.' }),
+  quiet: Flags.boolean({ char: 'q', summary: 'Say nothing but warnings and what is wrong.' }),
   ...riskFlags,
 };
 
@@ -41,6 +42,7 @@ export const editTargetFlags = {
   diff: configureTargetFlags.diff,
   check: configureTargetFlags.check,
   yes: configureTargetFlags.yes,
+  quiet: configureTargetFlags.quiet,
   ...riskFlags,
 };
 
@@ -53,6 +55,7 @@ export interface EditTargetFlagValues extends RiskFlags {
   readonly diff: boolean;
   readonly check: boolean;
   readonly yes: boolean;
+  readonly quiet: boolean;
 }
 
 /** The values of `configureTargetFlags` after parsing. */

@@ -9,28 +9,25 @@ export interface Question {
   readonly signal: AbortSignal;
 }
 
+/** Says what is wrong with an answer; undefined where nothing is. */
+export type Objection = (answer: string) => string | undefined | Promise<string | undefined>;
+
 /** Asks for a secret without showing it. Fails without a terminal. */
-export async function askSecret(question: Question, streams: Streams): Promise<string> {
-  const { default: inquirer } = await openPrompt(question, streams);
-  const prompt = inquirer.createPromptModule({ input: streams.stdin, output: streams.stderr });
-  return answered(question, async () => {
-    const answers = await prompt<{ value: string }>([
-      { type: 'password', name: 'value', message: question.message, mask: '*' },
-    ]);
-    return answers.value;
-  });
+export async function askSecret(
+  question: Question & { readonly objection?: Objection },
+  streams: Streams,
+): Promise<string> {
+  const prompt = await openPrompt<string>(question, streams);
+  return prompt({ type: 'password', mask: '*', validate: validation(question.objection) });
 }
 
 /** Asks yes or no; the default is no. Fails without a terminal. */
-export async function askYesNo(question: Question, streams: Streams): Promise<boolean> {
-  const { default: inquirer } = await openPrompt(question, streams);
-  const prompt = inquirer.createPromptModule({ input: streams.stdin, output: streams.stderr });
-  return answered(question, async () => {
-    const answers = await prompt<{ value: boolean }>([
-      { type: 'confirm', name: 'value', message: question.message, default: false },
-    ]);
-    return answers.value;
-  });
+export async function askYesNo(
+  question: Question & { readonly isYesByDefault?: boolean },
+  streams: Streams,
+): Promise<boolean> {
+  const prompt = await openPrompt<boolean>(question, streams);
+  return prompt({ type: 'confirm', default: question.isYesByDefault ?? false });
 }
 
 /** One of several answers. */
@@ -44,24 +41,32 @@ export async function askWhich(
   question: Question & { readonly choices: readonly Choice[] },
   streams: Streams,
 ): Promise<string> {
-  const { default: inquirer } = await openPrompt(question, streams);
-  const prompt = inquirer.createPromptModule({ input: streams.stdin, output: streams.stderr });
-  return answered(question, async () => {
-    const answers = await prompt<{ value: string }>([
-      { type: 'select', name: 'value', message: question.message, choices: [...question.choices] },
-    ]);
-    return answers.value;
-  });
+  const prompt = await openPrompt<string>(question, streams);
+  return prompt({ type: 'select', choices: [...question.choices] });
+}
+
+/** Asks which of several things are wanted, all or none of them. Fails without a terminal. */
+export async function askWhichOnes(
+  question: Question & { readonly choices: readonly Choice[] },
+  streams: Streams,
+): Promise<string[]> {
+  const prompt = await openPrompt<string[]>(question, streams);
+  return prompt({ type: 'checkbox', choices: [...question.choices] });
 }
 
 /** Asks for a line of text. Fails without a terminal. */
-export async function askText(question: Question, streams: Streams): Promise<string> {
-  const { default: inquirer } = await openPrompt(question, streams);
-  const prompt = inquirer.createPromptModule({ input: streams.stdin, output: streams.stderr });
-  return answered(question, async () => {
-    const answers = await prompt<{ value: string }>([{ type: 'input', name: 'value', message: question.message }]);
-    return answers.value.trim();
+export async function askText(
+  question: Question & { readonly proposal?: string; readonly objection?: Objection },
+  streams: Streams,
+): Promise<string> {
+  const prompt = await openPrompt<string>(question, streams);
+  const { proposal, objection } = question;
+  const answer = await prompt({
+    type: 'input',
+    ...(proposal === undefined ? {} : { default: proposal }),
+    validate: validation((text) => objection?.(text.trim())),
   });
+  return answer.trim();
 }
 
 /** Fails where nobody can answer a question. */
@@ -73,9 +78,28 @@ export function requireTerminal(question: Question, streams: Streams): void {
   }
 }
 
-async function openPrompt(question: Question, streams: Streams) {
+/** What inquirer takes for a kind of question. */
+type PromptForm =
+  | { readonly type: 'password'; readonly mask: string; readonly validate: Validation }
+  | { readonly type: 'confirm'; readonly default: boolean }
+  | { readonly type: 'select' | 'checkbox'; readonly choices: Choice[] }
+  | { readonly type: 'input'; readonly default?: string; readonly validate: Validation };
+
+type Validation = (answer: string) => Promise<true | string>;
+
+function validation(objection: Objection | undefined): Validation {
+  return async (answer) => (await objection?.(answer)) ?? true;
+}
+
+async function openPrompt<T>(question: Question, streams: Streams): Promise<(form: PromptForm) => Promise<T>> {
   requireTerminal(question, streams);
-  return import('inquirer');
+  const { default: inquirer } = await import('inquirer');
+  const prompt = inquirer.createPromptModule({ input: streams.stdin, output: streams.stderr });
+  return (form) =>
+    answered(question, async () => {
+      const { value } = await prompt<{ value: T }>([{ ...form, name: 'value', message: question.message }]);
+      return value;
+    });
 }
 
 /** What a prompt answers; Ctrl-C at it is the failure that it is elsewhere. */
