@@ -87,7 +87,7 @@ export async function examineBlockDevice(path: string, device: number, options: 
   const whole = await wholeDeviceOf(host, name);
   if (whole !== undefined) {
     throw new Failure('refused', 'is-partition', `${path} is a partition; an image needs the whole drive`, {
-      hint: `Pass --drive /dev/${whole}`,
+      hint: `Give the whole drive: /dev/${whole}`,
     });
   }
   const [drive] = await blockDevicesAsDrives([name], host, accepted);

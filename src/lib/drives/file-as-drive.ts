@@ -17,7 +17,7 @@ export async function fileAsDrive(file: string, stats: Stats, host: HostView): P
     failures.push(new Failure('refused', 'no-medium', `the file ${file} is empty`, { hint }));
   }
   for (const loop of await loopsOf(stats, host)) {
-    const hint = `Pass --drive ${loop}, or first run: sudo losetup --detach ${loop}`;
+    const hint = `Use ${loop} itself, or first run: sudo losetup --detach ${loop}`;
     failures.push(new Failure('refused', 'drive-in-use', `the file ${file} is attached to ${loop}`, { hint }));
   }
   const refusals = failures.map((failure) => ({ risk: null, failure }));

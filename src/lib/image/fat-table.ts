@@ -1,7 +1,7 @@
 import { Failure } from '../failure/failure.js';
 import type { BlockReader } from './block-file.js';
 import type { FatGeometry } from './fat-geometry.js';
-import { sectorSize, type StagedWriter } from './overlay.js';
+import { sectorSize, type StagedWriter, type WriteStage } from './overlay.js';
 
 /**
  * Where new content goes: `beside` the old, which stays whole until the new is linked to its name, so that each file is old or new at any
@@ -45,8 +45,10 @@ export class FatTable {
   readonly #bytes: Buffer;
   /** As it was read. */
   readonly #before: Buffer;
-  /** With all that was added to it, and nothing of what was freed. */
+  /** With what was put into free clusters. */
   readonly #linked: Buffer;
+  /** The same, and with chains that have grown by it; but nothing of what was freed. */
+  readonly #grown: Buffer;
   #freeClusters = 0;
   /** Clusters that are free now and were not before. */
   #freed = 0;
@@ -66,6 +68,7 @@ export class FatTable {
     this.#bytes = bytes;
     this.#before = Buffer.from(bytes);
     this.#linked = Buffer.from(bytes);
+    this.#grown = Buffer.from(bytes);
     for (let cluster = 2; cluster < this.#end; cluster += 1) if (this.#get(cluster) === 0) this.#freeClusters += 1;
   }
 
@@ -118,25 +121,29 @@ export class FatTable {
     for (const cluster of clusters) this.#set(cluster, 0);
   }
 
-  /** Writes the table to every copy in use, and FAT32's count of free clusters: what was added first, what was freed in the end. */
+  /**
+   * Writes the table to every copy in use, and FAT32's count of free clusters: what was added first, what was freed in the end. An entry of
+   * FAT12 may lie across two sectors; for a folder that grows there, the order is not enough.
+   */
   async flush(): Promise<void> {
     if (this.#changed.size === 0) return;
     const changed = [...this.#changed];
     this.#changed.clear();
     await this.#write(this.#linked, changed, 'links');
     await this.#writeInfo(this.#freeClusters - this.#freed, 'links');
+    await this.#write(this.#grown, changed, 'growth');
     await this.#write(this.#bytes, changed);
     await this.#writeInfo(this.#freeClusters);
   }
 
-  async #write(table: Buffer, sectors: readonly number[], stage?: 'links'): Promise<void> {
+  async #write(table: Buffer, sectors: readonly number[], stage?: WriteStage): Promise<void> {
     for (const index of sectors) {
       const sector = table.subarray(index * sectorSize, (index + 1) * sectorSize);
       for (const at of this.#geometry.tablesAt) await this.#volume.write(at + index * sectorSize, sector, stage);
     }
   }
 
-  async #writeInfo(freeClusters: number, stage?: 'links'): Promise<void> {
+  async #writeInfo(freeClusters: number, stage?: WriteStage): Promise<void> {
     const { infoAt } = this.#geometry;
     if (infoAt === undefined) return;
     const info = await this.#volume.read(infoAt, 512);
@@ -178,7 +185,9 @@ export class FatTable {
     this.#freeClusters += change;
     if (this.#wasUsed(cluster)) this.#freed += change;
     setTableEntry(this.#bytes, bits, cluster, value);
-    setTableEntry(this.#linked, bits, cluster, value === 0 ? tableEntry(this.#before, bits, cluster) : value);
+    const before = tableEntry(this.#before, bits, cluster);
+    setTableEntry(this.#linked, bits, cluster, before === 0 ? value : before);
+    setTableEntry(this.#grown, bits, cluster, value === 0 ? before : value);
     const firstByte = Math.floor((cluster * bits) / 8);
     const lastByte = Math.floor(((cluster + 1) * bits - 1) / 8);
     this.#changed.add(Math.floor(firstByte / sectorSize)).add(Math.floor(lastByte / sectorSize));

@@ -18,9 +18,9 @@ export interface StagedChanges {
 
 /**
  * What a write to a file system does, in the order in which writes may reach a medium that can be taken away at any moment: content where
- * nothing is, links that keep that from being free, and one sector after the other of the names that lead to it.
+ * nothing is, links that keep that from being free, the growth of folders by it, and one sector after the other of the names that lead to it.
  */
-export type WriteStage = 'content' | 'links' | 'names';
+export type WriteStage = 'content' | 'links' | 'growth' | 'names';
 
 /** Something that is changed in stages. What belongs to none of them comes last. */
 export interface StagedWriter {
@@ -44,6 +44,7 @@ export class Overlay implements BlockReader, StagedWriter {
   readonly #sectors: Sectors = new Map();
   readonly #content: Sectors = new Map();
   readonly #links: Sectors = new Map();
+  readonly #growth: Sectors = new Map();
   readonly #names: { readonly sector: number; data: Buffer }[] = [];
 
   constructor(below: BlockReader) {
@@ -88,7 +89,7 @@ export class Overlay implements BlockReader, StagedWriter {
     const original = await this.#originalOfChanged();
     const state = new Map(original);
     const names = this.#names.map(({ sector, data }) => new Map([[sector, data]]));
-    const stages = [this.#content, this.#links, ...names, this.#sectors].map((wanted) => {
+    const stages = [this.#content, this.#links, this.#growth, ...names, this.#sectors].map((wanted) => {
       const changed = differing(state, wanted);
       for (const [sector, data] of changed) state.set(sector, data);
       return changed;
@@ -104,6 +105,7 @@ export class Overlay implements BlockReader, StagedWriter {
     this.#sectors.set(sector, data);
     if (stage === 'content') this.#content.set(sector, data);
     if (stage === 'links') this.#links.set(sector, data);
+    if (stage === 'growth') this.#growth.set(sector, data);
     if (stage !== 'names') return;
     const last = this.#names.at(-1);
     if (last?.sector === sector) last.data = data;
