@@ -31,11 +31,11 @@ export default class ConfigGenerate extends BaseCommand {
   ];
 
   static override args = {
-    path: Args.string({ description: 'Path of a key, followed by its value; any number of such pairs.' }),
-    value: Args.string({ description: 'The value, or - for standard input.' }),
+    pairs: Args.string({
+      multiple: true,
+      description: 'Path of a key and its value, any number of times; the value - is standard input.',
+    }),
   };
-
-  static override strict = false;
 
   static override flags = {
     'device-type': Flags.string({ summary: 'Device type that it is for.', helpValue: '<slug>' }),
@@ -52,9 +52,9 @@ export default class ConfigGenerate extends BaseCommand {
   };
 
   async run(): Promise<GeneratedResult> {
-    const { argv, flags, raw } = await this.parse(ConfigGenerate);
+    const { args, flags, raw } = await this.parse(ConfigGenerate);
     const context = { streams: this.streams, signal: this.signal };
-    const edits = await readConfigEdits(argv.map(String), { ...flags, delete: undefined }, context);
+    const edits = await readConfigEdits(args.pairs ?? [], { ...flags, delete: undefined }, context);
     const settings = await readConfigSettings({ flags: { ...flags, config: undefined }, raw }, context);
     const { 'device-type': deviceType, 'os-version': osVersion, output } = flags;
     const { config, text, warnings } = await generateConfig({ settings, edits, deviceType, osVersion });

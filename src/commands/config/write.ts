@@ -30,18 +30,18 @@ export default class ConfigWrite extends ConfigureCommand {
 
   static override args = {
     target: Args.string({ required: true, description: 'Image file, drive or config.json file to change.' }),
-    path: Args.string({ description: 'Path of a key, followed by its value; any number of such pairs.' }),
-    value: Args.string({ description: 'The value, or - for standard input.' }),
+    pairs: Args.string({
+      multiple: true,
+      description: 'Path of a key and its value, any number of times; the value - is standard input.',
+    }),
   };
-
-  static override strict = false;
 
   static override flags = { ...configEditFlags, ...editTargetFlags };
 
   async run(): Promise<ConfigureResult | ConfigFileResult> {
-    const { args, argv, flags } = await this.parse(ConfigWrite);
+    const { args, flags } = await this.parse(ConfigWrite);
     const context = { streams: this.streams, signal: this.signal };
-    const request = await readConfigEdits(argv.slice(1).map(String), flags, context);
+    const request = await readConfigEdits(args.pairs ?? [], flags, context);
     if (request.edits?.length === 0 && request.config === undefined) throw nothingToWrite();
     const file = args.target;
     const bytes = await readPlainConfig(file, { standardInput: this.streams.stdin, signal: this.signal });
