@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { openBlockFile } from '../../src/lib/image/block-file.js';
 import { FatFileSystem } from '../../src/lib/image/fat-file-system.js';
+import type { FatPlacement } from '../../src/lib/image/fat-table.js';
 import { applyChanges, type ChangedRanges, Overlay } from '../../src/lib/image/overlay.js';
 import { run, runChecked } from '../../src/lib/platform/child-process.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -22,8 +23,8 @@ export interface FatOptions {
 /** A file that holds a FAT file system and nothing else. */
 export interface FatDisk {
   readonly path: string;
-  /** Makes changes in an overlay, puts them into the file and gives them. */
-  change(work: (fat: FatFileSystem) => Promise<void>): Promise<ChangedRanges>;
+  /** Makes changes in an overlay, puts them into the file, stage by stage where they go beside the old, and gives them. */
+  change(work: (fat: FatFileSystem) => Promise<void>, placement?: FatPlacement): Promise<ChangedRanges>;
 }
 
 /** Makes an empty FAT file system with mkfs.vfat. */
@@ -34,25 +35,29 @@ export async function makeFatDisk(t: Pick<TestContext, 'after'>, options: FatOpt
   await runChecked('making a file', 'truncate', ['-s', String(size), disk]);
   const cluster = clusterSectors === undefined ? [] : ['-s', String(clusterSectors)];
   await runChecked('making FAT', 'mkfs.vfat', ['-F', String(bits), '-n', 'TESTING', ...cluster, ...words, disk]);
-  return { path: disk, change: (work) => changeDisk(disk, work) };
+  return { path: disk, change: (work, placement = 'over') => changeDisk(disk, work, placement) };
 }
 
-async function changeDisk(disk: string, work: (fat: FatFileSystem) => Promise<void>): Promise<ChangedRanges> {
+async function changeDisk(
+  disk: string,
+  work: (fat: FatFileSystem) => Promise<void>,
+  placement: FatPlacement,
+): Promise<ChangedRanges> {
   const file = await openBlockFile(disk, { writable: true });
   try {
     const overlay = new Overlay(file);
-    await work(await openFat(overlay));
-    const changes = await overlay.changes();
-    await applyChanges(file, changes);
-    return changes;
+    await work(await openFat(overlay, placement));
+    const { stages } = placement === 'over' ? { stages: [await overlay.changes()] } : await overlay.staged();
+    for (const stage of stages) await applyChanges(file, stage);
+    return stages.flat();
   } finally {
     await file.close();
   }
 }
 
 /** Opens what must be FAT. */
-export async function openFat(overlay: Overlay): Promise<FatFileSystem> {
-  const fat = await FatFileSystem.open(overlay);
+export async function openFat(overlay: Overlay, placement: FatPlacement = 'over'): Promise<FatFileSystem> {
+  const fat = await FatFileSystem.open(overlay, { placement });
   assert.ok(fat);
   return fat;
 }

@@ -78,16 +78,24 @@ export interface VirtualDevice {
   /** Words put before a command to run it in the network namespace of the user's computer. */
   readonly wrapper: readonly string[];
   readonly serialLog: string;
-  /** Runs a command on the device over SSH, as root. */
-  readonly ssh: (command: string, sshOptions?: readonly string[]) => Promise<DavitResult>;
+  /** Runs a command on the device over SSH, as root; the input goes to its standard input. */
+  readonly ssh: (command: string, sshOptions?: readonly string[], input?: string | Uint8Array) => Promise<DavitResult>;
   /** What the engine answers to a GET request. */
   readonly engine: (path: string) => Promise<unknown>;
   /** Switches the device off with Ctrl-C and gives what `davit os run` left behind. */
   readonly stop: () => Promise<DavitResult>;
 }
 
-/** Boots an image with `davit os run` on a bridge, and resolves when the device is ready. */
-export async function bootDevice(image: string, folder: string, flags: readonly string[] = []): Promise<VirtualDevice> {
+/**
+ * Boots an image with `davit os run` on a bridge, and resolves when the device is ready. With an address of its own it is ready when SSH
+ * answers there: `davit os run` waits for the one that it gives by DHCP.
+ */
+export async function bootDevice(
+  image: string,
+  folder: string,
+  flags: readonly string[] = [],
+  ownAddress?: string,
+): Promise<VirtualDevice> {
   const network = await createNetwork([]);
   const { wrapper } = network;
   const readyFile = path.join(folder, `ready-${network.host}.json`);
@@ -123,9 +131,16 @@ export async function bootDevice(image: string, folder: string, flags: readonly 
   let stopping: Promise<DavitResult> | undefined;
   const stop = () => (stopping ??= end());
 
+  const isReady = async () => {
+    if (ownAddress === undefined) return readFile(readyFile, 'utf8').catch(() => undefined);
+    const endpoint = { address: ownAddress, port: 22222 };
+    const greeting = `exec 3<>/dev/tcp/${ownAddress}/${endpoint.port}; read -r -t 3 line <&3; [[ $line == SSH-* ]]`;
+    const { exitCode } = await runProgram(['timeout', '4', 'bash', '-c', greeting], { wrapper });
+    return exitCode === 0 ? JSON.stringify({ ssh: endpoint }) : undefined;
+  };
   let ready: string | undefined;
   while (ready === undefined) {
-    ready = await readFile(readyFile, 'utf8').catch(() => undefined);
+    ready = await isReady();
     if (!isRunning()) {
       await stop();
       throw new Error(`davit os run ended before the device was ready: ${stdout}${stderr}`);
@@ -148,9 +163,9 @@ export async function bootDevice(image: string, folder: string, flags: readonly 
     wrapper,
     serialLog,
     stop,
-    ssh: (command, sshOptions = []) =>
+    ssh: (command, sshOptions = [], input = '') =>
       runProgram(['ssh', '-p', String(ssh.port), ...insecure, ...sshOptions, `root@${ssh.address}`, command], {
-        wrapper,
+        ...{ wrapper, input, timeoutMs: 180_000 },
       }),
     engine: (request) =>
       readJson([...wrapper, 'curl', '--silent', '--show-error', `http://${ssh.address}:2375${request}`]),

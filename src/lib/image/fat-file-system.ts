@@ -128,7 +128,7 @@ export class FatFileSystem {
     const parent = await this.#findFolder(names.slice(0, -1));
     const entry = parent && find(parent, names.at(-1) ?? '');
     if (parent === undefined || entry === undefined) return false;
-    if (entry.isFolder && parseFolder((await this.#volume.openFolder(entry.firstCluster)).bytes).length > 0) {
+    if (entry.isFolder && parseFolder((await this.#openFolder(entry)).bytes).length > 0) {
       throw new Failure('refused', 'folder-not-empty', `the folder ${path} is not empty`);
     }
     this.#volume.table.free(this.#chainOf(entry));
@@ -214,13 +214,23 @@ export class FatFileSystem {
     for (const name of names) {
       const entry = find(folder, name);
       if (entry?.isFolder !== true) return undefined;
-      folder = await this.#volume.openFolder(entry.firstCluster);
+      folder = await this.#openFolder(entry);
     }
     return folder;
   }
 
+  #openFolder(entry: FolderEntry): Promise<FolderBytes> {
+    return this.#volume.openFolder(this.#firstClusterOf(entry));
+  }
+
   #chainOf(entry: FolderEntry): number[] {
-    return entry.firstCluster === 0 ? [] : this.#volume.table.chain(entry.firstCluster);
+    const first = this.#firstClusterOf(entry);
+    return first === 0 ? [] : this.#volume.table.chain(first);
+  }
+
+  /** FAT12 and FAT16 have something else where FAT32 has the upper half of a cluster's number, and OS/2 used it. */
+  #firstClusterOf({ firstCluster }: FolderEntry): number {
+    return this.bits === 32 ? firstCluster : firstCluster & 0xffff;
   }
 
   async #readContent(entry: FolderEntry): Promise<Buffer> {

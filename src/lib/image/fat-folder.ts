@@ -1,4 +1,4 @@
-import { readShortName, shortFormOf, shortNameChecksum, type ShortName } from './fat-name.js';
+import { lettersOfShortName, readShortName, shortFormOf, shortNameChecksum, type ShortName } from './fat-name.js';
 import { sectorSize } from './overlay.js';
 
 /** One file or folder as its folder's bytes describe it. */
@@ -35,7 +35,15 @@ const slotsPerSector = sectorSize / slotSize;
 
 const lettersPerSlot = 13;
 const freeMark = 0xe5;
-const attributes = { label: 0x08, folder: 0x10, archive: 0x20, longName: 0x0f } as const;
+const attributes = {
+  readOnly: 0x01,
+  hidden: 0x02,
+  system: 0x04,
+  label: 0x08,
+  folder: 0x10,
+  archive: 0x20,
+  longName: 0x0f,
+} as const;
 
 /** A moment in UTC as FAT writes it; FAT knows the years 1980 to 2107. */
 export function fatTime(moment: Date): FatTime {
@@ -144,7 +152,8 @@ export function dotEntries(own: EntryContent, parentCluster: number): Buffer {
 }
 
 function updateSlot(slot: Buffer, content: EntryContent): void {
-  slot.writeUInt8(content.isFolder ? attributes.folder : attributes.archive, 11);
+  const kept = slot.readUInt8(11) & (attributes.readOnly | attributes.hidden | attributes.system);
+  slot.writeUInt8(kept | (content.isFolder ? attributes.folder : attributes.archive), 11);
   slot.writeUInt16LE(content.time.date, 18);
   slot.writeUInt16LE(content.firstCluster >>> 16, 20);
   slot.writeUInt16LE(content.time.time, 22);
@@ -167,7 +176,7 @@ function shortNameIn(slot: Buffer): string {
   const flags = slot.readUInt8(12);
   const stored = slot.toString('latin1', 0, 11);
   // A first letter 0xE5 would read as "free", so it is stored as 5.
-  const text = slot.readUInt8(0) === 0x05 ? `\u00e5${stored.slice(1)}` : stored;
+  const text = lettersOfShortName(slot.readUInt8(0) === 0x05 ? `\u00e5${stored.slice(1)}` : stored);
   const lower = (part: string, flag: number) => ((flags & flag) === 0 ? part : part.toLowerCase());
   return readShortName(lower(text.slice(0, 8), 0x08) + lower(text.slice(8), 0x10));
 }

@@ -54,6 +54,15 @@ export function readShortName(short: ShortName): string {
   return extension === '' ? base : `${base}.${extension}`;
 }
 
+/** Code page 850 from 0x80 on, which mtools and Windows in western Europe store short names in; its letters are mostly those of others. */
+const codePage =
+  'ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈıÍÎÏ┘┌█▄¦Ì▀ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u00ad±‗¾¶§÷¸°¨·¹³²■\u00a0';
+
+/** The letters that the bytes of a short name stand for, as text of the same length. */
+export function lettersOfShortName(short: ShortName): string {
+  return short.replaceAll(/[\x80-\xff]/g, (byte) => codePage.charAt(byte.charCodeAt(0) - 0x80));
+}
+
 /** The checksum that ties long-name entries to their short name. */
 export function shortNameChecksum(short: Buffer): number {
   return short.reduce((sum, byte) => (((sum & 1) << 7) + (sum >> 1) + byte) & 0xff, 0);

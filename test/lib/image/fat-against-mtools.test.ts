@@ -352,9 +352,10 @@ describe('a FAT file system that davit and mtools write in turn', () => {
         const before = await clustersByMtools(disk.path, tree);
         const wanted = tree.copy();
         try {
+          const placement = random.pick(['over', 'beside'] as const);
           const changes = await disk.change(async (fat) => {
             for (let step = 0; step < 12; step += 1) await changeByDavit(random, fat, wanted, volume);
-          });
+          }, placement);
           assertUntouched(changes, before, tree, wanted, volume);
           tree = wanted;
         } catch (error) {
