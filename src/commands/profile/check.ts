@@ -29,7 +29,10 @@ export default class ProfileCheck extends BaseCommand {
 
   async run(): Promise<CheckedProfile> {
     const { args } = await this.parse(ProfileCheck);
-    const { request, keys, networks, unitFields, open } = await readProfile(args.profile, { signal: this.signal });
+    const { request, keys, networks, unitFields, open } = await readProfile(args.profile, {
+      signal: this.signal,
+      isOffline: true,
+    });
     const { warnings = [] } = request;
     const questions = open.map(pointerTo);
     for (const text of warnings) this.progress({ type: 'notice', level: 'warning', text });

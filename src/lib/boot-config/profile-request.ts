@@ -9,17 +9,19 @@ import type { Path, Problem } from './problem.js';
 import type { Profile } from './profile-shape.js';
 import { proxyFiles } from './proxy.js';
 import { requirePng } from './splash-logo.js';
-import { readSshPublicKeys } from './ssh-public-key.js';
+import { type KeySources, readSshPublicKeys } from './ssh-public-key.js';
 
 /**
  * Turns a profile into a request: reads the files that it names and writes its networks. What is wrong with a file becomes a problem of
  * the place that names it.
  *
  * @param read reads a file by the name that the profile has for it
+ * @param fetchKeys fetches SSH keys that somebody has published; left out, those are not fetched
  */
 export async function profileRequest(
   profile: Profile,
   read: (name: string) => Promise<Buffer>,
+  fetchKeys?: KeySources['fetchKeys'],
 ): Promise<{ readonly request: BootConfigurationRequest; readonly problems: readonly Problem[] }> {
   const problems: Problem[] = [];
   /** What each of some items gives, but for those that fail. */
@@ -32,7 +34,8 @@ export async function profileRequest(
       try {
         results.push(...(await work(item)));
       } catch (error) {
-        if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
+        // What cannot be reached now is no mistake of the profile.
+        if (!(error instanceof Failure) || ['interrupted', 'unreachable'].includes(error.kind)) throw error;
         problems.push({ path: place, message: `cannot be used: ${error.message}` });
       }
     }
@@ -62,7 +65,9 @@ export async function profileRequest(
     requirePng(content, name);
     return [content];
   });
-  const sshKeys = await each(items('sshKeys', profile.sshKeys), (word) => readSshPublicKeys(word, read));
+  const sshKeys = await each(items('sshKeys', profile.sshKeys), (word) =>
+    readSshPublicKeys(word, { readFile: read, ...(fetchKeys === undefined ? {} : { fetchKeys }) }),
+  );
   const names = files.map((file) => file.path.toLowerCase());
   const twice = files.find((file, index) => names.indexOf(file.path.toLowerCase()) !== index);
   if (twice !== undefined) problems.push({ path: [], message: `puts two files at ${twice.path}` });

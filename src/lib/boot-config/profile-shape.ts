@@ -41,7 +41,7 @@ export const profileShape = where(
         ),
       ),
       sshKeys: about(
-        'Public keys that may log in as root: the keys themselves, or files with them.',
+        'Public keys that may log in as root: the keys themselves, files with them, or github:<user> or gitlab:<user>.',
         list(text('a public key or the path of a file')),
       ),
       persistentLogging: about('Keep logs over restarts.', truth),

@@ -10,6 +10,7 @@ import { resolveReferences } from './profile-references.js';
 import { profileRequest } from './profile-request.js';
 import { type Profile, profileShape } from './profile-shape.js';
 import { isSecretKey } from './secret-names.js';
+import { KeyFetcher } from './fetched-ssh-keys.js';
 import { fits } from './shape.js';
 import { unitFieldsIn } from './unit-fields.js';
 import { parseYaml, type YamlText } from './yaml-text.js';
@@ -39,15 +40,19 @@ const mebibyte = 1024 * 1024;
 /** What a file for the boot partition may have; larger than any boot partition that balenaOS has. */
 const mostFileBytes = 256 * mebibyte;
 
+/** How a profile is read. */
+interface ReadProfileOptions {
+  readonly signal?: AbortSignal;
+  /** Whether what it names in the network is left out, instead of being fetched. */
+  readonly isOffline?: boolean;
+}
+
 /**
  * Reads a profile file and what it refers to, and turns it into a request. All mistakes are told at once, each with file, line and
  * column, before any question is asked; no message quotes a value, which may be a secret.
  */
-export async function readProfile(
-  file: string,
-  { signal }: { readonly signal?: AbortSignal } = {},
-): Promise<ReadProfile> {
-  return readProfileText(file, await readUserFile(file, { what: 'the profile', signal }), { signal });
+export async function readProfile(file: string, options: ReadProfileOptions = {}): Promise<ReadProfile> {
+  return readProfileText(file, await readUserFile(file, { what: 'the profile', signal: options.signal }), options);
 }
 
 /**
@@ -57,21 +62,24 @@ export async function readProfile(
 export async function readProfileText(
   file: string,
   { bytes, isReadByOthers }: UserFile,
-  { signal, network }: { readonly signal?: AbortSignal | undefined; readonly network?: string } = {},
+  options: ReadProfileOptions & { readonly network?: string } = {},
 ): Promise<ReadProfile> {
+  const { signal, network, isOffline = false } = options;
   const parsed = await parseYaml(decode(bytes, file));
   if (!('locate' in parsed)) {
     throw invalidProfile(parsed.map(({ problem, ...place }) => ({ file, ...place, pointer: '', message: problem })));
   }
   const yaml = network === undefined ? parsed : oneNetwork(file, parsed, network);
   const files = new FilesBeside(file, signal);
-  const parts = { file, yaml, files };
+  const keyFetcher = new KeyFetcher(signal);
+  const parts = { file, yaml, files, fetchKeys: isOffline ? undefined : keyFetcher.fetch };
   const { profile, request, open, questions } = await readParts(parts, undefined);
-  const warnings = placesOf(file, yaml, [
+  const doubts = placesOf(file, yaml, [
     ...unknownConfigKeys(profile.config ?? {}).map((problem) => ({ ...problem, path: ['config', ...problem.path] })),
     ...(isReadByOthers ? plainSecrets(yaml.value) : []),
     ...files.openSecrets(yaml.value),
   ]).map(problemLine);
+  const warnings = [...doubts, ...keyFetcher.notes];
   const withWarnings = (one: BootConfigurationRequest) => (warnings.length === 0 ? one : { ...one, warnings });
   return {
     request: withWarnings(request),
@@ -115,7 +123,17 @@ function decode(bytes: Buffer, file: string): string {
 
 /** Resolves the references, checks the result, and reads the files it names; what stays open, with what depends on it, is taken out. */
 async function readParts(
-  { file, yaml, files }: { readonly file: string; readonly yaml: YamlText; readonly files: FilesBeside },
+  {
+    file,
+    yaml,
+    files,
+    fetchKeys,
+  }: {
+    readonly file: string;
+    readonly yaml: YamlText;
+    readonly files: FilesBeside;
+    readonly fetchKeys: KeyFetcher['fetch'] | undefined;
+  },
   prompt: Prompt | undefined,
 ): Promise<{
   readonly profile: Profile;
@@ -133,7 +151,7 @@ async function readParts(
   // What is good is read on, so that mistakes in files are told together with those in the profile.
   const profile = withoutParts(value, [...open, ...found.map((problem) => problem.path)]);
   if (!fits(profileShape, profile)) throw invalidProfile(placesOf(file, yaml, found));
-  const { request, problems: more } = await profileRequest(profile, (name) => {
+  const readNamed = (name: string) => {
     if (!confidential.has(name)) return files.read(name, { most: mostFileBytes });
     throw new Failure(
       'usage',
@@ -143,7 +161,8 @@ async function readParts(
         hint: 'Write the path itself, without file: or prompt:',
       },
     );
-  });
+  };
+  const { request, problems: more } = await profileRequest(profile, readNamed, fetchKeys);
   const all = [...found, ...more];
   if (all.length > 0) throw invalidProfile(placesOf(file, yaml, all));
   return { profile, request, open, questions };

@@ -1,6 +1,5 @@
-import { readFile as readFileOfSystem } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
-import { whileDoing } from '../failure/while-doing.js';
+import { type KeySource, keySourceIn } from './key-source.js';
 
 const hint = 'Give a public key file such as ~/.ssh/id_ed25519.pub, or its one line in quotes';
 
@@ -30,15 +29,18 @@ export function parseSshPublicKey(line: string): { readonly type: string; readon
   return isWhole && parts.every((part) => part.length > 0) ? { type, body } : undefined;
 }
 
-/**
- * The public keys that a word stands for: a key itself, a text with one on each line, or a file with such a text.
- *
- * @param readFile reads a file by the path that the word is
- */
-export async function readSshPublicKeys(
-  word: string,
-  readFile: (path: string) => Promise<Buffer> = readKeyFile,
-): Promise<string[]> {
+/** Where keys come from that do not stand in the word itself. */
+export interface KeySources {
+  /** Reads a file by the path that the word is. */
+  readonly readFile: (path: string) => Promise<Buffer>;
+  /** Fetches the keys that a user has published; left out, they are not fetched, and there are none. */
+  readonly fetchKeys?: (source: KeySource) => Promise<readonly string[]>;
+}
+
+/** The public keys that a word stands for: a key itself, a text with one on each line, a file with such a text, or a user at GitHub or GitLab. */
+export async function readSshPublicKeys(word: string, sources: KeySources): Promise<string[]> {
+  const source = keySourceIn(word);
+  if (source !== undefined) return [...((await sources.fetchKeys?.(source)) ?? [])];
   if (parseSshPublicKey(word) !== undefined) return [word.trim()];
   if (isPrivateKey(word)) throw privateKey('the SSH key', 'Give the public key that belongs to it');
   // No file is called so; and a text that is taken for a path is shown.
@@ -48,7 +50,7 @@ export async function readSshPublicKeys(
       hint,
     });
   }
-  const text = String(await readFile(word));
+  const text = String(await sources.readFile(word));
   if (isPrivateKey(text)) throw privateKey(word, `Give the public key beside it: --ssh-key ${word}.pub`);
   return publicKeysIn(text, word);
 }
@@ -62,7 +64,8 @@ function privateKey(what: string, wayOut: string): Failure {
   return new Failure('refused', 'private-key', message, { hint: wayOut });
 }
 
-function publicKeysIn(text: string, what: string): string[] {
+/** The keys of a text, one on each line; fails for anything else in it, and for none. */
+export function publicKeysIn(text: string, what: string): string[] {
   const lines = text
     .split(/\r?\n/)
     .map((line) => line.trim())
@@ -73,14 +76,6 @@ function publicKeysIn(text: string, what: string): string[] {
     throw new Failure('usage', 'invalid-ssh-key', `${what} ${where}`, { hint });
   }
   return lines;
-}
-
-async function readKeyFile(file: string): Promise<Buffer> {
-  try {
-    return await readFileOfSystem(file);
-  } catch (error) {
-    throw whileDoing(`reading the SSH key ${file}`, error, { hint });
-  }
 }
 
 function lengthPrefixedParts(blob: Buffer): Buffer[] | undefined {

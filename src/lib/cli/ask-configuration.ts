@@ -99,7 +99,7 @@ async function askSshKeys({ streams, signal }: AskContext): Promise<string[]> {
   const objection = async (answer: string) => {
     if (answer === '') return undefined;
     try {
-      await readSshPublicKeys(fileOf(answer), (file) => readFile(file));
+      await readSshPublicKeys(fileOf(answer), { readFile: (file) => readFile(file) });
       return undefined;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);

@@ -24,7 +24,7 @@ export const bootConfigurationFlags = {
     helpGroup,
   }),
   'ssh-key': Flags.string({
-    summary: 'Public key that may log in as root: a file or the key itself. Can be repeated.',
+    summary: 'Public key that may log in as root: a file, the key itself, or github:<user>. Can be repeated.',
     helpValue: '<file|key>',
     multiple: true,
     multipleNonGreedy: true,

@@ -3,6 +3,7 @@ import { readConfigFile } from '../boot-config/config-file.js';
 import { dnsServersText } from '../boot-config/config-values.js';
 import { readConnectionFile } from '../boot-config/connection-file.js';
 import type { ReadProfile } from '../boot-config/profile.js';
+import { KeyFetcher } from '../boot-config/fetched-ssh-keys.js';
 import { readSshPublicKeys } from '../boot-config/ssh-public-key.js';
 import { askSecret, requireTerminal } from '../output/prompts.js';
 import type { Streams } from '../output/streams.js';
@@ -40,8 +41,9 @@ export async function readBootConfigurationRequest(
   const { config, network = [] } = flags;
   const configFile = config === undefined ? undefined : await readConfigFile(config, signal);
   const sshKeys: string[] = [];
-  for (const key of flags['ssh-key'] ?? [])
-    sshKeys.push(...(await readSshPublicKeys(key, read('the SSH key', keyHint))));
+  const keyFetcher = new KeyFetcher(signal);
+  const keySources = { readFile: read('the SSH key', keyHint), fetchKeys: keyFetcher.fetch };
+  for (const key of flags['ssh-key'] ?? []) sshKeys.push(...(await readSshPublicKeys(key, keySources)));
   const files = await Promise.all(
     network.map((file) => readConnectionFile(file, read('the connection file', 'Check the path'))),
   );
@@ -49,7 +51,7 @@ export async function readBootConfigurationRequest(
   const wifi = await readWifi(flags, context);
 
   const isWifiGiven = isGiven('wifi-ssid');
-  const warnings = [...(configFile?.warnings ?? []), ...(wifi?.warnings ?? [])];
+  const warnings = [...(configFile?.warnings ?? []), ...keyFetcher.notes, ...(wifi?.warnings ?? [])];
   const assemble = async (under: BootConfigurationRequest | undefined, key: string | undefined) => {
     const connections = wifi === undefined ? [] : await wifiConnection(wifi, key);
     const environment = {

@@ -2,10 +2,16 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { parseSshPublicKey, readSshPublicKeys } from '../../../src/lib/boot-config/ssh-public-key.js';
+import { parseSshPublicKey, readSshPublicKeys as readFrom } from '../../../src/lib/boot-config/ssh-public-key.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
 import { runChecked } from '../../../src/lib/platform/child-process.js';
+import { readUserFile } from '../../../src/lib/platform/read-user-file.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
+
+/** A key by its word; what stands in files is read from there. */
+function readSshPublicKeys(word: string): Promise<string[]> {
+  return readFrom(word, { readFile: async (file) => (await readUserFile(file)).bytes });
+}
 
 describe('an SSH public key', () => {
   const kinds = [
