@@ -9,10 +9,12 @@ export function print(line: string): void {
   printed.push(line);
 }
 
-/** Puts everything that was printed into a document, in the place of what follows a heading there. */
+/** Puts everything that was printed into a document, in the place of what follows a heading there up to the next one. */
 export function writeInto(file: string, heading: string): void {
-  const [before] = readFileSync(file, 'utf8').split(`\n${heading}\n`);
-  writeFileSync(file, `${before ?? ''}\n${heading}\n\n${printed.join('\n').trim()}\n`);
+  const [before = '', rest = ''] = readFileSync(file, 'utf8').split(`\n${heading}\n`);
+  const next = rest.indexOf('\n## ');
+  const after = next < 0 ? '' : `\n${rest.slice(next + 1)}`;
+  writeFileSync(file, `${before}\n${heading}\n\n${printed.join('\n').trim()}\n${after}`);
 }
 
 /** Something that is to hold of what was measured: `reached` at most, or at least, `limit`. */

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { utimesSync, writeFileSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { existsSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { configureImage, type ConfigureImageOptions } from '../../../src/lib/boot-config/configure-image.js';
+import { checked, loopDevicesMissing } from '../../support/loop-device.js';
 import { makeOsImage } from '../../support/os-image.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
+
+const accountingMissing = existsSync('/proc/self/io') ? false : 'needs /proc/self/io';
 
 /** Configures an image while something happens just before the finished copy gets its name. */
 async function configureWhile(t: TestContext, inPlace: boolean, happens: (image: string, output: string) => void) {
@@ -47,4 +50,52 @@ describe('configureImage', () => {
       assert.deepEqual(await readdir(folder), ['device.img']);
     });
   }
+
+  it('reads and writes only what it must of a large image in place', { skip: accountingMissing }, async (t) => {
+    const image = path.join(await temporaryFolder(t), 'large.img');
+    await makeOsImage(image, { bootSize: 80, dataSize: 1900 });
+    const configure = (hostname: string) =>
+      configureImage({
+        ...{ image, target: { kind: 'in-place' }, isDryRun: false, progress: () => undefined },
+        request: { hostname, developmentMode: true },
+        signal: new AbortController().signal,
+      });
+    await configure('first');
+    const before = await transferred();
+    await configure('second');
+    const after = await transferred();
+    const [read, written] = [after.read - before.read, after.written - before.written];
+    t.diagnostic(`${read} bytes read, ${written} written`);
+    // Its table of clusters alone has 80 KB; what else is read is 16 KB of its root folder, the partition table, and a few small files.
+    assert.ok(read < 300_000, `${read} bytes were read`);
+    assert.ok(written < 30_000, `${written} bytes were written`);
+  });
+
+  it('leaves nothing behind where there is no space for a copy', { skip: loopDevicesMissing }, async (t) => {
+    const folder = await temporaryFolder(t);
+    const image = path.join(folder, 'device.img');
+    await makeOsImage(image);
+    const small = path.join(folder, 'small');
+    await mkdir(small);
+    await checked(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', small]);
+    try {
+      const work = configureImage({
+        ...{ image, isDryRun: false, progress: () => undefined },
+        target: { kind: 'new-file', path: path.join(small, 'out.img'), mayOverwrite: false },
+        request: { developmentMode: true },
+        signal: new AbortController().signal,
+      });
+      await assert.rejects(work, { kind: 'failed', code: 'enospc', hint: /--output/ });
+      assert.deepEqual(await readdir(small), []);
+    } finally {
+      await checked(['umount', small]);
+    }
+  });
 });
+
+/** Bytes that this process has asked for, and written. */
+async function transferred(): Promise<{ readonly read: number; readonly written: number }> {
+  const text = await readFile('/proc/self/io', 'utf8');
+  const value = (key: string) => Number(new RegExp(`^${key}: (\\d+)$`, 'm').exec(text)?.[1]);
+  return { read: value('rchar'), written: value('wchar') };
+}
