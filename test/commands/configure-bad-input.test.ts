@@ -100,7 +100,7 @@ const bad: Readonly<Record<string, BadInput>> = {
     code: 'not-an-image',
   },
   'a packed image, in place': {
-    ...{ words: ['device.img.gz', '--dev', '--in-place'], exitCode: 4, code: 'image-compressed' },
+    ...{ words: ['device.img.gz', '--dev', '--in-place'], exitCode: 4, code: 'in-place-impossible' },
     files: { 'device.img.gz': gzipSync(Buffer.alloc(100_000)) },
   },
   'a mistyped flag': flags(['--develop'], 'usage'),

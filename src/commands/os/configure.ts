@@ -4,13 +4,15 @@ import { bootConfigurationFlags } from '../../lib/cli/boot-configuration-flags.j
 import { ConfigureCommand, type ConfigureResult } from '../../lib/cli/configure-command.js';
 import { configureTargetFlags, readConfigureTarget } from '../../lib/cli/configure-target-flags.js';
 import { readBootConfigurationRequest } from '../../lib/cli/read-boot-configuration-request.js';
+import { sourceCheckFlags } from '../../lib/cli/source-check-flags.js';
 
 export default class OsConfigure extends ConfigureCommand {
   static override summary = 'Put configuration and networks into an OS image.';
 
   static override description =
     'Writes a configured copy beside the image, or changes the image itself with --in-place; either way it is configured ' +
-    'as a whole or not at all. A drive that has been flashed is changed in place, after a question. Needs no mount, no login ' +
+    'as a whole or not at all. A drive that has been flashed is changed in place, after a question. What is packed, ' +
+    'at a URL or standard input becomes a new, unpacked image. Needs no mount, no login ' +
     'and, for images, no root. What is not asked for stays as it is, and the same image and flags give the same bytes.';
 
   static override examples = [
@@ -19,11 +21,17 @@ export default class OsConfigure extends ConfigureCommand {
     '<%= config.bin %> <%= command.id %> device.img --config fleet.json --network ethernet.nmconnection --output unit-7.img',
     '<%= config.bin %> <%= command.id %> device.img --profile kiosk.yaml --hostname kiosk-7',
     '<%= config.bin %> <%= command.id %> device.img --profile kiosk.yaml --diff',
+    '<%= config.bin %> <%= command.id %> device.img.xz --profile kiosk.yaml --output kiosk.img',
     '<%= config.bin %> <%= command.id %> /dev/sdb --wifi-ssid Office',
     '<%= config.bin %> <%= command.id %> device.img --reset --in-place',
   ];
 
-  static override args = { image: Args.string({ required: true, description: 'Image file, or drive, to configure.' }) };
+  static override args = {
+    image: Args.string({
+      required: true,
+      description: 'Image file or URL, packed or not, a drive, or - for standard input.',
+    }),
+  };
 
   static override flags = {
     interactive: Flags.boolean({
@@ -31,6 +39,8 @@ export default class OsConfigure extends ConfigureCommand {
     }),
     ...bootConfigurationFlags,
     ...configureTargetFlags,
+    entry: Flags.string({ helpValue: '<name>', summary: 'The image inside a zip that holds several files.' }),
+    ...sourceCheckFlags,
     reset: Flags.boolean({
       summary:
         'Return to what the image came with first: config.json, networks and added files; identity and keys go too.',
@@ -40,7 +50,11 @@ export default class OsConfigure extends ConfigureCommand {
   async run(): Promise<ConfigureResult> {
     const parsed = await this.parse(OsConfigure);
     const { args, flags } = parsed;
-    const request = await readBootConfigurationRequest(parsed, { streams: this.streams, signal: this.signal });
+    const request = await readBootConfigurationRequest(parsed, {
+      streams: this.streams,
+      signal: this.signal,
+      standardInputIsTaken: args.image === '-',
+    });
     const whole = flags.reset ? resetFirst(request) : request;
     const isSaid = Object.keys(whole).length > 0;
     if (flags.interactive || (!isSaid && this.#canAsk(flags))) return this.#ask(args.image, whole, flags);

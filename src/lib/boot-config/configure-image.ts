@@ -4,11 +4,14 @@ import type { DriveRisk } from '../drives/drive-risks.js';
 import { isDriveElsewhere } from '../drives/drives-elsewhere.js';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
+import { httpUrl } from '../image/source-location.js';
+import type { SourceFindings } from '../image/source-proof.js';
 import type { ProgressListener } from '../platform/progress.js';
 import type { BootConfigurationSummary } from './boot-configuration-plan.js';
 import type { BootConfigurationRequest } from './boot-configuration-request.js';
 import { configureInPlace } from './configure-in-place.js';
 import { configureNewFile, type NewFileTarget } from './configure-new-file.js';
+import type { SourceReading } from './configure-source.js';
 import type { FileDifference } from './file-difference.js';
 
 /** Where the configured image goes: into the image itself, as always where that is a drive, into a new file, or nowhere, to see what would change. */
@@ -32,6 +35,8 @@ export interface ConfigureImageOptions {
   readonly partition?: string | undefined;
   /** Plan only. */
   readonly isDryRun: boolean;
+  /** How what is packed, at a URL or standard input is read; without it, only unpacked files are taken. */
+  readonly reading?: SourceReading;
   /** Without it, drives are refused. */
   readonly consent?: DriveConsent;
   readonly signal: AbortSignal;
@@ -49,6 +54,8 @@ export interface ConfiguredImage extends BootConfigurationSummary {
   readonly isWritten: boolean;
   /** What changes in the files, with secrets hidden; only where the result goes nowhere. */
   readonly differences?: readonly FileDifference[];
+  /** What was found out about an image while it was unpacked; only where that was asked for. */
+  readonly findings?: SourceFindings;
 }
 
 /** Configures an image file, in place or as a copy, or a drive. It is configured as a whole or not at all; see each way for how. */
@@ -63,11 +70,16 @@ export async function configureImage(options: ConfigureImageOptions): Promise<Co
     const { configureDrive } = await import('./configure-drive.js');
     return configureDrive(options);
   }
+  if (options.reading !== undefined) {
+    const { configureSource, isReadInOrder } = await import('./configure-source.js');
+    if (await isReadInOrder(image, options.reading)) return configureSource(options, options.reading);
+  }
   return target.kind === 'new-file' ? configureNewFile(options, target) : configureInPlace(options);
 }
 
 async function isDrive(image: string): Promise<boolean> {
   if (isDriveElsewhere(image)) return true;
+  if (image === '-' || httpUrl(image) !== undefined) return false;
   const stats = await stat(image).catch((error: unknown) => {
     throw whileDoing(`opening ${image}`, error, { hint: 'Check the path' });
   });

@@ -1,5 +1,3 @@
-import { stat } from 'node:fs/promises';
-import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { BlockFile, openBlockFile } from '../image/block-file.js';
@@ -8,7 +6,9 @@ import { restoreImage } from '../image/image-journal.js';
 import { applyChanges, type ChangedRanges } from '../image/overlay.js';
 import { DraftFile } from '../platform/draft-file.js';
 import type { ConfiguredImage, ConfigureImageOptions } from './configure-image.js';
+import { configuredName, requireOutput } from './configured-name.js';
 import { configuredImage, imageChanged, planImageConfiguration, revisionOf } from './plan-image-configuration.js';
+import { writeHints } from './write-hints.js';
 
 /** A configured copy of an image. */
 export interface NewFileTarget {
@@ -41,47 +41,10 @@ export async function configureNewFile(
   }
 }
 
-/** The name of the configured image beside an image. */
-export function configuredName(image: string): string {
-  const { dir, name, ext } = path.parse(image);
-  return path.join(dir, `${name}.configured${ext}`);
-}
-
 async function chooseOutput(image: string, target: NewFileTarget): Promise<string> {
-  const own = await stat(image).catch((error: unknown) => {
-    throw whileDoing(`opening ${image}`, error, { hint: 'Check the path' });
-  });
   const output = target.path ?? configuredName(image);
-  if (output === '') {
-    throw new Failure('usage', 'output-not-a-file', 'the name of the output is empty', {
-      hint: 'Give the path of a file with --output',
-    });
-  }
-  const existing = await statIfThere(output);
-  if (existing === undefined) return output;
-  if (existing.dev === own.dev && existing.ino === own.ino) {
-    throw new Failure('usage', 'output-is-image', `${output} is the image itself`, {
-      hint: 'Use --in-place to change the image, or give another --output',
-    });
-  }
-  if (!existing.isFile()) {
-    throw new Failure('usage', 'output-not-a-file', `${output} exists and is not a file`, {
-      hint: 'Give the path of a file with --output',
-    });
-  }
-  if (target.mayOverwrite) return output;
-  throw new Failure('refused', 'output-exists', `${output} exists already`, {
-    hint: 'Use --force to replace it, or give another --output',
-  });
-}
-
-async function statIfThere(file: string) {
-  try {
-    return await stat(file);
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw whileDoing(`looking at ${file}`, error);
-  }
+  await requireOutput(output, target.mayOverwrite, image);
+  return output;
 }
 
 interface CopyRequest extends Pick<ConfigureImageOptions, 'image' | 'signal' | 'progress'> {
@@ -109,10 +72,3 @@ async function writeCopy(source: BlockFile, changes: ChangedRanges, request: Cop
     throw whileDoing(`configuring ${image}`, error, hint === undefined ? {} : { hint });
   }
 }
-
-const writeHints: Readonly<Record<string, string>> = {
-  ENOSPC: 'The configured image needs as much free space as the image has data; give another place with --output',
-  EACCES: 'Give a place that you may write to with --output',
-  EROFS: 'Give a place that can be written to with --output',
-  ENOENT: 'Make the folder first',
-};

@@ -3,7 +3,7 @@ import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import type { BlockFile } from '../image/block-file.js';
 import { refuseCompressed } from '../image/compressed-image.js';
-import { readPartitionTable } from '../image/partition-table.js';
+import { type PartitionTable, readPartitionTable } from '../image/partition-table.js';
 import { type BootConfigurationPlan, planBootConfiguration, type PlanOptions } from './boot-configuration-plan.js';
 import type { BootConfigurationRequest } from './boot-configuration-request.js';
 import type { ConfiguredImage, ConfigureImageOptions } from './configure-image.js';
@@ -18,18 +18,22 @@ export async function planImageConfiguration(
   try {
     await refuseCompressed(file, file.path);
     const table = await readPartitionTable(file);
-    if (table.end > file.size) {
-      throw new Failure(
-        'failed',
-        'image-truncated',
-        `it is truncated: it has ${file.size} bytes, but its partitions take ${table.end}`,
-        { hint: 'Get the image again' },
-      );
-    }
+    requireWhole(table, file.size);
     return await planBootConfiguration(file, request, { ...options, table });
   } catch (error) {
     throw whileDoing(`configuring ${file.path}`, error);
   }
+}
+
+/** Fails with `image-truncated` when partitions go on behind the end of an image. */
+export function requireWhole(table: PartitionTable, size: number): void {
+  if (table.end <= size) return;
+  throw new Failure(
+    'failed',
+    'image-truncated',
+    `it is truncated: it has ${size} bytes, but its partitions take ${table.end}`,
+    { hint: 'Get the image again' },
+  );
 }
 
 /** What became of a plan. */

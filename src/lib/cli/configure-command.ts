@@ -4,10 +4,12 @@ import { type ConfiguredImage, configureImage, type ConfigureTarget } from '../b
 import type { Drive } from '../drives/drive.js';
 import { Failure } from '../failure/failure.js';
 import { bootConfigurationLines, configuredImageLines } from '../output/boot-configuration-text.js';
+import { zipEntryPrompt } from '../output/zip-entry-prompt.js';
 import { shellWord } from '../platform/environment.js';
 import { BaseCommand } from './base-command.js';
 import type { EditTargetFlagValues } from './configure-target-flags.js';
 import { acceptedByFlags } from './drive-flags.js';
+import { type SourceCheckFlagValues, sourceCheckRequest } from './source-check-flags.js';
 
 /** What a command that changes a boot partition prints with `--json`. */
 export interface ConfigureResult extends ConfiguredImage {
@@ -18,6 +20,12 @@ export interface ConfigureResult extends ConfiguredImage {
 interface Changed {
   readonly warnings: readonly string[];
   readonly isChanged: boolean;
+}
+
+/** The values of flags that only some of these commands have. */
+interface ReadingFlagValues extends SourceCheckFlagValues {
+  readonly entry?: string | undefined;
+  readonly hash?: boolean;
 }
 
 /** What the commands share that change the boot partition of an image: how it is changed, shown and told. */
@@ -31,7 +39,7 @@ export abstract class ConfigureCommand extends BaseCommand {
     image: string,
     request: BootConfigurationRequest,
     target: ConfigureTarget,
-    flags: EditTargetFlagValues,
+    flags: EditTargetFlagValues & ReadingFlagValues,
     isShown = false,
   ): Promise<ConfigureResult> {
     const configured = await this.#run(image, request, target, flags);
@@ -63,7 +71,7 @@ export abstract class ConfigureCommand extends BaseCommand {
   protected plan(
     image: string,
     request: BootConfigurationRequest,
-    flags: EditTargetFlagValues,
+    flags: EditTargetFlagValues & ReadingFlagValues,
   ): Promise<ConfiguredImage> {
     return this.#run(image, request, { kind: 'nowhere' }, flags);
   }
@@ -72,13 +80,20 @@ export abstract class ConfigureCommand extends BaseCommand {
     image: string,
     request: BootConfigurationRequest,
     target: ConfigureTarget,
-    flags: EditTargetFlagValues,
+    flags: EditTargetFlagValues & ReadingFlagValues,
   ): Promise<ConfiguredImage> {
     return configureImage({
       image,
       target,
       request,
       partition: flags.partition,
+      reading: {
+        entry: flags.entry,
+        chooseEntry: zipEntryPrompt(this.streams, this.signal),
+        standardInput: this.streams.stdin,
+        checks: sourceCheckRequest(flags),
+        hash: flags.hash ?? false,
+      },
       isDryRun: flags['dry-run'],
       consent: {
         accepted: acceptedByFlags(flags, this.streams),

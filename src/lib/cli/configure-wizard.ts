@@ -8,7 +8,7 @@ import {
   requestOfAnswers,
 } from '../boot-config/configuration-answers.js';
 import type { ConfiguredImage, ConfigureTarget } from '../boot-config/configure-image.js';
-import { configuredName } from '../boot-config/configure-new-file.js';
+import { configuredName } from '../boot-config/configured-name.js';
 import { Failure } from '../failure/failure.js';
 import { bootConfigurationLines, osText } from '../output/boot-configuration-text.js';
 import { askText, askWhich, askYesNo } from '../output/prompts.js';

@@ -3,6 +3,7 @@ import type { ConfiguredImage } from '../boot-config/configure-image.js';
 import type { ShownConfigChange } from '../boot-config/changed-config.js';
 import type { FileDifference } from '../boot-config/file-difference.js';
 import { hidden } from '../boot-config/secret-names.js';
+import { findingLines } from './flash-text.js';
 import { formatBytes, printable } from './format.js';
 import { type Paint, paintFor } from './paint.js';
 import type { Json } from '../platform/json.js';
@@ -20,8 +21,12 @@ export function configuredImageLines(configured: ConfiguredImage, hasColor: bool
   const lines = isShown ? [] : bootConfigurationLines(configured);
   if (!isChanged) lines.push(`Nothing had to be changed: ${printable(image)} is as it was asked for.`);
   const written = `${printable(output)} (${shortOsText(configured)})`;
-  if (isWritten) return [...lines, `Wrote ${written}`];
+  if (isWritten) return [...lines, ...checkedLines(configured), `Wrote ${written}`];
   return isChanged ? [...lines, `Would write ${written}`] : lines;
+}
+
+function checkedLines({ image, findings }: ConfiguredImage): string[] {
+  return findings === undefined ? [] : findingLines({ name: image, ...findings });
 }
 
 const differenceVerbs = { create: 'new', replace: 'changed', remove: 'removed' } as const;

@@ -1,5 +1,6 @@
 import type { Bmap } from '../image/bmap.js';
-import type { FlashedDrive, FlashedImage } from '../flash/flash-result.js';
+import type { SourceFindings } from '../image/source-proof.js';
+import type { FlashedDrive } from '../flash/flash-result.js';
 import type { DriveExtras } from '../flash/plan-extras.js';
 import type { FlashPlan, VerifyMode } from '../flash/plan-flash.js';
 import { describeDrive, partitionLines } from './drive-text.js';
@@ -57,7 +58,7 @@ function placeText(reached: number): string {
 }
 
 /** `checked the file: SHA-256 from SHA256SUMS`, and the SHA-256 of the image where all of it was read. */
-export function findingLines({ name, sha256, checks }: FlashedImage): string[] {
+export function findingLines({ name, sha256, checks }: SourceFindings & { readonly name: string }): string[] {
   const things = { file: 'the file', content: 'the image in the file', list: 'the list of checksums' };
   return [
     ...checks.map(({ kind, from, of }) => `checked ${things[of]}: ${checkNames[kind]} ${from}`),
