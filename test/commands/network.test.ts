@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { runChecked } from '../../src/lib/platform/child-process.js';
 import { partitionContent } from '../support/disk-content.js';
 import { davit } from '../support/davit.js';
 import { configureNetworks as configure, makeNetworkImage as makeImage } from '../support/network-image.js';
@@ -141,6 +142,25 @@ describe('network remove', () => {
     assert.deepEqual(await image.bootFiles(), before);
     const other = await partitionContent(output, image.boot);
     assert.equal(Object.keys(other.files).length, Object.keys(before).length - 1);
+  });
+
+  it('says that a device keeps the copy that it has made', async (t) => {
+    const image = await makeImage(t, { table: 'mbr' });
+    await configure(image, { office: { type: 'ethernet' }, phone: { type: 'ethernet' } });
+    const state = image.partitions.find((one) => one.label === 'resin-state');
+    const [keyfile] = await image.contents(['office']);
+    const copy = await image.file('office', keyfile?.content ?? '');
+    const folders = ['/root-overlay', '/root-overlay/etc', '/root-overlay/etc/NetworkManager'];
+    const target = '/root-overlay/etc/NetworkManager/system-connections';
+    const script = [...[...folders, target].map((one) => `mkdir ${one}`), `write ${copy} ${target}/office`, ''];
+    const commands = await image.file('script', script.join('\n'));
+    await runChecked('booting', 'debugfs', ['-w', '-f', commands, `${image.path}?offset=${state?.start ?? 0}`]);
+    const { warnings } = await image.davit('network', 'remove', image.path, 'office', 'phone');
+    assert.ok(Array.isArray(warnings));
+    const kept = warnings.filter((text) => String(text).includes('keeps its own copies'));
+    assert.deepEqual(kept, [
+      'the device has started from this already and keeps its own copies of office: remove them there with nmcli connection delete',
+    ]);
   });
 
   it('names the network that a mistyped name is like', async (t) => {

@@ -25,6 +25,7 @@ import {
   requireNewConnections,
 } from './connection-folder.js';
 import { setConfigTxt } from './config-txt.js';
+import { copiedByDevice } from './device-copies.js';
 import type { FileContents } from './file-difference.js';
 import { readExistingConfig } from './existing-config.js';
 import { editedJson } from './json-edit.js';
@@ -139,6 +140,7 @@ async function planWith(
   const added = (reset?.removed ?? []).filter((path) => !files.some((file) => isSamePath(file.path, path)));
   const removed = new Set([...added, ...(await removedConnectionFiles(layers, boot, connections))]);
   const contents = [...(await removeFiles(boot, [...removed])), ...(await writeFiles(boot, files))];
+  const folder = connections.length === 0 ? [] : await readConnectionFolder(boot);
   return {
     changes: await boot.overlay.changes(boot.start),
     staged: await boot.overlay.staged(boot.start),
@@ -153,7 +155,8 @@ async function planWith(
         ...(table.damage === undefined ? [] : [table.damage]),
         ...warnings,
         ...(reset?.warnings ?? []),
-        ...configurationWarnings({ layers, boot, os, before, after, connections, files }),
+        ...configurationWarnings({ layers, boot, os, before, after, connections, connectionFolder: folder, files }),
+        ...(options.bootOnly === true ? [] : await warningsAboutCopies(reader, table, contents)),
       ],
     },
   };
@@ -215,6 +218,22 @@ function requirePlaces(boot: BootPartition, files: readonly BootFile[]): void {
     `an OS before 2.0 has a partition for config.json alone (${boot.number}), and does not read ${others.join(', ')}`,
     { hint: 'Set keys of config.json only, or use an image of a newer OS' },
   );
+}
+
+/** A device that has started from a card has copied the connections, and never deletes a copy. */
+async function warningsAboutCopies(
+  reader: BlockReader,
+  table: PartitionTable,
+  contents: readonly FileContents[],
+): Promise<string[]> {
+  const removed = contents.flatMap(({ path, after }) =>
+    after === undefined && path.startsWith(`${connectionFolder}/`) ? [posix.basename(path)] : [],
+  );
+  const copied = removed.length === 0 ? [] : await copiedByDevice(reader, table, removed);
+  if (copied.length === 0) return [];
+  return [
+    `the device has started from this already and keeps its own copies of ${copied.join(', ')}: remove them there with nmcli connection delete`,
+  ];
 }
 
 function isSamePath(one: string, other: string): boolean {

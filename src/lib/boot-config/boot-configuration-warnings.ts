@@ -4,7 +4,8 @@ import type { BootPartition, FoundBy } from './boot-partition.js';
 import { checkConfig, idleConfigKeys } from './config-check.js';
 import { configValue } from './config-json.js';
 import { deviceWarnings, editWarnings, moveWarnings } from './config-warnings.js';
-import { type ConnectionFile, connectionWarnings } from './connection-file.js';
+import type { ConnectionFile } from './connection-file.js';
+import { connectionWarnings } from './connection-warnings.js';
 import type { ExistingConfig } from './existing-config.js';
 import { diskNames, flasherWarning } from './flasher-targets.js';
 import { isBalenaOs, isOlderThan, type OsFacts } from './os-facts.js';
@@ -18,12 +19,15 @@ interface PlannedConfiguration {
   readonly before: ExistingConfig;
   readonly after: JsonObject;
   readonly connections: readonly ConnectionFile[];
+  /** All that `system-connections` will hold, where connections are put in. */
+  readonly connectionFolder: readonly ConnectionFile[];
   readonly files: readonly BootFile[];
 }
 
 /** What is doubtful about a configuration, though it can be written. */
 export function configurationWarnings(planned: PlannedConfiguration): string[] {
-  const { layers, boot, os, before, after, connections, files } = planned;
+  const { layers, boot, os, before, after, connections, connectionFolder, files } = planned;
+  const fileBeside = (name: string) => connectionFolder.find((file) => file.name === name)?.content;
   return [
     ...layers.flatMap((layer) => layer.warnings ?? []),
     ...(before.madeAnew === undefined ? [] : [before.madeAnew]),
@@ -33,7 +37,7 @@ export function configurationWarnings(planned: PlannedConfiguration): string[] {
     ...warningsAboutConfig(after, before, os),
     ...layers.flatMap((layer) => editWarnings(layer.edits ?? [], before.config)),
     ...layers.flatMap((layer) => warningsAboutOldWifi(layer, connections)),
-    ...connections.flatMap((connection) => connectionWarnings(connection, os)),
+    ...connections.flatMap((connection) => connectionWarnings(connection, { os, fileBeside })),
     ...warningsAboutFiles(files, os),
   ];
 }

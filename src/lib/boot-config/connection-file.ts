@@ -4,8 +4,6 @@ import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { requireFatName } from '../image/fat-name.js';
 import { type Keyfile, parseKeyfile, unescapeKeyfileValue } from './keyfile.js';
-import { isBalenaOs, isOlderThan, type OsFacts } from './os-facts.js';
-import { isUnmanagedInterface } from './unmanaged-interface.js';
 import { isWifiKey } from './wifi-values.js';
 
 /** A NetworkManager connection, or a certificate that one needs, for the boot partition's `system-connections`. */
@@ -133,36 +131,4 @@ function checkConnection(keyfile: Keyfile, file: string): void {
       'A psk has 8 to 63 printable ASCII characters or 64 hexadecimal digits',
     );
   }
-}
-
-/** The types of connections that balenaOS has what it takes for. */
-const usableTypes: ReadonlySet<string> = new Set([
-  ...['ethernet', '802-3-ethernet', 'wifi', '802-11-wireless', 'gsm', 'cdma', 'bridge', 'bond', 'vlan', 'wireguard'],
-  ...['vpn', 'loopback', 'dummy', 'tun', 'ip-tunnel', 'macvlan', 'vrf', 'vxlan', 'bluetooth', 'pppoe', 'infiniband'],
-]);
-
-/** What is likely not to work on a device about a connection that NetworkManager will read. */
-export function connectionWarnings({ name, content }: ConnectionFile, os: OsFacts): string[] {
-  if (isNameIgnored(name)) return [];
-  const keyfile = parseKeyfile(String(content), name);
-  const type = connectionValue(keyfile, 'connection', 'type') ?? '';
-  const device = connectionValue(keyfile, 'connection', 'interface-name');
-  const keyManagement = connectionValue(keyfile, 'wifi-security', 'key-mgmt');
-  const isEnterprise = keyManagement?.startsWith('wpa-eap') === true;
-  const warnings: readonly (readonly [boolean, string])[] = [
-    [!usableTypes.has(type), `is of type ${type}, which balenaOS has no support for`],
-    [
-      device !== undefined && isUnmanagedInterface(device),
-      `is for the interface ${device ?? ''}, which the OS keeps NetworkManager away from`,
-    ],
-    [
-      keyManagement === 'sae' && isBalenaOs(os) && isOlderThan(os.osVersion, '6.5.50'),
-      `needs WPA3, which balenaOS has since 6.5.50, and this is ${os.osVersion ?? 'older'}`,
-    ],
-    [
-      isEnterprise && !keyfile.get('802-1x')?.get('eap')?.startsWith('tls') && !keyfile.get('802-1x')?.has('ca-cert'),
-      'has no ca-cert: the device will give its password to whoever names a network like it',
-    ],
-  ];
-  return warnings.flatMap(([applies, text]) => (applies ? [`the connection ${name} ${text}`] : []));
 }

@@ -1,5 +1,6 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { Failure } from '../failure/failure.js';
+import { certificatesIn, isPkcs12 } from './certificates.js';
 import type { ConnectionFile } from './connection-file.js';
 import type { KeyfileSection } from './keyfile.js';
 import { listValue } from './network-ip.js';
@@ -93,10 +94,8 @@ const hint = 'Give a file in PEM or DER form; openssl x509 -in <file> -text show
 
 /** The certificates of a PEM file, or the one of a DER file; none where a PKCS#12 file keeps them under its password. */
 function requireCertificates(content: Buffer, path: string): X509Certificate[] {
-  const blocks = String(content).match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
   try {
-    if (blocks === null && isPkcs12(content)) return [];
-    return (blocks ?? [content]).map((block) => new X509Certificate(block));
+    return certificatesIn(content);
   } catch (error) {
     throw new Failure('usage', 'invalid-certificate', `${path} holds no certificate that can be read`, {
       hint,
@@ -129,10 +128,4 @@ function requirePair(key: KeyObject, certificate: X509Certificate, path: string)
   throw new Failure('usage', 'invalid-certificate', `${path} is not the private key of the certificate beside it`, {
     hint: 'Give the key that the certificate was made for; the first certificate of a file is that of the device',
   });
-}
-
-/** Whether it is a PFX structure: a sequence that begins with the integer 3 (RFC 7292). */
-function isPkcs12(content: Buffer): boolean {
-  const lengthBytes = (content[1] ?? 0) > 0x80 ? (content[1] ?? 0) & 0x7f : 0;
-  return content[0] === 0x30 && content.subarray(2 + lengthBytes, 5 + lengthBytes).equals(Buffer.from([2, 1, 3]));
 }

@@ -1,7 +1,8 @@
 import type { BootPartition } from './boot-partition.js';
-import { connectionType, connectionWarnings, isNameIgnored, whyNameIgnored } from './connection-file.js';
+import { connectionType, isNameIgnored, whyNameIgnored } from './connection-file.js';
 import { findConnection, readConnectionFolder, type StoredConnection, storedConnections } from './connection-folder.js';
 import { connectionText } from './connection-text.js';
+import { connectionWarnings } from './connection-warnings.js';
 import { type Keyfile, keyfileText, unescapeKeyfileValue } from './keyfile.js';
 import type { Network } from './network.js';
 import { networkOfKeyfile } from './network-of-keyfile.js';
@@ -103,7 +104,9 @@ function listed(
     description: connectionText(keyfile, network),
     ignoredBecause: whyNameIgnored(name) ?? null,
     files: [name, ...ports.map((port) => port.name), ...certificates],
-    warnings: isNameIgnored(name) ? [] : [one, ...ports].flatMap((file) => connectionWarnings(file, os)),
+    warnings: isNameIgnored(name)
+      ? []
+      : [one, ...ports].flatMap((file) => connectionWarnings(file, { os, fileBeside: all.fileBeside })),
   };
 }
 
