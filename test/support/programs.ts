@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 
-function missing(program: string, debianPackage: string): string | false {
-  const isThere = spawnSync(program, ['--version']).error === undefined;
+function missing(program: string, debianPackage: string, question = '--version'): string | false {
+  const isThere = spawnSync(program, [question]).error === undefined;
   return isThere ? false : `needs ${program}: apt install ${debianPackage}`;
 }
 
@@ -10,3 +10,6 @@ export const squashfsToolsMissing = missing('mksquashfs', 'squashfs-tools');
 
 /** Why tests that need bmaptool cannot run here, or false where they can. */
 export const bmaptoolMissing = missing('bmaptool', 'bmap-tools');
+
+/** Why tests that need redsocks, the program that a device reaches its proxy with, cannot run here, or false where they can. */
+export const redsocksMissing = missing('redsocks', 'redsocks', '-v');

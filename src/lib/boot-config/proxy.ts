@@ -1,11 +1,18 @@
 import { isIPv4 } from 'node:net';
 import { isHost, portShape } from './config-values.js';
+import type { Path, Problem } from './problem.js';
 import { about, choice, list, object, text, textLine, type ValueOf, where } from './shape.js';
 
 const ipv4Network = text('an IPv4 address or network, such as 10.0.0.0/8', (value) => {
   const [, address = '', length = '32'] = /^([^/]+)(?:\/(\d{1,2}))?$/.exec(value) ?? [];
   return isIPv4(address) && Number(length) <= 32;
 });
+
+interface ProxyLogin {
+  readonly type: string;
+  readonly login?: string;
+  readonly password?: string;
+}
 
 /** The proxy that a device reaches the internet through. */
 export const proxyShape = where(
@@ -32,11 +39,29 @@ export const proxyShape = where(
       ),
     },
   ),
-  (proxy, path) =>
-    proxy.password !== undefined && proxy.login === undefined
-      ? [{ path, message: 'must have login, because it has a password' }]
-      : [],
+  loginProblems,
 );
+
+/** Redsocks quietly goes without a login that is not whole. */
+function loginProblems({ type, login, password }: ProxyLogin, path: Path): Problem[] {
+  const isTooLong = (value = '') => type === 'socks5' && Buffer.byteLength(value) > 255;
+  const problems: readonly (readonly [boolean, Path, string])[] = [
+    [password !== undefined && login === undefined, path, 'must have login, because it has a password'],
+    [
+      login !== undefined && password === undefined && type !== 'socks4',
+      path,
+      `must have password, because its type is ${type} and it has a login`,
+    ],
+    [isTooLong(login), [...path, 'login'], 'must have 255 bytes at most for socks5'],
+    [isTooLong(password), [...path, 'password'], 'must have 255 bytes at most for socks5'],
+    [
+      type.startsWith('http') && login?.includes(':') === true,
+      [...path, 'login'],
+      'must not have a colon, which ends it in HTTP',
+    ],
+  ];
+  return problems.flatMap(([applies, place, message]) => (applies ? [{ path: place, message }] : []));
+}
 
 type Proxy = ValueOf<typeof proxyShape>;
 

@@ -36,7 +36,12 @@ function simple<T>(mustBe: string, schema: JsonObject, isGood: (value: unknown) 
 export function text(mustBe = 'text', form: RegExp | ((value: string) => boolean) = () => true): Shape<string> {
   const isGood = form instanceof RegExp ? (value: string) => form.test(value) : form;
   const pattern = form instanceof RegExp && form.flags === '' ? { pattern: form.source } : {};
-  const shape = simple<string>(mustBe, { type: 'string', ...pattern }, (one) => typeof one === 'string' && isGood(one));
+  const shape = simple<string>(
+    mustBe,
+    { type: 'string', ...pattern },
+    // Half of a letter beyond the basic plane, which an escape can stand for, has no bytes in UTF-8.
+    (one) => typeof one === 'string' && !/\p{Surrogate}/u.test(one) && isGood(one),
+  );
   return {
     schema: shape.schema,
     problems: (value, path) =>
