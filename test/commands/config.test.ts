@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chmod, copyFile, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -55,7 +56,7 @@ async function json(words: readonly string[], exitCode = 0): Promise<Record<stri
 }
 
 describe('config read', () => {
-  it('reads images, plain files and standard input alike', async (t) => {
+  it('reads images, packed images, plain files and standard input alike', async (t) => {
     const image = await makeImage(t, { config: handWritten });
     const expected = JSON.parse(handWritten) as Record<string, unknown>;
     const hidden = { ...expected, apiKey: '(hidden)', deviceApiKeys: { 'api.example.com': '(hidden)' } };
@@ -65,6 +66,13 @@ describe('config read', () => {
     const { stdout, exitCode } = await davit(['config', 'read', '-'], { input: handWritten });
     assert.equal(exitCode, 0);
     assert.deepEqual(JSON.parse(stdout), hidden);
+    for (const [program, ending] of [
+      ['gzip', 'gz'],
+      ['xz', 'xz'],
+    ] as const) {
+      spawnSync(program, ['--keep', '-1', image.path]);
+      assert.deepEqual((await json(['config', 'read', `${image.path}.${ending}`])).config, hidden, ending);
+    }
   });
 
   it('needs neither root nor a file that can be written', async (t) => {

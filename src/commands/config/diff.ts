@@ -2,6 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import { type ConfigDifference, configDifferences } from '../../lib/boot-config/config-differences.js';
 import { readConfigSource } from '../../lib/boot-config/read-config-source.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
+import { partitionFlag } from '../../lib/cli/configure-target-flags.js';
 import { Failure } from '../../lib/failure/failure.js';
 import { configDifferenceLines } from '../../lib/output/config-text.js';
 
@@ -28,18 +29,25 @@ export default class ConfigDiff extends BaseCommand {
   static override args = {
     before: Args.string({
       required: true,
-      description: 'Image (packed or not), drive or config.json file; - is standard input.',
+      description: 'Image or its URL, packed or not, a drive, or a config.json file; - is standard input.',
     }),
     after: Args.string({ required: true, description: 'The other one.' }),
   };
 
   static override flags = {
+    ...partitionFlag,
     check: Flags.boolean({ summary: 'End with exit code 4 if anything differs.' }),
   };
 
   async run(): Promise<ConfigDiffResult> {
     const { args, flags } = await this.parse(ConfigDiff);
-    const options = { standardInput: this.streams.stdin, signal: this.signal };
+    const options = {
+      standardInput: this.streams.stdin,
+      signal: this.signal,
+      progress: this.progress,
+      partition: flags.partition,
+    };
+    if (args.before === '-' && args.after === '-') throw inputTwice();
     const before = await readConfigSource(args.before, options);
     const after = await readConfigSource(args.after, options);
     const differences = configDifferences(before, after);
@@ -49,6 +57,12 @@ export default class ConfigDiff extends BaseCommand {
     else if (flags.check) throw differ(result);
     return result;
   }
+}
+
+function inputTwice(): Failure {
+  return new Failure('usage', 'standard-input-twice', 'only one of the two can come from standard input', {
+    hint: 'Give the other one as a file',
+  });
 }
 
 function differ(result: ConfigDiffResult): Failure {

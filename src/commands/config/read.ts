@@ -4,6 +4,7 @@ import { type ConfigOrigin, shownOrigins } from '../../lib/boot-config/config-or
 import { readConfigSource } from '../../lib/boot-config/read-config-source.js';
 import { readableConfig, shownConfig } from '../../lib/boot-config/shown-config.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
+import { partitionFlag } from '../../lib/cli/configure-target-flags.js';
 import { bootConfigurationFlags } from '../../lib/cli/boot-configuration-flags.js';
 import { configSettingFlags, readConfigSettings, requireWith } from '../../lib/cli/config-setting-flags.js';
 import { configOriginLines } from '../../lib/output/config-text.js';
@@ -37,12 +38,13 @@ export default class ConfigRead extends BaseCommand {
   static override args = {
     source: Args.string({
       required: true,
-      description: 'Image (packed or not), drive or config.json file to read; - is standard input.',
+      description: 'Image or its URL, packed or not, a drive, or a config.json file to read; - is standard input.',
     }),
     key: Args.string({ description: 'Path of one value, such as hostname or os.sshKeys.0.' }),
   };
 
   static override flags = {
+    ...partitionFlag,
     origin: Flags.boolean({ summary: 'Show where each value comes from.' }),
     'show-secrets': Flags.boolean({ summary: 'Show keys and passwords too.' }),
     ...configSettingFlags,
@@ -54,7 +56,12 @@ export default class ConfigRead extends BaseCommand {
     const { args, flags } = parsed;
     requireWith('origin', parsed);
     const showsSecrets = flags['show-secrets'];
-    const source = await readConfigSource(args.source, { standardInput: this.streams.stdin, signal: this.signal });
+    const source = await readConfigSource(args.source, {
+      standardInput: this.streams.stdin,
+      signal: this.signal,
+      progress: this.progress,
+      partition: flags.partition,
+    });
     for (const text of source.warnings) this.progress({ type: 'notice', level: 'warning', text });
     const result = { version: 1, source: source.name } as const;
     if (flags.origin) {

@@ -3,6 +3,7 @@ import { checkConfigSource } from '../../lib/boot-config/checked-config.js';
 import { invalidConfig } from '../../lib/boot-config/config-file.js';
 import { readConfigSource } from '../../lib/boot-config/read-config-source.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
+import { partitionFlag } from '../../lib/cli/configure-target-flags.js';
 import { printable } from '../../lib/output/format.js';
 
 /** What `davit config validate --json` prints of a good configuration; the error document of a bad one has `problems`. */
@@ -28,18 +29,24 @@ export default class ConfigValidate extends BaseCommand {
   static override args = {
     source: Args.string({
       required: true,
-      description: 'Image (packed or not), drive or config.json file to check; - is standard input.',
+      description: 'Image or its URL, packed or not, a drive, or a config.json file to check; - is standard input.',
     }),
   };
 
   static override flags = {
+    ...partitionFlag,
     'os-version': Flags.string({ summary: 'Release of balenaOS that is to read it.', helpValue: '<version>' }),
     'device-type': Flags.string({ summary: 'Device type that it must be for.', helpValue: '<slug>' }),
   };
 
   async run(): Promise<ValidatedConfig> {
     const { args, flags } = await this.parse(ConfigValidate);
-    const source = await readConfigSource(args.source, { standardInput: this.streams.stdin, signal: this.signal });
+    const source = await readConfigSource(args.source, {
+      standardInput: this.streams.stdin,
+      signal: this.signal,
+      progress: this.progress,
+      partition: flags.partition,
+    });
     const { name, problems, warnings } = checkConfigSource(source, {
       osVersion: flags['os-version'],
       deviceType: flags['device-type'],

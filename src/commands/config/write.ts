@@ -44,7 +44,11 @@ export default class ConfigWrite extends ConfigureCommand {
     const request = await readConfigEdits(args.pairs ?? [], flags, context);
     if (request.edits?.length === 0 && request.config === undefined) throw nothingToWrite();
     const file = args.target;
-    const bytes = await readPlainConfig(file, { standardInput: this.streams.stdin, signal: this.signal });
+    const bytes = await readPlainConfig(file, {
+      standardInput: this.streams.stdin,
+      signal: this.signal,
+      progress: this.progress,
+    });
     if (bytes === undefined) return this.configure(file, request, readEditTarget(flags), flags);
     const target = readEditTarget(flags);
     const configured = await configureConfigFile({

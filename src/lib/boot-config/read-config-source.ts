@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
-import { readPartitionTable } from '../image/partition-table.js';
 import { type ImageSource, openImageSource } from '../image/source.js';
+import type { ProgressListener } from '../platform/progress.js';
 import { findBootPartition } from './boot-partition.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
+import { lookIntoSource } from './source-blocks.js';
 
 /** The config.json of an image or a drive, or a file that is one. */
 export interface ConfigSource {
@@ -23,13 +24,17 @@ export interface ReadConfigSourceOptions {
   /** What `-` stands for. */
   readonly standardInput: NodeJS.ReadableStream;
   readonly signal: AbortSignal;
+  /** Told what is found on the way: a change that was not completed, a connection that is lost. */
+  readonly progress: ProgressListener;
+  /** The number, name or label of the boot partition, where it is not to be looked for. */
+  readonly partition?: string | undefined;
 }
 
 /** Reads the config.json of an image, packed or not, of a drive, or a file that is a config.json; which of them it is, its content tells. */
 export async function readConfigSource(location: string, options: ReadConfigSourceOptions): Promise<ConfigSource> {
   const source = await openImageSource(location, options);
   try {
-    return (await isConfigFile(source)) ? await readFile(source) : await readImage(source);
+    return (await isConfigFile(source)) ? await readFile(source) : await readImage(source, options);
   } catch (error) {
     throw whileDoing(`reading ${source.name}`, error);
   } finally {
@@ -70,20 +75,19 @@ function tooLarge(name: string): Failure {
   });
 }
 
-async function readImage({ name, reader, file }: ImageSource): Promise<ConfigSource> {
-  if (reader === undefined) {
-    throw new Failure('refused', 'image-compressed', `${name} is packed`, { hint: 'Unpack it first' });
-  }
-  const table = await readPartitionTable(reader);
-  const boot = await findBootPartition(reader, table);
-  const { os, warnings } = await readOsFacts(reader, table.partitions, boot);
-  return {
-    name,
-    kind: file?.isDevice === undefined ? 'image' : 'drive',
-    bytes: await boot.files.read('config.json'),
-    os,
-    warnings: [...(table.damage === undefined ? [] : [table.damage]), ...warnings],
-  };
+function readImage(source: ImageSource, { partition }: ReadConfigSourceOptions): Promise<ConfigSource> {
+  return lookIntoSource(source, async ({ reader, table, bootOnly, prepare }) => {
+    const search = prepare === undefined ? { partition } : { partition, prepare };
+    const boot = await findBootPartition(reader, table, search);
+    const { os, warnings } = await readOsFacts(reader, bootOnly ? [] : table.partitions, boot);
+    return {
+      name: source.name,
+      kind: source.file?.isDevice === undefined ? 'image' : 'drive',
+      bytes: await boot.files.read('config.json'),
+      os,
+      warnings: [...(table.damage === undefined ? [] : [table.damage]), ...warnings],
+    };
+  });
 }
 
 /** What a file holds that is a config.json itself; undefined for an image, a drive, and what cannot be looked at. */
