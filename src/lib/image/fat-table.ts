@@ -37,18 +37,24 @@ export function tableEntry(table: Buffer, bits: FatGeometry['bits'], cluster: nu
   }
 }
 
+/** The table at the moments at which it reaches a medium before its last state does. */
+interface TableDrafts {
+  /** As it was read. */
+  readonly before: Buffer;
+  /** With what was put into free clusters. */
+  readonly linked: Buffer;
+  /** The same, and with chains that have grown by it; but nothing of what was freed. */
+  readonly grown: Buffer;
+}
+
 /** The allocation table, held in memory: which cluster follows which, and which are free. */
 export class FatTable {
   readonly #volume: BlockReader & StagedWriter;
   readonly #geometry: FatGeometry;
   readonly #placement: FatPlacement;
   readonly #bytes: Buffer;
-  /** As it was read. */
-  readonly #before: Buffer;
-  /** With what was put into free clusters. */
-  readonly #linked: Buffer;
-  /** The same, and with chains that have grown by it; but nothing of what was freed. */
-  readonly #grown: Buffer;
+  /** Made when the first entry changes. */
+  #drafts: TableDrafts | undefined;
   #freeClusters = 0;
   /** Clusters that are free now and were not before. */
   #freed = 0;
@@ -66,9 +72,6 @@ export class FatTable {
     this.#geometry = geometry;
     this.#placement = placement;
     this.#bytes = bytes;
-    this.#before = Buffer.from(bytes);
-    this.#linked = Buffer.from(bytes);
-    this.#grown = Buffer.from(bytes);
     for (let cluster = 2; cluster < this.#end; cluster += 1) if (this.#get(cluster) === 0) this.#freeClusters += 1;
   }
 
@@ -126,12 +129,13 @@ export class FatTable {
    * FAT12 may lie across two sectors; for a folder that grows there, the order is not enough.
    */
   async flush(): Promise<void> {
-    if (this.#changed.size === 0) return;
+    if (this.#drafts === undefined || this.#changed.size === 0) return;
+    const { linked, grown } = this.#drafts;
     const changed = [...this.#changed];
     this.#changed.clear();
-    await this.#write(this.#linked, changed, 'links');
+    await this.#write(linked, changed, 'links');
     await this.#writeInfo(this.#freeClusters - this.#freed, 'links');
-    await this.#write(this.#grown, changed, 'growth');
+    await this.#write(grown, changed, 'growth');
     await this.#write(this.#bytes, changed);
     await this.#writeInfo(this.#freeClusters);
   }
@@ -176,18 +180,24 @@ export class FatTable {
   }
 
   #wasUsed(cluster: number): boolean {
-    return tableEntry(this.#before, this.#geometry.bits, cluster) !== 0;
+    return tableEntry(this.#drafts?.before ?? this.#bytes, this.#geometry.bits, cluster) !== 0;
   }
 
   #set(cluster: number, value: number): void {
     const { bits } = this.#geometry;
+    this.#drafts ??= {
+      before: Buffer.from(this.#bytes),
+      linked: Buffer.from(this.#bytes),
+      grown: Buffer.from(this.#bytes),
+    };
+    const { linked, grown } = this.#drafts;
     const change = (value === 0 ? 1 : 0) - (this.#get(cluster) === 0 ? 1 : 0);
     this.#freeClusters += change;
     if (this.#wasUsed(cluster)) this.#freed += change;
     setTableEntry(this.#bytes, bits, cluster, value);
-    const before = tableEntry(this.#before, bits, cluster);
-    setTableEntry(this.#linked, bits, cluster, before === 0 ? value : before);
-    setTableEntry(this.#grown, bits, cluster, value === 0 ? before : value);
+    const before = tableEntry(this.#drafts.before, bits, cluster);
+    setTableEntry(linked, bits, cluster, before === 0 ? value : before);
+    setTableEntry(grown, bits, cluster, value === 0 ? before : value);
     const firstByte = Math.floor((cluster * bits) / 8);
     const lastByte = Math.floor(((cluster + 1) * bits - 1) / 8);
     this.#changed.add(Math.floor(firstByte / sectorSize)).add(Math.floor(lastByte / sectorSize));

@@ -32,6 +32,9 @@ export const sectorSize = 512;
 
 type Sectors = Map<number, Buffer>;
 
+/** Larger pieces are read once anyway, such as an allocation table. */
+const largestRemembered = 256 * 1024;
+
 /**
  * Changes held in memory over something that is only read, and stays as it is, so that they can be looked at, applied to a copy, or laid over a
  * stream.
@@ -55,10 +58,11 @@ export class Overlay implements BlockReader, StagedWriter {
   async read(offset: number, length: number): Promise<Buffer> {
     const first = Math.floor(offset / sectorSize);
     const end = Math.ceil((offset + length) / sectorSize);
-    await this.#look(first, end);
-    const data = Buffer.allocUnsafe(length);
+    const isRemembered = length <= largestRemembered;
+    if (isRemembered) await this.#look(first, end);
+    const data = isRemembered ? Buffer.allocUnsafe(length) : await this.#below.read(offset, length);
     for (let sector = first; sector < end; sector += 1) {
-      const content = this.#sectors.get(sector) ?? this.#original.get(sector);
+      const content = this.#sectors.get(sector) ?? (isRemembered ? this.#original.get(sector) : undefined);
       if (content !== undefined) layOver(data, offset, content, sector * sectorSize);
     }
     return data;

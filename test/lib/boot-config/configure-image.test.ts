@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { existsSync, utimesSync, writeFileSync } from 'node:fs';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { configureImage, type ConfigureImageOptions } from '../../../src/lib/boot-config/configure-image.js';
+import { isRecord } from '../../../src/lib/platform/json.js';
+import { davitJson } from '../../support/davit.js';
 import { checked, loopDevicesMissing } from '../../support/loop-device.js';
-import { makeOsImage } from '../../support/os-image.js';
+import { makeOsImage, readBootFile } from '../../support/os-image.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const accountingMissing = existsSync('/proc/self/io') ? false : 'needs /proc/self/io';
@@ -69,6 +71,30 @@ describe('configureImage', () => {
     // Its table of clusters alone has 80 KB; what else is read is 16 KB of its root folder, the partition table, and a few small files.
     assert.ok(read < 300_000, `${read} bytes were read`);
     assert.ok(written < 30_000, `${written} bytes were written`);
+  });
+
+  it('is done once at a time in one image, by however many davits', async (t) => {
+    const image = path.join(await temporaryFolder(t), 'device.img');
+    const { bootAddress } = await makeOsImage(image);
+    const kept = await readFile(image);
+    const words = (hostname: string) => ['os', 'configure', image, '--in-place', '--dev', '--hostname', hostname];
+    const names = ['one', 'two', 'three', 'four'];
+    const results = await Promise.all(names.map((name) => davitJson(words(name))));
+    const winners = names.filter((_, index) => results[index]?.exitCode === 0);
+    assert.ok(winners.length > 0);
+    for (const { exitCode, document } of results) {
+      if (exitCode === 0) continue;
+      assert.ok(isRecord(document) && isRecord(document.error));
+      assert.ok(['image-in-use', 'image-changed'].includes(String(document.error.code)), JSON.stringify(document));
+    }
+    assert.deepEqual(await readdir(path.dirname(image)), ['device.img']);
+    const now = await readFile(image);
+    const config: unknown = JSON.parse(String(await readBootFile({ bootAddress }, 'config.json', `${image}.read`)));
+    assert.ok(isRecord(config) && winners.includes(String(config.hostname)));
+    if (winners.length > 1) return;
+    await writeFile(image, kept);
+    assert.equal((await davitJson(words(winners[0] ?? ''))).exitCode, 0);
+    assert.ok(now.equals(await readFile(image)), 'it is what one of them alone makes of it');
   });
 
   it('leaves nothing behind where there is no space for a copy', { skip: loopDevicesMissing }, async (t) => {
