@@ -9,7 +9,7 @@ import { readHostKey } from '../ssh/read-host-key.js';
 const mostLogins = 8;
 
 /** What a scan can learn by SSH. Logs in without asking anybody for anything; what fails is left out. */
-export function deviceSources(): DeviceSources {
+export function deviceSources(): Required<DeviceSources> {
   const waiting: (() => void)[] = [];
   let free = mostLogins;
   const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {

@@ -9,6 +9,7 @@ import { connectTcp } from '../platform/tcp.js';
 import { deviceSettings, type HostSettings } from '../ssh/host-settings.js';
 import { openSsh, type SshOptions } from '../ssh/open-ssh.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
+import { deviceSources } from './device-sources.js';
 import { rememberMeeting } from './remember-meeting.js';
 
 /**
@@ -48,7 +49,8 @@ export async function openDevice(target: string, options: DeviceOptions): Promis
   }
   const isRenamed = settings !== undefined && settings.hostName.toLowerCase() !== asked.name.toLowerCase();
   const wanted = isRenamed ? settings.hostName : target;
-  const found = await resolveDevice(wanted, { signal, progress, knockPort: enginePort });
+  const readHostKey = (at: string, port: number) => deviceSources().hostKey(at, port, signal);
+  const found = await resolveDevice(wanted, { signal, progress, knockPort: enginePort, readHostKey });
   const address = await reachableAddress(found.addresses, enginePort, signal);
   const known = isRenamed ? { ...found, name: asked.name, user: asked.user, sshPort: asked.port } : found;
   return new NetworkDevice(known, address, settings, options);

@@ -74,9 +74,13 @@ export class DeviceRecords {
       .map((instance) => this.#services.get(instance))
       .find((one) => one !== undefined);
     if (service === undefined) return [];
-    return groupsOf(this.#hosts.get(key) ?? new Map<string, Set<string>>()).map(({ addresses, interfaces }) => ({
-      hostname: service.host,
-      sshPort: service.port,
+    return this.placesOf(key).map((place) => ({ hostname: service.host, sshPort: service.port, ...place }));
+  }
+
+  /** The addresses of a host, best first, put together where they have an interface in common. */
+  placesOf(host: string): { readonly addresses: string[]; readonly interfaces: string[] }[] {
+    const groups = groupsOf(this.#hosts.get(host.toLowerCase()) ?? new Map<string, Set<string>>());
+    return groups.map(({ addresses, interfaces }) => ({
       addresses: addresses.sort(compareAddresses),
       interfaces: interfaces.sort(),
     }));

@@ -13,7 +13,8 @@ export const factsScript = [
   'echo "machine=$(uname -m)"',
   'test -e /mnt/boot/balena-image-flasher && echo flasher=yes',
   'echo "engine=$(balena-engine --version || docker --version)"',
-].join('; ');
+  // A file need not end with a line end, and sed then does not either.
+].join('; echo; ');
 
 /** The facts in what the script printed. */
 export function parseLoginFacts(output: string): PartialFacts {

@@ -10,15 +10,15 @@ const limitMs = 4500;
 const headStartMs = 700;
 
 /**
- * The addresses of a name, best first; none when nobody answers for it. Asks multicast DNS first and gives the system's resolver, which may
+ * The addresses of a name, best first; none when nobody answers for it, and several lists when they may be those of several devices. Asks multicast DNS first and gives the system's resolver, which may
  * know the name from a hosts file or a DNS server, a later start. Names with dots other than `.local` are none of multicast DNS's business.
  */
-export async function lookUpName(name: string, signal: AbortSignal): Promise<readonly string[]> {
+export async function lookUpName(name: string, signal: AbortSignal): Promise<string[][]> {
   if (signal.aborted) return [];
   const isLocal = name.toLowerCase().endsWith('.local');
   const isMulticast = isLocal || (!name.includes('.') && name !== 'localhost');
   const search = limit(signal, limitMs);
-  const untilFirst = async (answer: Promise<string[]>) => {
+  const untilFirst = async (answer: Promise<string[][]>) => {
     const addresses = await answer;
     if (addresses.length > 0) search.end();
     return addresses;
@@ -29,7 +29,9 @@ export async function lookUpName(name: string, signal: AbortSignal): Promise<rea
       looksLikeNumber(name)
         ? []
         : untilFirst(
-            waitAtMost(isMulticast ? headStartMs : 0, search.signal).then(() => systemAddresses(name, search.signal)),
+            waitAtMost(isMulticast ? headStartMs : 0, search.signal)
+              .then(() => systemAddresses(name, search.signal))
+              .then((addresses) => (addresses.length > 0 ? [addresses] : [])),
           ),
     ]);
     return found.find((addresses) => addresses.length > 0) ?? [];

@@ -41,7 +41,7 @@ export async function probeDevice(
   ];
   // Development mode is what opens the port of the engine.
   const mode = engine !== undefined ? 'development' : hasSsh ? 'production' : 'unknown';
-  return mergeFacts([engine ?? {}, supervisor ?? {}, { openPorts, mode }]);
+  return mergeFacts([supervisor ?? {}, engine ?? {}, { openPorts, mode }]);
 }
 
 /** The same with what a login has told, which knows best but for the open port of the engine. */

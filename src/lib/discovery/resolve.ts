@@ -8,6 +8,7 @@ import { Inventory } from './inventory.js';
 import { bareHostname, isUuid, type KnownDevice, nameOf, shortUuidOf } from './known-device.js';
 import { lookUpName } from './look-up-name.js';
 import { answeringAddress } from './reachable-address.js';
+import { tellPlaces } from './tell-places.js';
 
 /** A device's name and where it is. */
 export interface ResolvedDevice {
@@ -40,6 +41,8 @@ export interface ResolveOptions {
   /** A port that is knocked at to see whether an address is still in use; closed is as good as open. */
   readonly knockPort: number;
   readonly inventory?: Inventory;
+  /** Reads the fingerprint of a host key, which tells devices of one name apart; it never fails. */
+  readonly readHostKey?: ((address: string, port: number) => Promise<string | undefined>) | undefined;
 }
 
 const limitMs = 5000;
@@ -57,24 +60,34 @@ export async function resolveDevice(text: string, options: ResolveOptions): Prom
   if (others.length > 0 && matches.some(({ hostname }) => hostname !== bareHostname(target.name))) {
     throw ambiguousDevice(target.name, matches);
   }
-  const isKnown = known !== undefined && others.length === 0;
-  const { asked = [], remembered } = await (isKnown
-    ? race(target, known, options)
-    : { asked: await lookUpName(networkName(target.name, undefined), signal) });
-  if (signal.aborted) throw interrupted();
-  if (isSome(asked)) return resolved(target, isKnown ? known : ownerOf(asked, matches, target.name), asked);
-  if (!isKnown || remembered === undefined) throw notFound(target.name, known);
-  const lookAgain = async () => {
-    const addresses = await lookUpName(networkName(target.name, known), signal);
+  const readHostKey = (address: string) =>
+    options.readHostKey?.(address, known?.sshPort ?? 22222) ?? Promise.resolve(undefined);
+  const tell = (places: readonly (readonly string[])[]) =>
+    tellPlaces({ name: target.name, places, candidates: matches, readHostKey });
+  if (known === undefined || others.length > 0) {
+    const place = await tell(await lookUpName(networkName(target.name, undefined), signal));
     if (signal.aborted) throw interrupted();
-    return isSome(addresses) ? resolved(target, known, addresses) : undefined;
+    if (place !== undefined) return resolved(target, place.device, place.addresses);
+    throw notFound(target.name, known);
+  }
+  const { asked, remembered } = await race(target, known, options);
+  const place = await tell(asked);
+  if (signal.aborted) throw interrupted();
+  if (place !== undefined) return resolved(target, known, place.addresses);
+  if (remembered === undefined) throw notFound(target.name, known);
+  const lookAgain = async () => {
+    const now = await tell(await lookUpName(networkName(target.name, known), signal));
+    if (signal.aborted) throw interrupted();
+    return now === undefined ? undefined : resolved(target, known, now.addresses);
   };
   return { ...resolved(target, known, [remembered]), lookAgain };
 }
 
 interface Found {
-  readonly asked?: readonly string[] | undefined;
-  readonly remembered?: string | undefined;
+  /** The addresses of each place at which its name was answered for. */
+  asked: readonly (readonly string[])[];
+  /** The address at which it was last seen, if something answers there. */
+  remembered: string | undefined;
 }
 
 /**
@@ -87,7 +100,7 @@ async function race(
   { signal, progress, knockPort }: ResolveOptions,
 ): Promise<Found> {
   const isProvable = known.hostKey !== null || known.engineId !== null;
-  const found: { asked?: readonly string[]; remembered?: string } = {};
+  const found: Found = { asked: [], remembered: undefined };
   const search = limit(signal, limitMs);
   await Promise.all([
     answeringAddress(known.addresses, knockPort, search.signal).then((address) => {
@@ -97,25 +110,17 @@ async function race(
     }),
     waitAtMost(isProvable && isSome(known.addresses) ? rememberedHeadStartMs : 0, search.signal)
       .then(() => lookUpName(networkName(target.name, known), search.signal))
-      .then((addresses) => {
-        if (!isSome(addresses)) return;
-        found.asked = addresses;
-        search.end();
+      .then((places) => {
+        found.asked = places;
+        if (isSome(places)) search.end();
       }),
   ]);
   search.end();
-  if (found.asked === undefined && found.remembered !== undefined && !isProvable && !signal.aborted) {
+  if (!isSome(found.asked) && found.remembered !== undefined && !isProvable && !signal.aborted) {
     const text = `${target.name} does not answer by its name; trying ${found.remembered}, where it was last seen`;
     progress({ type: 'notice', level: 'warning', text });
   }
   return found;
-}
-
-/** Which of several known devices of one name is at these addresses, if that can be told. Fails when two of them are. */
-function ownerOf(addresses: readonly string[], devices: readonly KnownDevice[], name: string): KnownDevice | undefined {
-  const there = devices.filter((device) => device.addresses.some((address) => addresses.includes(address)));
-  if (there.length > 1) throw ambiguousDevice(name, there);
-  return there[0];
 }
 
 /** The name under which the network is asked for a device. A UUID is none, but the short one is the host name of most devices. */
@@ -133,7 +138,7 @@ function resolved(
   const givenUuid = isUuid(name.toLowerCase()) ? name.toLowerCase() : undefined;
   return {
     name: known?.hostname ?? name,
-    hostname: known?.hostname ?? (address === undefined && isOfThisNetwork(name) ? bareHostname(name) : undefined),
+    hostname: known === undefined ? ownHostname(name, address) : (known.hostname ?? undefined),
     uuid: known?.uuid ?? givenUuid,
     engineId: known?.engineId ?? undefined,
     addresses,
@@ -144,10 +149,10 @@ function resolved(
   };
 }
 
-/** Whether a name is a device's own: neither one of the DNS, nor of this computer, nor a UUID. */
-function isOfThisNetwork(name: string): boolean {
+/** The host name that a device has which was asked for by a name, unless that is one of the DNS, of this computer, or a UUID. */
+function ownHostname(name: string, address: string | undefined): string | undefined {
   const bare = bareHostname(name);
-  return !bare.includes('.') && bare !== 'localhost' && !isUuid(bare);
+  return address !== undefined || bare.includes('.') || bare === 'localhost' || isUuid(bare) ? undefined : bare;
 }
 
 function notFound(name: string, known: KnownDevice | undefined): Failure {

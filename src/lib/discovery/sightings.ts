@@ -177,12 +177,13 @@ export class Sightings {
       await work;
       this.#tell(key);
     };
-    const login = tellAll(this.#askByLogin(presence));
     const facts = tellAll(
       this.#probe(presence).then((probed) => {
         presence.facts = probed;
       }),
     );
+    // By then all its addresses have come.
+    const login = tellAll(facts.then(() => this.#askByLogin(presence)));
     const identities = this.#identify(key);
     void Promise.all([login, facts]).then(patience.end);
     await Promise.all([identities, waitAtMost(patienceMs, patience.signal)]);
@@ -199,7 +200,10 @@ export class Sightings {
   async #askByLogin(presence: Presence): Promise<void> {
     const { signal, known, sources } = this.#options;
     const { hostname, addresses, sshPort } = presence.device;
-    const device = recognise(known, { hostname: hostname ?? undefined, addresses });
+    // Who is there proves to be the device, or is not asked anything.
+    const device =
+      recognise(known, { hostname: hostname ?? undefined, addresses }) ??
+      known.find((one) => one.addresses.some((address) => addresses.includes(address)));
     // Only to those that it knows by their key does davit offer its own.
     if (sources.login === undefined || device === undefined || device.hostKey === null) return;
     const name = device.hostname ?? hostname ?? addresses[0] ?? '';
