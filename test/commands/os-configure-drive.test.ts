@@ -165,3 +165,34 @@ describe('os configure on a drive', { skip }, () => {
     assert.ok(isRecord(configured) && configured.developmentMode === true);
   });
 });
+
+describe('the networks of a drive', { skip }, () => {
+  it('are listed, added, removed and reset like those of an image', async (t) => {
+    const { image, card } = await setUp(t, { table: 'mbr', fat: 32, fingerprint: true });
+    const { files } = await partitionContent(card.path, image.boot);
+    const run = async (...words: string[]) => {
+      const { exitCode, document, stderr } = await davitJson(words);
+      assert.equal(exitCode, 0, stderr);
+      assert.ok(isRecord(document));
+      return document;
+    };
+    const content = async () => {
+      const { problems, files: now } = await partitionContent(card.path, image.boot);
+      assert.equal(problems, 0);
+      return now;
+    };
+    await assertRefused(['network', 'add', card.path, 'wired'], { code: 'answer-needed', exitCode: 2 });
+    await run('network', 'add', card.path, 'wired', '--address', '10.0.0.5/24', '--yes');
+    await run('network', 'add', card.path, 'modem', '--apn', 'internet', '--yes');
+    const { networks } = await run('network', 'list', card.path);
+    assert.ok(Array.isArray(networks));
+    assert.deepEqual(
+      networks.map((one) => isRecord(one) && one.name),
+      ['balena-sample.ignore', 'modem', 'wired'],
+    );
+    await run('network', 'remove', card.path, 'wired', '--yes');
+    assert.ok(!('system-connections/wired' in (await content())));
+    await run('os', 'configure', card.path, '--reset', '--yes');
+    assert.deepEqual(await content(), files);
+  });
+});

@@ -10,7 +10,7 @@ import { resolveReferences } from './profile-references.js';
 import { profileRequest } from './profile-request.js';
 import { type Profile, profileShape } from './profile-shape.js';
 import { isSecretKey } from './secret-names.js';
-import { KeyFetcher } from './fetched-ssh-keys.js';
+import { KeyFetcher } from './key-fetcher.js';
 import { fits } from './shape.js';
 import { unitFieldsIn } from './unit-fields.js';
 import { parseYaml, type YamlText } from './yaml-text.js';

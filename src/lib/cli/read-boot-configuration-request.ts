@@ -3,7 +3,7 @@ import { readConfigFile } from '../boot-config/config-file.js';
 import { dnsServersText } from '../boot-config/config-values.js';
 import { readConnectionFile } from '../boot-config/connection-file.js';
 import type { ReadProfile } from '../boot-config/profile.js';
-import { KeyFetcher } from '../boot-config/fetched-ssh-keys.js';
+import { KeyFetcher } from '../boot-config/key-fetcher.js';
 import { readSshPublicKeys } from '../boot-config/ssh-public-key.js';
 import { askSecret, requireTerminal } from '../output/prompts.js';
 import type { Streams } from '../output/streams.js';

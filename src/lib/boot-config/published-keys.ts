@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { environmentVariable } from '../platform/environment.js';
 import { type HttpAnswer, httpGet } from '../platform/http.js';
 import { shownUrl, statusFailure } from '../platform/http-failure.js';
 import type { KeySource } from './key-source.js';
-import { parseSshPublicKey, publicKeysIn } from './ssh-public-key.js';
+import { publicKeysIn } from './ssh-public-key.js';
 
 const services = {
   github: { name: 'GitHub', address: 'https://github.com', variable: 'DAVIT_GITHUB_URL' },
@@ -16,38 +15,9 @@ const services = {
 const limits = { connectMs: 10_000, answerMs: 15_000, stallMs: 10_000 };
 const mostBytes = 256 * 1024;
 
-/** Fetches the keys of users, each user once, and remembers what to tell about them. */
-export class KeyFetcher {
-  readonly #signal: AbortSignal | undefined;
-  readonly #fetched = new Map<string, Promise<string[]>>();
-  readonly #notes: string[] = [];
-
-  constructor(signal: AbortSignal | undefined) {
-    this.#signal = signal;
-  }
-
-  /** Who may log in because of it, by fingerprints, for people to compare. */
-  get notes(): readonly string[] {
-    return this.#notes;
-  }
-
-  /** All keys that a user has published, as lines of authorized_keys; fails rather than give fewer. */
-  readonly fetch = (source: KeySource): Promise<string[]> => {
-    const word = `${source.service}:${source.user}`;
-    const keys = this.#fetched.get(word) ?? this.#fetchNow(source, word);
-    this.#fetched.set(word, keys);
-    return keys;
-  };
-
-  async #fetchNow(source: KeySource, word: string): Promise<string[]> {
-    const keys = await fetchKeys(source, word, this.#signal ?? new AbortController().signal);
-    const prints = keys.map((key) => `${fingerprintOf(key)} (${parseSshPublicKey(key)?.type ?? ''})`);
-    this.#notes.push(`who has the SSH keys of ${word} may log in as root: ${prints.join(', ')}`);
-    return keys;
-  }
-}
-
-async function fetchKeys({ service, user }: KeySource, word: string, signal: AbortSignal): Promise<string[]> {
+/** All keys that a user has published, as lines of authorized_keys; fails rather than give fewer. */
+export async function fetchPublishedKeys({ service, user }: KeySource, signal: AbortSignal): Promise<string[]> {
+  const word = `${service}:${user}`;
   const { name, address, variable } = services[service];
   const base = environmentVariable(variable) ?? address;
   if (!/^https?:$/.test(URL.canParse(base) ? new URL(base).protocol : '')) {
@@ -91,10 +61,4 @@ async function bodyOf(answer: HttpAnswer): Promise<Buffer> {
 /** Published keys have no comments; where each came from is said in its place. */
 function withNames(keys: readonly string[], word: string): string[] {
   return keys.map((key) => (key.split(/\s+/).length === 2 ? `${key} ${word}` : key));
-}
-
-/** The fingerprint of a key as `ssh-keygen -l` prints it. */
-function fingerprintOf(key: string): string {
-  const body = Buffer.from(parseSshPublicKey(key)?.body ?? '', 'base64');
-  return `SHA256:${createHash('sha256').update(body).digest('base64').replace(/=+$/, '')}`;
 }
