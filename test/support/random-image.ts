@@ -23,8 +23,12 @@ export interface RandomImage {
   readonly partitions: readonly RandomPartition[];
 }
 
-/** Makes an image that depends on a seed only, as far as the programs that make it do. */
-export async function makeRandomImage(path: string, seed: number): Promise<RandomImage> {
+/**
+ * Makes an image that depends on a seed only, as far as the programs that make it do.
+ *
+ * @param first what its first partition holds, when that is not to be random
+ */
+export async function makeRandomImage(path: string, seed: number, first?: VolumeKind): Promise<RandomImage> {
   const random = seededRandom(seed);
   const table = random.pick(['gpt', 'mbr'] as const);
   const count = 2 + random.below(5);
@@ -35,7 +39,7 @@ export async function makeRandomImage(path: string, seed: number): Promise<Rando
   let at = place(random.pick([64, 2048, 2049, 6000, 20_480]));
   let container = 0;
   const planned = Array.from({ length: count }, (_, index) => {
-    const kind = randomKind(random);
+    const kind = index === 0 && first !== undefined ? first : randomKind(random);
     if (index > 0) at = place(at + random.pick([0, 0, 1, 8, 5000]));
     if (index === firstLogical) container = at;
     if (index >= firstLogical) at = place(at + 64);

@@ -5,10 +5,16 @@ import { describe, test } from 'node:test';
 import { Failure } from '../../../src/lib/failure/failure.js';
 import { openBlockFile } from '../../../src/lib/image/block-file.js';
 import type { FatFileSystem } from '../../../src/lib/image/fat-file-system.js';
-import { type ChangedRanges, Overlay } from '../../../src/lib/image/overlay.js';
+import { Overlay } from '../../../src/lib/image/overlay.js';
 import { run, runChecked } from '../../../src/lib/platform/child-process.js';
 import { rounds } from '../../support/campaign.js';
-import { bytesAt } from '../../support/disk-content.js';
+import {
+  assertUntouched,
+  clustersByMtools,
+  isPlain,
+  volumeFacts,
+  type VolumeFacts,
+} from '../../support/fat-clusters.js';
 import {
   assertClean,
   asMtoolsReads,
@@ -210,28 +216,6 @@ function isScarce(name: string, size: number, free: number, tree: ExpectedTree, 
   return clusters * volume.clusterSize > free || isRootFull;
 }
 
-/** What the boot sector says. */
-interface VolumeFacts {
-  readonly clusterSize: number;
-  /** 0 where the root folder can grow. */
-  readonly rootEntries: number;
-  readonly dataAt: number;
-}
-
-async function factsOf(disk: string): Promise<VolumeFacts> {
-  const sector = await bytesAt(disk, 0, 512);
-  const sectorSize = sector.readUInt16LE(11);
-  const rootEntries = sector.readUInt16LE(17);
-  const tables = sector.readUInt8(16) * (sector.readUInt16LE(22) || sector.readUInt32LE(36));
-  const dataSector = sector.readUInt16LE(14) + tables + Math.ceil((rootEntries * 32) / sectorSize);
-  return { clusterSize: sector.readUInt8(13) * sectorSize, rootEntries, dataAt: dataSector * sectorSize };
-}
-
-/** Whether mtools takes a name as itself: not as a pattern, as somebody's short name or as that of a device. */
-function isPlain(name: string): boolean {
-  return !/[[\]~]|(^|\/)nul($|\/)/i.test(name);
-}
-
 /** Whether mtools gives a name back: of one that could be short it loses the case of letters that are not ASCII. */
 function isKeptByMtools(name: string): boolean {
   return /^[ -~]*$/.test(name) || name.length > 12;
@@ -279,6 +263,10 @@ async function changeByMtools(
   tree.put(name, content);
 }
 
+function namesOf(tree: ExpectedTree): string[] {
+  return tree.files().map((node) => node.path);
+}
+
 async function freeBytes(disk: string): Promise<number> {
   const file = await openBlockFile(disk);
   try {
@@ -286,25 +274,6 @@ async function freeBytes(disk: string): Promise<number> {
   } finally {
     await file.close();
   }
-}
-
-/** The clusters of each file as mtools tells them, by path. */
-async function clustersByMtools(
-  disk: string,
-  tree: ExpectedTree,
-): Promise<Map<string, readonly (readonly [number, number])[]>> {
-  const found = new Map<string, readonly (readonly [number, number])[]>();
-  const files = tree.files().filter((node) => isPlain(node.path));
-  if (files.length === 0) return found;
-  const { stdout } = await run('mshowfat', ['-i', disk, ...files.map((node) => `::/${node.path}`)]);
-  for (const line of stdout.split('\n')) {
-    const [, name = '', runs = ''] = /^::\/(.*?)((?: <[0-9-]+>)*)\s*$/.exec(line) ?? [];
-    const ranges = [...runs.matchAll(/<(\d+)(?:-(\d+))?>/g)].map(
-      ([, first, last]) => [Number(first), Number(last ?? first)] as const,
-    );
-    found.set(name, ranges);
-  }
-  return found;
 }
 
 /** Demands that davit and mtools both see what is expected, and that nothing is wrong with the file system. */
@@ -345,18 +314,19 @@ describe('a FAT file system that davit and mtools write in turn', () => {
       const random = seededRandom(100 + index);
       const disk = await makeFatDisk(t, options);
       const folder = await temporaryFolder(t);
-      const volume = await factsOf(disk.path);
+      const volume = await volumeFacts(disk.path);
       let tree = new ExpectedTree();
       let refusals = 0;
       for (let round = 0; round < rounds(6, 60); round += 1) {
-        const before = await clustersByMtools(disk.path, tree);
+        const before = await clustersByMtools(disk.path, namesOf(tree));
         const wanted = tree.copy();
         try {
           const placement = random.pick(['over', 'beside'] as const);
           const changes = await disk.change(async (fat) => {
             for (let step = 0; step < 12; step += 1) await changeByDavit(random, fat, wanted, volume);
           }, placement);
-          assertUntouched(changes, before, tree, wanted, volume);
+          const stayed = [...before].filter(([name]) => tree.get(name) === wanted.get(name));
+          assertUntouched(changes, new Map(stayed), volume);
           tree = wanted;
         } catch (error) {
           if (!(error instanceof Refused)) throw error;
@@ -372,22 +342,3 @@ describe('a FAT file system that davit and mtools write in turn', () => {
     });
   }
 });
-
-/** Demands that nothing was written to the clusters of files that stayed as they were. */
-function assertUntouched(
-  changes: ChangedRanges,
-  clusters: ReadonlyMap<string, readonly (readonly [number, number])[]>,
-  before: ExpectedTree,
-  after: ExpectedTree,
-  volume: VolumeFacts,
-): void {
-  for (const [name, ranges] of clusters) {
-    if (before.get(name) !== after.get(name)) continue;
-    for (const [first, last] of ranges) {
-      const start = volume.dataAt + (first - 2) * volume.clusterSize;
-      const end = volume.dataAt + (last - 1) * volume.clusterSize;
-      const hit = changes.find(({ offset, data }) => offset < end && offset + data.length > start);
-      assert.equal(hit, undefined, `${name} was not to be touched`);
-    }
-  }
-}
