@@ -54,7 +54,8 @@ function elsewhere(key: string): string | undefined {
 
 /** Keys that an image's OS is too old for, or too new, or not the right one. */
 export function idleConfigKeys(config: JsonObject, os: Partial<OsFacts>): Problem[] {
-  return Object.entries(configKeys).flatMap(([key, { since, takesEffect }]) => {
+  const board = os.deviceType?.slug ?? configValue(config, 'deviceType');
+  return Object.entries(configKeys).flatMap(([key, { since, takesEffect, boards }]) => {
     if (configValue(config, key) === undefined) return [];
     const path = key.split('.');
     if (isBalenaOs(os) && since !== undefined && isOlderThan(os.osVersion, since)) {
@@ -62,6 +63,9 @@ export function idleConfigKeys(config: JsonObject, os: Partial<OsFacts>): Proble
     }
     if (takesEffect === 'in a flasher' && os.kind === 'direct') {
       return [{ path, message: 'has no effect: only flasher images read it, and this is none' }];
+    }
+    if (boards !== undefined && typeof board === 'string' && !boards.slug.test(board)) {
+      return [{ path, message: `has no effect: only ${boards.what} read it, and this is for ${board}` }];
     }
     return [];
   });

@@ -3,6 +3,7 @@ import {
   countryShape,
   hostnameShape,
   hostOrUrl,
+  isCertificateText,
   identifier,
   isDnsServer,
   isHost,
@@ -34,8 +35,11 @@ export interface ConfigKey {
   /** What holds where it is not set, in words, as it is no value or not always the same. */
   readonly otherwise?: string;
   readonly example?: Json;
+  /** The boards that read it, where not all do: a part of their slugs, and what they are called. */
+  readonly boards?: { readonly slug: RegExp; readonly what: string };
 }
 
+const jetsonOrin = { slug: /orin|ornx/, what: 'boards with a Jetson Orin' };
 const endpoint = { shape: hostOrUrl, takesEffect: 'after a restart' } as const;
 const legacy = { takesEffect: 'never' } as const;
 
@@ -108,9 +112,7 @@ export const configKeys: Readonly<Record<string, ConfigKey>> = {
   },
   balenaRootCA: {
     meaning: 'Certificates of a private authority to trust, PEM in base64; the whole system trusts them since 2.58.0.',
-    shape: text('a PEM certificate in base64', (value) =>
-      Buffer.from(value, 'base64').toString('latin1').includes('-----BEGIN CERTIFICATE-----'),
-    ),
+    shape: text('PEM certificates in base64, as base64 -w0 ca.pem prints them', isCertificateText),
     since: '2.12.6',
     takesEffect: 'at once',
     restarts: ['balena-supervisor'],
@@ -176,6 +178,7 @@ export const configKeys: Readonly<Record<string, ConfigKey>> = {
     restarts: ['os-fan-profile'],
     otherwise: "the board's own",
     example: 'quiet',
+    boards: jetsonOrin,
   },
   'os.power.mode': {
     meaning: 'Power mode of a Jetson Orin.',
@@ -184,6 +187,7 @@ export const configKeys: Readonly<Record<string, ConfigKey>> = {
     takesEffect: 'after a restart',
     otherwise: "the board's own",
     example: 'mid',
+    boards: jetsonOrin,
   },
   'os.kernel.extraFirmwareVol': {
     meaning: 'Volume in which the kernel looks for more firmware.',

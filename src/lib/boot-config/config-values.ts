@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { choice, either, text, truth, wholeNumber } from './shape.js';
 import { parseSshPublicKey } from './ssh-public-key.js';
@@ -17,6 +18,22 @@ export function isHost(value: string): boolean {
 export function isDnsServer(value: string): boolean {
   const match = /^(?:\/[^/\s]+\/)?([^#/\s]+)(?:#(\d{1,5}))?$/.exec(value);
   return isIP(match?.[1]?.replace(/%.*$/, '') ?? '') !== 0 && Number(match?.[2] ?? 1) <= 65_535;
+}
+
+/** Whether a text is base64 of PEM with one certificate or more, each of which can be read. */
+export function isCertificateText(value: string): boolean {
+  const pem = Buffer.from(value, 'base64').toString('latin1');
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  return blocks.length > 0 && blocks.every(isCertificate);
+}
+
+function isCertificate(block: string): boolean {
+  try {
+    new X509Certificate(block);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** DNS servers as config.json has them; the OS takes the text "null" for none at all, not even 8.8.8.8. */

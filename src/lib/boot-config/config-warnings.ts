@@ -29,6 +29,10 @@ export function deviceWarnings(config: JsonObject, os: Pick<OsFacts, 'deviceType
     ],
     [!isManaged && has('apiKey'), 'apiKey has no use without apiEndpoint: the device will not be managed'],
     [
+      has('os.network.connectivity') && !has('os.network.connectivity.uri') && !isManaged,
+      'os.network.connectivity has no effect without its uri: an unmanaged device asks nobody',
+    ],
+    [
       isManaged && has('deviceApiKey') && !has('uuid'),
       'deviceApiKey has no use without the uuid that it was made for: the device will make another one',
     ],

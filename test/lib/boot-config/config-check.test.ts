@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { checkConfig, idleConfigKeys, unknownConfigKeys } from '../../../src/lib/boot-config/config-check.js';
@@ -10,6 +10,7 @@ import { isHostname } from '../../../src/lib/boot-config/config-values.js';
 import { isOlderThan, type OsFacts } from '../../../src/lib/boot-config/os-facts.js';
 import { pointerTo } from '../../../src/lib/boot-config/problem.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
+import { runChecked } from '../../../src/lib/platform/child-process.js';
 import type { JsonObject } from '../../../src/lib/platform/json.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -140,6 +141,32 @@ describe('checking config.json', () => {
     ]);
     assert.equal(idle({ kind: 'flasher', osName: 'balenaOS', osVersion: '2.83.1' }).length, 3);
     assert.deepEqual(idle({ kind: 'flasher', osName: 'davitOS', osVersion: '0.1.0' }), [], 'versions of another OS');
+  });
+
+  test('finds keys that the board does not read', () => {
+    const config = { deviceType: 'raspberrypi4-64', os: { fan: { profile: 'quiet' }, power: { mode: 'low' } } };
+    const idle = (slug?: string) =>
+      idleConfigKeys(config, slug === undefined ? {} : { deviceType: { slug, name: slug, arch: 'aarch64' } });
+    assert.deepEqual(
+      idle().map((problem) => pointerTo(problem.path)),
+      ['/os/fan/profile', '/os/power/mode'],
+    );
+    assert.match(idle()[0]?.message ?? '', /only boards with a Jetson Orin read it, and this is for raspberrypi4-64/);
+    for (const board of ['jetson-agx-orin-devkit', 'forecr-dsb-ornx-orin-nano-8gb']) assert.deepEqual(idle(board), []);
+  });
+
+  test('takes whole certificates for the private authority', async (t) => {
+    const file = path.join(await temporaryFolder(t), 'ca.pem');
+    const words =
+      'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=a -keyout /dev/null -out'.split(' ');
+    await runChecked('making a certificate', 'openssl', [...words, file]);
+    const certificate = await readFile(file);
+    const check = (text: string | Buffer) => checkConfig({ balenaRootCA: Buffer.from(text).toString('base64') });
+    assert.deepEqual(check(certificate), []);
+    assert.deepEqual(check(Buffer.concat([certificate, Buffer.from('\n'), certificate])), []);
+    assert.equal(check(String(certificate).replace(/\n[^\n]+\n/, '\n')).length, 1, 'a line is missing');
+    assert.equal(check('-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----').length, 1);
+    assert.equal(checkConfig({ balenaRootCA: String(certificate) }).length, 1, 'not in base64');
   });
 
   test('compares versions by their numbers', () => {
