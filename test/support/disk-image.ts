@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { runChecked, run } from '../../src/lib/platform/child-process.js';
+import { run, runChecked } from '../../src/lib/platform/child-process.js';
+import { isRecord } from '../../src/lib/platform/json.js';
 
 const mebibyte = 1024 * 1024;
 
@@ -47,13 +48,16 @@ export async function makeDiskImage(
   const lines = partitions.map((one, index) => {
     const type = one.type ?? (one.fat === undefined ? 'L' : table === 'gpt' ? 'U' : 'c');
     const size = isExtended(one) ? '' : `size=${(one.mebibytes * mebibyte) / sectorSize}, `;
-    const number = container >= 0 && index > container ? `${index - container + 4}` : `${index + 1}`;
-    return `${file}${number} : ${size}type=${type}${one.name === undefined ? '' : `, name="${one.name}"`}`;
+    const number = container >= 0 && index > container ? index - container + 4 : index + 1;
+    return `${number} : ${size}type=${type}${one.name === undefined ? '' : `, name="${one.name}"`}`;
   });
   const script = [`label: ${table}`, ...(table === 'dos' ? ['label-id: 0x12345678'] : []), '', ...lines, ''].join('\n');
-  const words = ['--quiet', '--no-reread', '--no-tell-kernel', '--sector-size', String(sectorSize), file];
-  await runChecked('making a partition table', 'sfdisk', words, { input: script });
-  const made = await partitionsOf(file, sectorSize);
+  const made = await withSectors(file, sectorSize, async (disk) => {
+    await runChecked('making a partition table', 'sfdisk', ['--quiet', '--no-reread', '--no-tell-kernel', disk], {
+      input: script,
+    });
+    return partitionsOf(disk, sectorSize);
+  });
   const numbers = partitions.map((_, index) =>
     container >= 0 && index > container ? index - container + 4 : index + 1,
   );
@@ -73,16 +77,28 @@ export async function makeBareFat(file: string, mebibytes: number, volume: DiskV
   await makeFat(file, { start: 0, size: mebibytes * mebibyte }, volume);
 }
 
-async function partitionsOf(file: string, sectorSize: number): Promise<DiskImage['partitions']> {
-  const words = ['--json', '--sector-size', String(sectorSize), file];
-  const { partitiontable } = JSON.parse(await runChecked('reading a partition table', 'sfdisk', words)) as {
-    partitiontable: { partitions: { node: string; start: number; size: number }[] };
-  };
-  return partitiontable.partitions.map(({ node, start, size }) => ({
-    number: Number(/\d+$/.exec(node)?.[0]),
-    start: start * sectorSize,
-    size: size * sectorSize,
-  }));
+/** Lets a disk be looked at in sectors of a size; other than 512 bytes takes a loop device, and so root. */
+async function withSectors<T>(file: string, sectorSize: number, work: (disk: string) => Promise<T>): Promise<T> {
+  if (sectorSize === 512) return work(file);
+  const words = ['--find', '--show', '--sector-size', String(sectorSize), file];
+  const loop = (await runChecked('attaching', 'losetup', words)).trim();
+  try {
+    return await work(loop);
+  } finally {
+    await runChecked('detaching', 'losetup', ['--detach', loop]);
+  }
+}
+
+async function partitionsOf(disk: string, sectorSize: number): Promise<DiskImage['partitions']> {
+  const listed: unknown = JSON.parse(await runChecked('reading a partition table', 'sfdisk', ['--json', disk]));
+  const table = isRecord(listed) && isRecord(listed.partitiontable) ? listed.partitiontable.partitions : undefined;
+  const partitions: readonly unknown[] = Array.isArray(table) ? table : [];
+  return partitions.map((one) => {
+    if (!isRecord(one)) throw new Error('sfdisk lists partitions as objects');
+    const { node, start, size } = one;
+    const number = Number(/\d+$/.exec(String(node))?.[0]);
+    return { number, start: Number(start) * sectorSize, size: Number(size) * sectorSize };
+  });
 }
 
 async function makeFat(
