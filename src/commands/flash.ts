@@ -6,7 +6,7 @@ import type {
 } from '../lib/boot-config/boot-configuration-plan.js';
 import type { BootConfigurationRequest } from '../lib/boot-config/boot-configuration-request.js';
 import { planSourceConfiguration } from '../lib/boot-config/plan-source-configuration.js';
-import { readHostname } from '../lib/boot-config/read-hostname.js';
+import { readDeviceIdentity } from '../lib/boot-config/device-identity.js';
 import { BaseCommand } from '../lib/cli/base-command.js';
 import { bootConfigurationFlags } from '../lib/cli/boot-configuration-flags.js';
 import { readBootConfigurationRequest } from '../lib/cli/read-boot-configuration-request.js';
@@ -131,7 +131,7 @@ export default class Flash extends BaseCommand {
         configuration = await configurationFor(source, await later(), flags);
         plan = await planWith(configuration);
       }
-      const { changes, hostname, summary } = configuration;
+      const { changes, identity, summary } = configuration;
       for (const text of summary?.warnings ?? []) progress({ type: 'notice', level: 'warning', text });
       const bmap = flags['no-bmap'] ? undefined : await findBmap(source, flags.bmap);
       const checks = bmap === undefined ? [] : [bmapCheck(bmap, source)];
@@ -150,7 +150,7 @@ export default class Flash extends BaseCommand {
         await confirmWriting('erase all data on', plan.drives, { streams, signal });
       }
       for (const text of resumeNotices(plan)) progress({ type: 'notice', level: 'info', text });
-      const result = await flash(plan, source, { signal, progress, proof, checks, changes, hostname });
+      const result = await flash(plan, source, { signal, progress, proof, checks, changes, identity });
       for (const line of [...findingLines(result.image), ...result.drives.map(flashedLine)]) this.print(line);
       return { ...result, ...more };
     } finally {
@@ -160,7 +160,7 @@ export default class Flash extends BaseCommand {
   }
 }
 
-type FlashConfiguration = Pick<BootConfigurationPlan, 'changes' | 'hostname'> &
+type FlashConfiguration = Pick<BootConfigurationPlan, 'changes' | 'identity'> &
   Partial<Pick<BootConfigurationPlan, 'summary'>>;
 
 async function configurationFor(
@@ -169,5 +169,5 @@ async function configurationFor(
   options: Pick<PlanOptions, 'partition'>,
 ): Promise<FlashConfiguration> {
   if (Object.keys(request).length > 0) return planSourceConfiguration(source, request, options);
-  return { changes: [], hostname: await readHostname(source) };
+  return { changes: [], identity: await readDeviceIdentity(source) };
 }

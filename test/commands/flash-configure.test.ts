@@ -128,6 +128,12 @@ describe('flash with configuration flags', () => {
       environment,
     });
     assert.doesNotMatch(again.stderr, /host key/);
+    const { document } = await davitJson(['device', 'list'], { environment });
+    const { devices } = document as {
+      devices: { hostname: string; flashedAt: string | null; seenAt: string | null }[];
+    };
+    assert.deepEqual(devices.map((one) => one.hostname).sort(), ['kiosk', 'lobby', 'new']);
+    assert.ok(devices.every(({ flashedAt, seenAt }) => flashedAt !== null && seenAt === null));
   });
 
   it('shows in a dry run what it would put in', { skip }, async (t) => {

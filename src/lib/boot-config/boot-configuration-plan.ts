@@ -30,7 +30,7 @@ import type { FileContents } from './file-difference.js';
 import { readExistingConfig } from './existing-config.js';
 import { editedJson } from './json-edit.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
-import { hostnameIn } from './read-hostname.js';
+import { type DeviceIdentity, identityIn } from './device-identity.js';
 import { planReset } from './reset-boot.js';
 import { splashPath } from './splash-logo.js';
 
@@ -61,8 +61,8 @@ export interface BootConfigurationPlan {
   readonly changes: ChangedRanges;
   /** The same in an order in which each file is old or new at any moment, unless there was no room for both. */
   readonly staged: StagedChanges;
-  /** The hostname that the device will have, if config.json sets one then. */
-  readonly hostname: string | undefined;
+  /** By what the device will be known. */
+  readonly identity: DeviceIdentity;
   /** The files that were looked at, as they are and as they will be. They hold secrets. */
   readonly contents: readonly FileContents[];
   readonly summary: BootConfigurationSummary;
@@ -144,7 +144,7 @@ async function planWith(
   return {
     changes: await boot.overlay.changes(boot.start),
     staged: await boot.overlay.staged(boot.start),
-    hostname: hostnameIn(after),
+    identity: identityIn(after),
     contents,
     summary: {
       partition: { number: boot.number, start: boot.start, size: boot.size, foundBy: boot.foundBy },

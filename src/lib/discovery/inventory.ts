@@ -25,7 +25,7 @@ export class Inventory {
   readonly file: string;
   readonly #progress: ProgressListener;
 
-  constructor(progress: ProgressListener, file = path.join(folders.data(), 'devices.json')) {
+  constructor(progress: ProgressListener, file = inventoryFile()) {
     this.file = file;
     this.#progress = progress;
   }
@@ -92,6 +92,11 @@ export class Inventory {
     const told = `${this.file} was damaged; what was in it is now in ${aside}, and davit learns its devices anew`;
     this.#progress({ type: 'notice', level: 'warning', text: told });
   }
+}
+
+/** Where davit keeps what it knows of devices, given its data folder. */
+export function inventoryFile(dataFolder = folders.data()): string {
+  return path.join(dataFolder, 'devices.json');
 }
 
 function parseInventory(text: string | undefined, file: string): readonly KnownDevice[] | 'damaged' {

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { Drive } from '../drives/drive.js';
 import { interrupted } from '../failure/failure.js';
+import type { DeviceIdentity } from '../boot-config/device-identity.js';
 import type { ContentCheck } from '../image/content-check.js';
 import type { ChangedRanges } from '../image/overlay.js';
 import type { ImageSource } from '../image/source.js';
@@ -8,9 +9,9 @@ import type { SourceProof } from '../image/source-proof.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { DriveTask } from './drive-task.js';
 import { DriveWriter, tableSize } from './drive-writer.js';
+import { expectFreshDevice } from './expect-fresh-device.js';
 import { FlashJournal } from './flash-journal.js';
 import { driveState, flashedDrive, flashedImage, flashFailure, type FlashResult } from './flash-result.js';
-import { forgetHostKey } from './forget-host-key.js';
 import { changesFor, type DriveChanges, ImageVariant } from './image-variant.js';
 import { learnMap } from './image-windows.js';
 import { LagRelief } from './lag-relief.js';
@@ -31,8 +32,8 @@ export interface FlashOptions {
   readonly changes?: DriveChanges;
   /** What proves that the source, which was opened with it, is the right one. */
   readonly proof?: SourceProof;
-  /** The hostname that the device will have, where it is known: the host key pinned for it is forgotten. */
-  readonly hostname?: string | undefined;
+  /** By what the device will be known: it is remembered, and the host key pinned for it forgotten. */
+  readonly identity?: DeviceIdentity;
   /** How long a single request to a drive may take, in milliseconds. */
   readonly stallMs?: number;
   readonly signal: AbortSignal;
@@ -102,7 +103,7 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   const failure = flashFailure(work.signal.reason, tasks, drives);
   if (failure !== undefined) throw failure;
   for (const one of left) if (one.status === 'rejected') throw one.reason;
-  if (options.hostname !== undefined) await forgetHostKey(options.hostname, progress);
+  if (options.identity !== undefined) await expectFreshDevice(options.identity, progress);
   const mapped = estimate.found + Math.min(tableSize, await reading);
   const image = flashedImage(source, await reading, mapped, observer?.findings);
   return { image, drives, seconds: (performance.now() - startedAt) / 1000 };

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { lchown, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { systemErrorCode } from '../failure/while-doing.js';
 import { withFileLock } from './file-lock.js';
@@ -16,7 +16,8 @@ export async function readSharedFile(file: string): Promise<string | undefined> 
 
 /**
  * Changes a small file that any number of processes may read and change at once: readers see it as it was before or as it is after,
- * and no change is lost. A new file is for its owner alone; one that exists keeps its mode and its owner, also when root changes it.
+ * and no change is lost. A new file is for its owner alone; one that exists keeps its mode and its owner, also when root changes it. What
+ * root makes in somebody's folder is theirs.
  *
  * @param change gets the file's text, undefined without a file, and returns the new one, or undefined to leave it as it is
  */
@@ -24,11 +25,18 @@ export async function changeSharedFile(
   file: string,
   change: (text: string | undefined) => string | undefined,
 ): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  await makeFolder(path.dirname(file));
   await withFileLock(file, async () => {
     const changed = change(await readSharedFile(file));
     if (changed !== undefined) await replace(file, changed);
   });
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (first === undefined || !isRoot()) return;
+  const { uid, gid } = await stat(path.dirname(first));
+  for (let made = folder; made.length >= first.length; made = path.dirname(made)) await lchown(made, uid, gid);
 }
 
 async function replace(file: string, text: string): Promise<void> {
@@ -39,9 +47,10 @@ async function replace(file: string, text: string): Promise<void> {
     const handle = await open(temporary, 'wx', 0o600);
     try {
       await handle.writeFile(text);
-      if (existing !== undefined) {
-        await handle.chmod(existing.mode & 0o777);
-        if (process.getuid?.() === 0) await handle.chown(existing.uid, existing.gid);
+      if (existing !== undefined) await handle.chmod(existing.mode & 0o777);
+      if (isRoot()) {
+        const { uid, gid } = existing ?? (await stat(path.dirname(file)));
+        await handle.chown(uid, gid);
       }
       await handle.sync();
     } finally {
@@ -52,4 +61,8 @@ async function replace(file: string, text: string): Promise<void> {
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
 }
