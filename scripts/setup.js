@@ -35,8 +35,10 @@ const debianPackages = [
     'busybox-static',
     'dnsmasq-base',
   ],
-  // NetworkManager's own parser, for the connections that are written, and certificates for them.
-  ...['python3-gi', 'gir1.2-nm-1.0', 'openssl'],
+  // NetworkManager's own parser, for the connections that are written, certificates for them, and the device's proxy client.
+  ...['python3-gi', 'gir1.2-nm-1.0', 'openssl', 'redsocks'],
+  // A file system that can clone files.
+  'xfsprogs',
   // Peers and formats to compare with.
   ...[
     'bmap-tools',

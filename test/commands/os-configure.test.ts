@@ -1,11 +1,28 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { chmod, chown, copyFile, lstat, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  chmod,
+  chown,
+  copyFile,
+  lstat,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  statfs,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { runChecked } from '../../src/lib/platform/child-process.js';
 import { isRecord } from '../../src/lib/platform/json.js';
-import { asNobody, davit, davitJson, type DavitOptions } from '../support/davit.js';
+import { asNobody, davit, davitJson, type DavitOptions, runProgram } from '../support/davit.js';
 import { attachLoopDevice, loopDevicesMissing } from '../support/loop-device.js';
 import { makeOsImage, type OsImage, type OsImageOptions, readBootFile } from '../support/os-image.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -16,6 +33,22 @@ async function makeImage(t: TestContext, options: OsImageOptions = {}): Promise<
   const folder = await temporaryFolder(t);
   await chmod(folder, 0o755);
   return makeOsImage(path.join(folder, 'device.img'), options);
+}
+
+/** A folder on an XFS of its own, whose files can share their blocks. */
+async function mountCloningFileSystem(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'davit-test-'));
+  const [disk, mountPoint] = [path.join(folder, 'disk'), path.join(folder, 'mounted')];
+  t.after(async () => {
+    await runProgram(['umount', mountPoint]);
+    await rm(folder, { recursive: true });
+  });
+  await mkdir(mountPoint);
+  await writeFile(disk, '');
+  await truncate(disk, 512 * 1024 * 1024);
+  await runChecked('making a file system', 'mkfs.xfs', ['-q', disk]);
+  await runChecked('mounting', 'mount', ['-o', 'loop', disk, mountPoint]);
+  return mountPoint;
 }
 
 async function sha256(file: string): Promise<string> {
@@ -106,6 +139,28 @@ describe('os configure', () => {
     assert.equal(copy.size, original.size);
     assert.ok(copy.blocks < original.blocks * 1.2 + 1000, `${copy.blocks} blocks against ${original.blocks}`);
   });
+
+  it(
+    'shares what it did not change with the image where the file system can',
+    { skip: loopDevicesMissing },
+    async (t) => {
+      const folder = await mountCloningFileSystem(t);
+      const image = await makeOsImage(path.join(folder, 'device.img'), { dataSize: 100 });
+      const data = image.partitions.at(-1)?.start ?? 0;
+      const file = await open(image.path, 'r+');
+      await file.write(randomBytes(64 * 1024 * 1024), 0, undefined, data);
+      await file.close();
+      const free = async () => {
+        await runChecked('flushing', 'sync', ['--file-system', folder]);
+        const { bavail, bsize } = await statfs(folder);
+        return bavail * bsize;
+      };
+      const before = await free();
+      assert.equal((await davit(['os', 'configure', image.path, '--dev'])).exitCode, 0);
+      assert.ok(before - (await free()) < 8 * 1024 * 1024, 'the copy takes hardly any room');
+      assert.deepEqual(await configOf(outputOf(image)), { ...Object(await configOf(image)), developmentMode: true });
+    },
+  );
 
   it('replaces the image with --in-place, keeping mode, owner and the link it was named by', async (t) => {
     const image = await makeImage(t);
