@@ -5,7 +5,22 @@ import { engineJson } from '../../src/lib/engine/engine-request.js';
 import type { EngineConnection } from '../../src/lib/engine/engine-connection.js';
 
 /** What the imported image has in /bin. */
-const applets = ['cat', 'chmod', 'echo', 'env', 'false', 'find', 'grep', 'httpd', 'kill', 'ls', 'mkdir', 'rm', 'seq'];
+const applets = [
+  'cat',
+  'chmod',
+  'echo',
+  'env',
+  'false',
+  'find',
+  'grep',
+  'httpd',
+  'kill',
+  'ls',
+  'mkdir',
+  'mv',
+  'rm',
+  'seq',
+];
 const moreApplets = ['sh', 'sha256sum', 'sleep', 'sort', 'stat', 'test', 'touch', 'tr', 'trap', 'true', 'xargs'];
 
 /** Imports an image named `base` that holds a static busybox, so that tests can build without a registry. */

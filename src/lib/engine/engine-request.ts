@@ -9,7 +9,7 @@ import type { EngineConnection } from './engine-connection.js';
 
 /** One request to an engine's HTTP API. */
 export interface EngineRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE' | 'HEAD';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD';
   /** Without a version prefix, so that old and new engines both understand it: `/containers/json`. */
   readonly path: string;
   /** `undefined` leaves a parameter out; anything that is not text, a number or a boolean is sent as JSON. */

@@ -1,9 +1,10 @@
 import { constants } from 'node:os';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import type { Client, ClientChannel, PseudoTtyOptions } from 'ssh2';
+import type { Client, ClientChannel, PseudoTtyOptions, SFTPWrapper } from 'ssh2';
 import { Failure } from '../failure/failure.js';
 import { remoteCommandLine } from './quote-command.js';
+import { SftpFiles } from './sftp-files.js';
 
 /** A terminal as the remote side should see it. */
 export interface RemoteTerminal {
@@ -123,6 +124,13 @@ export class SshConnection {
     return this.#open<Duplex>(`connecting to ${host}:${port} on ${this.#name}`, (done) => {
       this.#client.forwardOut('127.0.0.1', 0, host, port, done);
     });
+  }
+
+  /** Opens a channel for files. */
+  openFiles(): Promise<SftpFiles> {
+    return this.#open<SFTPWrapper>(`opening the files of ${this.#name}`, (done) => {
+      this.#client.sftp(done);
+    }).then((sftp) => new SftpFiles(sftp, this.#name, this.#closed));
   }
 
   /** Ends the connection and everything that runs over it. */

@@ -1,0 +1,95 @@
+import type { FileEntry, Files, OpenFile } from './files.js';
+
+/** Bytes of one read and one write: what servers take in one piece. */
+const pieceBytes = 128 * 1024;
+
+/** Pieces of one file that are on their way at once. */
+const piecesAtOnce = 24;
+
+/** A file and where it is. */
+export interface PlacedFile {
+  readonly files: Files;
+  readonly path: string;
+}
+
+/**
+ * Copies the contents, mode and time of a file to a new one. Where there are only zeros nothing is written, if the file is one that may have
+ * holes, so that it takes no more room than before.
+ *
+ * @param onBytes hears how many more bytes are done
+ */
+export async function copyFile(
+  from: PlacedFile,
+  entry: FileEntry,
+  to: PlacedFile,
+  signal: AbortSignal,
+  onBytes: (bytes: number) => void,
+): Promise<number> {
+  const source = await from.files.openToRead(from.path);
+  try {
+    const target = await to.files.create(to.path, 0o600);
+    try {
+      // Files of /proc and /sys say that they are empty.
+      const size = await (entry.size === 0
+        ? copyToEnd(source, target, signal, onBytes)
+        : copyPieces(source, entry, target, signal, onBytes));
+      await target.setAttributes({ size, mode: entry.mode, modified: entry.modified });
+      return size;
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+/** Copies what a file is said to have; returns where it ends if that is earlier. */
+async function copyPieces(
+  source: OpenFile,
+  { size, isSparse }: FileEntry,
+  target: OpenFile,
+  signal: AbortSignal,
+  onBytes: (bytes: number) => void,
+): Promise<number> {
+  let [next, end] = [0, size];
+  const copyOn = async () => {
+    const buffer = Buffer.allocUnsafe(Math.min(pieceBytes, size));
+    while (next < end) {
+      signal.throwIfAborted();
+      const position = next;
+      next += pieceBytes;
+      const wanted = buffer.subarray(0, Math.min(pieceBytes, size - position));
+      const bytes = await source.read(wanted, position);
+      if (bytes < wanted.length) end = Math.min(end, position + bytes);
+      const content = wanted.subarray(0, bytes);
+      if (bytes > 0 && !(isSparse && isZero(content))) await target.write(content, position);
+      onBytes(bytes);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(piecesAtOnce, Math.ceil(size / pieceBytes)) }, copyOn));
+  return end;
+}
+
+/** Copies piece by piece until there is no more; returns where that is. */
+async function copyToEnd(
+  source: OpenFile,
+  target: OpenFile,
+  signal: AbortSignal,
+  onBytes: (bytes: number) => void,
+): Promise<number> {
+  const buffer = Buffer.allocUnsafe(pieceBytes);
+  for (let position = 0; ;) {
+    signal.throwIfAborted();
+    const bytes = await source.read(buffer, position);
+    if (bytes === 0) return position;
+    await target.write(buffer.subarray(0, bytes), position);
+    onBytes(bytes);
+    position += bytes;
+  }
+}
+
+const zeros = Buffer.alloc(pieceBytes);
+
+function isZero(content: Buffer): boolean {
+  return content.equals(zeros.subarray(0, content.length));
+}
