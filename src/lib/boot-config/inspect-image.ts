@@ -16,7 +16,7 @@ import type { JsonObject } from '../platform/json.js';
 import { type BootPartition, findBootPartition, type FoundBy } from './boot-partition.js';
 import { checkConfig } from './config-check.js';
 import { connectionValue, isNameIgnored } from './connection-file.js';
-import { invalidJson, parseJsonObject } from './json-text.js';
+import { invalidJson, type JsonText, readJsonText } from './json-text.js';
 import { parseKeyfile, unescapeKeyfileValue } from './keyfile.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
 import { problemText } from './problem.js';
@@ -163,20 +163,22 @@ async function inspectBoot(
   orWarn: <T>(work: Promise<T>) => Promise<T | undefined>,
 ): Promise<InspectedBoot> {
   const config = await orWarn(readConfig(boot));
-  for (const problem of checkConfig(config ?? {})) warnings.push(`config.json: ${problemText(problem)}`);
+  for (const problem of [...(config?.oddities ?? []), ...checkConfig(config?.value ?? {})]) {
+    warnings.push(problemText(problem, 'config.json', config?.locate(problem.path)));
+  }
   return {
     partition: boot.number,
     foundBy: boot.foundBy,
     label: boot.label,
     free: boot.files.freeBytes,
-    config: config === undefined || config === null ? null : withoutSecrets(config),
+    config: config == null ? null : withoutSecrets(config.value),
     connections: (await orWarn(readConnections(boot))) ?? [],
   };
 }
 
-async function readConfig(boot: BootPartition): Promise<JsonObject | null> {
+async function readConfig(boot: BootPartition): Promise<JsonText | null> {
   const bytes = await boot.files.read('config.json');
-  return bytes === undefined ? null : parseJsonObject(bytes, 'config.json', invalidJson);
+  return bytes === undefined ? null : readJsonText(bytes, 'config.json', invalidJson);
 }
 
 async function readConnections(boot: BootPartition): Promise<InspectedConnection[]> {
