@@ -8,7 +8,10 @@ import type { Network } from '../../../src/lib/boot-config/network.js';
 import { networkFiles } from '../../../src/lib/boot-config/network-files.js';
 import { networkOfKeyfile, type ReadNetwork } from '../../../src/lib/boot-config/network-of-keyfile.js';
 import { parseKeyfile } from '../../../src/lib/boot-config/keyfile.js';
+import { rounds } from '../../support/campaign.js';
 import { checked } from '../../support/loop-device.js';
+import { networkManagerMissing, readAsNetworkManager } from '../../support/network-manager.js';
+import { randomNetwork } from '../../support/random-network.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -142,6 +145,30 @@ describe('a key file that davit wrote', () => {
         Promise.resolve(files.find((file) => file.name === name)?.content ?? Buffer.alloc(0)),
       );
       assert.deepEqual(again, files);
+    }
+  });
+
+  it('is read back whatever is said about it', async () => {
+    const random = seededRandom(17);
+    for (let round = 0; round < rounds(2000, 50_000); round += 1) {
+      const network = randomNetwork(random);
+      const files = await networkFiles('test', network);
+      const read = await readBack(files, 'test');
+      assert.deepEqual(settingsOf(read), [], JSON.stringify(network));
+      assert.ok(read.network, JSON.stringify(network));
+      assert.deepEqual(await networkFiles('test', read.network), files);
+    }
+  });
+
+  it('is taken by NetworkManager whatever is said about it', { skip: networkManagerMissing() }, async () => {
+    const random = seededRandom(18);
+    const networks = Array.from({ length: rounds(500, 10_000) }, () => randomNetwork(random));
+    const files = await Promise.all(networks.map((network) => networkFiles('test', network)));
+    const keyfiles = files.flatMap((list, index) => list.map((file) => ({ ...file, network: networks[index] })));
+    for (const [index, { error, warnings }] of readAsNetworkManager(keyfiles).entries()) {
+      const network = JSON.stringify(keyfiles[index]?.network);
+      assert.equal(error, undefined, network);
+      assert.deepEqual(warnings, [], network);
     }
   });
 
