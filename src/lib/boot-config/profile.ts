@@ -37,6 +37,12 @@ type Prompt = (message: string) => Promise<string>;
 
 const mebibyte = 1024 * 1024;
 
+/** What a profile may have: the YAML parser takes some hundred times as much memory. */
+const mostProfileBytes = mebibyte / 4;
+
+/** Mistakes that are told; who has made more will not mend them one by one. */
+const mostProblems = 50;
+
 /** What a file for the boot partition may have; larger than any boot partition that balenaOS has. */
 const mostFileBytes = 256 * mebibyte;
 
@@ -52,7 +58,8 @@ interface ReadProfileOptions {
  * column, before any question is asked; no message quotes a value, which may be a secret.
  */
 export async function readProfile(file: string, options: ReadProfileOptions = {}): Promise<ReadProfile> {
-  return readProfileText(file, await readUserFile(file, { what: 'the profile', signal: options.signal }), options);
+  const content = await readUserFile(file, { what: 'the profile', most: mostProfileBytes, signal: options.signal });
+  return readProfileText(file, content, options);
 }
 
 /**
@@ -78,8 +85,8 @@ export async function readProfileText(
     ...unknownConfigKeys(profile.config ?? {}).map((problem) => ({ ...problem, path: ['config', ...problem.path] })),
     ...(isReadByOthers ? plainSecrets(yaml.value) : []),
     ...files.openSecrets(yaml.value),
-  ]).map(problemLine);
-  const warnings = [...doubts, ...keyFetcher.notes];
+  ]);
+  const warnings = [...problemLines(doubts), ...keyFetcher.notes];
   const withWarnings = (one: BootConfigurationRequest) => (warnings.length === 0 ? one : { ...one, warnings });
   return {
     request: withWarnings(request),
@@ -254,8 +261,13 @@ function placesOf(file: string, { locate }: YamlText, problems: readonly Problem
 }
 
 function invalidProfile(problems: readonly FailureProblem[]): Failure {
-  return new Failure('usage', 'invalid-profile', problems.map(problemLine).join('\n'), {
+  return new Failure('usage', 'invalid-profile', problemLines(problems).join('\n'), {
     hint: 'Correct the profile at these places; docs/profile.md describes it',
-    problems,
+    problems: problems.slice(0, mostProblems),
   });
+}
+
+function problemLines(problems: readonly FailureProblem[]): string[] {
+  const more = problems.length - mostProblems;
+  return [...problems.slice(0, mostProblems).map(problemLine), ...(more > 0 ? [`and ${more} more`] : [])];
 }

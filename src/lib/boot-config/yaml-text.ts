@@ -1,5 +1,5 @@
-import type { Document, Node } from 'yaml';
-import { type Path, placeAt, type TextPlace } from './problem.js';
+import type { Document, Node, Pair, YAMLMap } from 'yaml';
+import type { Path, TextPlace } from './problem.js';
 
 /** A YAML text as plain values, and where they stand in it. */
 export interface YamlText {
@@ -20,20 +20,70 @@ export async function parseYaml(text: string): Promise<YamlText | readonly YamlP
   // What the parser only warns about, such as a tag that is not known, would change what a value means.
   const found = [...document.errors, ...document.warnings];
   if (found.length > 0) {
+    const placeOf = placesIn(text);
     return found.map(({ code, pos: [offset] }) => ({
-      ...placeAt(text, offset),
+      ...placeOf(offset),
       problem: problems[code] ?? 'the text is not valid YAML',
     }));
   }
+  const why = await outOfBounds(document);
+  if (why !== undefined) return [{ line: 1, column: 1, problem: why }];
   try {
-    const value: unknown = document.toJS({ maxAliasCount: 1000 });
-    // Fails for what contains itself by an alias.
-    JSON.stringify(value);
-    return { value, locate: await locator(document, text) };
+    return { value: document.toJS({ maxAliasCount: -1 }), locate: await locator(document, text) };
   } catch {
-    const problem = 'an alias leads nowhere or to what it stands in, or aliases multiply without bound';
-    return [{ line: 1, column: 1, problem }];
+    // Only what is merged is not looked at before.
+    return [{ line: 1, column: 1, problem: 'what stands behind << is no object, nor an alias of one' }];
   }
+}
+
+/** Values and characters that a document may have once its aliases are replaced by what they stand for; nobody writes as many. */
+const most = { values: 20_000, characters: 4_000_000 } as const;
+
+/** Aliases that a document may have; looking up what each stands for takes the longer the more there are. */
+const mostAliases = 1000;
+
+/** Why a document must not be turned into values: aliases that lead nowhere or in circles, or that make little text huge. */
+async function outOfBounds(document: Document.Parsed): Promise<string | undefined> {
+  const { isAlias, isCollection, isPair, isScalar } = await import('yaml');
+  const anchors = new Map<string, unknown>();
+  /** What each node comes to; nothing while it is being counted. */
+  const sizes = new Map<unknown, Size | undefined>();
+  const seen = { aliases: 0, astray: 0 };
+  const sizeOf = (node: unknown): Size => {
+    if (isAlias(node)) {
+      const target = anchors.get(node.source);
+      const size = sizes.get(target);
+      seen.aliases += 1;
+      if (size === undefined) seen.astray += 1;
+      return size ?? nothing;
+    }
+    if ((isScalar(node) || isCollection(node)) && node.anchor !== undefined) anchors.set(node.anchor, node);
+    sizes.set(node, undefined);
+    const size = isCollection(node)
+      ? sum(node.items.flatMap((item) => (isPair(item) ? [item.key, item.value] : [item])).map(sizeOf))
+      : { values: 1, characters: isScalar(node) ? String(node.value).length : 0 };
+    sizes.set(node, size);
+    return size;
+  };
+  const { values, characters } = sizeOf(document.contents);
+  if (seen.astray > 0) return 'an alias leads nowhere or to what it stands in';
+  return values > most.values || characters > most.characters || seen.aliases > mostAliases
+    ? 'it comes to more than a profile can say; do aliases multiply?'
+    : undefined;
+}
+
+interface Size {
+  readonly values: number;
+  readonly characters: number;
+}
+
+const nothing: Size = { values: 0, characters: 0 };
+
+function sum(sizes: readonly Size[]): Size {
+  return sizes.reduce(
+    (all, one) => ({ values: all.values + one.values, characters: all.characters + one.characters }),
+    { values: 1, characters: 0 },
+  );
 }
 
 const problems: Readonly<Record<string, string>> = {
@@ -51,6 +101,13 @@ const problems: Readonly<Record<string, string>> = {
 
 async function locator(document: Document, text: string): Promise<(path: Path) => TextPlace> {
   const { isAlias, isMap, isNode, isScalar, isSeq } = await import('yaml');
+  const pairs = new Map<unknown, ReadonlyMap<string, Pair>>();
+  const pairsOf = (node: YAMLMap) => {
+    const known =
+      pairs.get(node) ?? new Map(node.items.map((pair) => [isScalar(pair.key) ? String(pair.key.value) : '', pair]));
+    pairs.set(node, known);
+    return known;
+  };
   const child = (
     parent: unknown,
     part: string | number,
@@ -61,9 +118,10 @@ async function locator(document: Document, text: string): Promise<(path: Path) =
       return { node: item, ...(isNode(item) ? { at: item } : {}) };
     }
     if (!isMap(node)) return undefined;
-    const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(part));
+    const pair = pairsOf(node).get(String(part));
     return pair && { node: pair.value, ...(isNode(pair.key) ? { at: pair.key } : {}) };
   };
+  const placeOf = placesIn(text);
   return (path) => {
     let [node, offset]: [unknown, number] = [document.contents, document.contents?.range?.[0] ?? 0];
     for (const part of path) {
@@ -72,6 +130,20 @@ async function locator(document: Document, text: string): Promise<(path: Path) =
       node = found.node;
       offset = found.at?.range?.[0] ?? offset;
     }
-    return placeAt(text, offset);
+    return placeOf(offset);
+  };
+}
+
+/** The same as `placeAt` for a text in which many places are looked for. */
+function placesIn(text: string): (offset: number) => TextPlace {
+  const starts = [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)];
+  return (offset) => {
+    let [low, high] = [0, starts.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if ((starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle;
+    }
+    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 };
   };
 }

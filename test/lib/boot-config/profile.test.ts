@@ -334,6 +334,32 @@ udevRules: { "64": { file: files/lan } }
     ]);
   });
 
+  const repeated = (count: number, text: (index: number) => string) => Array.from({ length: count }, (_, i) => text(i));
+  const bombs: Readonly<Record<string, string>> = {
+    'aliases that multiply': `a0: &a0 [x]\n${repeated(40, (i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`).join('\n')}\n`,
+    'a long text many times': `a: &a ${'x'.repeat(100_000)}\nb: [${repeated(900, () => '*a').join()}]\n`,
+    'merge keys that multiply': `a: &a { ${repeated(2000, (i) => `k${i}: 1`).join(', ')} }\n${repeated(200, (i) => `m${i}: { <<: *a }`).join('\n')}\n`,
+    'very many aliases': `a: [&a x, ${repeated(60_000, () => '*a').join()}]\n`,
+    'an alias of itself': 'config: &a\n  b: *a\n',
+    'an alias of nothing': 'hostname: *a\n',
+    'brackets without end': `config: ${'['.repeat(50_000)}\n`,
+    'lists within lists': '- '.repeat(100_000),
+  };
+  for (const [what, text] of Object.entries(bombs)) {
+    test(`is refused at once with ${what}`, { timeout: 20_000 }, async (t) => {
+      const problems = await problemsOf(t, text).catch((error: unknown) => String(error).split('\n'));
+      assert.ok(problems.length > 0 && problems.length < 60, problems[0]);
+    });
+  }
+
+  test('tells the first of very many mistakes and doubts, and how many more there are', async (t) => {
+    const unknown = (count: number) => repeated(count, (i) => `x${i}: 1`).join('\n');
+    const file = await profileWith(t, unknown(60));
+    await assert.rejects(readProfile(file), (error: Failure) => error.message.endsWith("\nand 10 more"));
+    const { request } = await readProfile(await profileWith(t, `config:\n  ${unknown(60).replaceAll('\n', '\n  ')}\n`));
+    assert.deepEqual([request.warnings?.length, request.warnings?.at(-1)], [51, 'and 10 more']);
+  });
+
   test('is refused when it or what it refers to is no file of a sensible size', async (t) => {
     const file = await profileWith(t, 'networks: { a: { type: wifi, ssid: x, key: { file: /dev/zero } } }\n');
     await assert.rejects(readProfile(file), (error: Failure) => /more than \d+ bytes/.test(error.message));
