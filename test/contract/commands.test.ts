@@ -52,7 +52,7 @@ describe('the command tree', () => {
     it(`takes no secret as a flag value in ${name}`, () => {
       const secretWords = Object.entries(configKeys).flatMap(([key, { isSecret }]) => (isSecret ? [wordsOf(key)] : []));
       const taking = Object.values(command.flags).filter(({ name: flag, env, ...rest }) => {
-        if (rest.type === 'boolean' || harmless.has(flag) || String(rest.helpValue).startsWith("<file")) return false;
+        if (rest.type === 'boolean' || harmless.has(flag) || String(rest.helpValue).startsWith('<file')) return false;
         // What a variable of the environment gives may be a secret, but not where the flag takes it too.
         return [flag, wordsOf(env ?? '')].some((words) => isSecretKey(words) || secretWords.includes(words));
       });

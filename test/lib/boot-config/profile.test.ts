@@ -355,7 +355,7 @@ udevRules: { "64": { file: files/lan } }
   test('tells the first of very many mistakes and doubts, and how many more there are', async (t) => {
     const unknown = (count: number) => repeated(count, (i) => `x${i}: 1`).join('\n');
     const file = await profileWith(t, unknown(60));
-    await assert.rejects(readProfile(file), (error: Failure) => error.message.endsWith("\nand 10 more"));
+    await assert.rejects(readProfile(file), (error: Failure) => error.message.endsWith('\nand 10 more'));
     const { request } = await readProfile(await profileWith(t, `config:\n  ${unknown(60).replaceAll('\n', '\n  ')}\n`));
     assert.deepEqual([request.warnings?.length, request.warnings?.at(-1)], [51, 'and 10 more']);
   });
