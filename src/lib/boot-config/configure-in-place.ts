@@ -3,8 +3,9 @@ import { examineDrive } from '../drives/drive.js';
 import { requireFlashable } from '../drives/drive-refusal.js';
 import { openBlockFile } from '../image/block-file.js';
 import { changeImage, restoreImage } from '../image/image-journal.js';
+import { stateOf } from '../image/staged-changes.js';
 import type { ConfiguredImage, ConfigureImageOptions } from './configure-image.js';
-import { configuredImage, imageChanged, planImageConfiguration, revisionOf } from './plan-image-configuration.js';
+import { configuredImage, imageChanged, planUnchangedImage, revisionOf } from './plan-image-configuration.js';
 
 /**
  * Configures an image file without copying it: only what changes is written, under a journal by which it is taken back unless it is
@@ -16,11 +17,8 @@ export async function configureInPlace(options: ConfigureImageOptions): Promise<
   // A link stays a link: the file that it names is changed.
   const image = await realpath(options.image);
   const revision = await revisionOf(image);
-  const requireUnchanged = async () => {
-    if ((await revisionOf(image)) !== revision) throw imageChanged(image);
-  };
   const reading = await openBlockFile(image);
-  const plan = await planImageConfiguration(reading, request, options).finally(() => reading.close());
+  const plan = await planUnchangedImage(reading, revision, request, options).finally(() => reading.close());
   const isWritten = plan.changes.length > 0 && target.kind === 'in-place' && !isDryRun;
   if (isWritten) {
     // What it is attached to would not see the change, or see it in part.
@@ -28,7 +26,11 @@ export async function configureInPlace(options: ConfigureImageOptions): Promise<
     const file = await openBlockFile(image, { writable: true });
     try {
       signal.throwIfAborted();
-      await changeImage(file, plan.staged, requireUnchanged);
+      await changeImage(file, plan.staged, async () => {
+        // The clock of file systems is too coarse to tell of all changes, so that what is to change is looked at, too.
+        const isSame = (await revisionOf(image)) === revision && (await stateOf(file, plan.staged)) === 'old';
+        if (!isSame) throw imageChanged(image);
+      });
     } finally {
       await file.close();
     }

@@ -7,7 +7,7 @@ import { applyChanges, type ChangedRanges } from '../image/overlay.js';
 import { DraftFile } from '../platform/draft-file.js';
 import type { ConfiguredImage, ConfigureImageOptions } from './configure-image.js';
 import { configuredName, requireOutput } from './configured-name.js';
-import { configuredImage, imageChanged, planImageConfiguration, revisionOf } from './plan-image-configuration.js';
+import { configuredImage, imageChanged, planUnchangedImage, revisionOf } from './plan-image-configuration.js';
 import { writeHints } from './write-hints.js';
 
 /** A configured copy of an image. */
@@ -32,7 +32,7 @@ export async function configureNewFile(
   const revision = await revisionOf(image);
   const file = await openBlockFile(image);
   try {
-    const plan = await planImageConfiguration(file, request, options);
+    const plan = await planUnchangedImage(file, revision, request, options);
     if (!isDryRun)
       await writeCopy(file, plan.changes, { ...options, output, mayOverwrite: target.mayOverwrite, revision });
     return configuredImage(plan, options, { output, isWritten: !isDryRun });

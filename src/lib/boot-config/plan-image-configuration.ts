@@ -3,6 +3,7 @@ import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import type { BlockFile } from '../image/block-file.js';
 import { refuseCompressed } from '../image/compressed-image.js';
+import { restoreImage } from '../image/image-journal.js';
 import { type PartitionTable, readPartitionTable } from '../image/partition-table.js';
 import { type BootConfigurationPlan, planBootConfiguration, type PlanOptions } from './boot-configuration-plan.js';
 import type { BootConfigurationRequest } from './boot-configuration-request.js';
@@ -50,6 +51,25 @@ export function configuredImage(
 export async function revisionOf(image: string): Promise<string> {
   const { dev, ino, size, mtimeNs } = await stat(image, { bigint: true });
   return [dev, ino, size, mtimeNs].join(' ');
+}
+
+/**
+ * Plans the configuration of an image file that others may change at the same time. What looks damaged may be half old and half new: then the
+ * failure is `image-in-use` or `image-changed`.
+ */
+export async function planUnchangedImage(
+  file: BlockFile,
+  revision: string,
+  request: BootConfigurationRequest,
+  options: Pick<PlanOptions, 'partition'>,
+): Promise<BootConfigurationPlan> {
+  try {
+    return await planImageConfiguration(file, request, options);
+  } catch (error) {
+    await restoreImage(file.path);
+    if ((await revisionOf(file.path)) !== revision) throw imageChanged(file.path);
+    throw error;
+  }
 }
 
 /** The failure for an image that is no longer the one that was planned for. */

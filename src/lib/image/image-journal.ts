@@ -25,6 +25,12 @@ export async function changeImage(
   const journal = await writeJournal(file, changes);
   try {
     await requireUnchanged();
+  } catch (error) {
+    // What is there now is somebody else's, and must not be taken back.
+    await removeJournal(file.path);
+    throw error;
+  }
+  try {
     await applyStages(file, changes, anyOrder);
   } catch (error) {
     // Where even that fails, the journal stays for the next command, and what failed first says why.

@@ -103,6 +103,20 @@ describe('an image that is changed in place', () => {
     assert.deepEqual(await readdir(folder), ['device.img']);
   });
 
+  it('keeps what somebody else has written since it was planned for', async (t) => {
+    const { folder, image, changes } = await setUp(t);
+    const file = await openBlockFile(image, { writable: true });
+    t.after(() => file.close());
+    for (const { offset, data } of changes.stages[0] ?? []) await file.write(offset, data);
+    const theirs = await readFile(image);
+    await assert.rejects(
+      changeImage(file, changes, () => Promise.reject(new Error('changed'))),
+      /^Error: changed$/,
+    );
+    assert.ok(theirs.equals(await readFile(image)));
+    assert.deepEqual(await readdir(folder), ['device.img']);
+  });
+
   it('is refused to others meanwhile', async (t) => {
     const { image, changes, leave } = await setUp(t);
     await leave(1, await ownProcess());
