@@ -2,15 +2,18 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
+import { encodeUndoJournal } from '../../src/lib/image/undo-journal.js';
+import { ownProcess } from '../../src/lib/platform/process-identity.js';
 import { rounds } from '../support/campaign.js';
-import { davit, startDavit } from '../support/davit.js';
+import { asNobody, davit, startDavit } from '../support/davit.js';
 import { bytesAt, partitionContent } from '../support/disk-content.js';
 import { attachLoopDevice, loopDevicesMissing } from '../support/loop-device.js';
 import { makeOsImage } from '../support/os-image.js';
+import { straceMissing } from '../support/programs.js';
 import { type SeededRandom, seededRandom } from '../support/seeded-random.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -38,6 +41,13 @@ async function makeProfile(folder: string, unit: number): Promise<string> {
   const profile = path.join(folder, `profile-${unit}.yaml`);
   await writeFile(profile, `${lines.join('\n')}\n`);
   return profile;
+}
+
+/** Words that run a program and kill it when it begins to write to a file, or to flush it, for the n-th time. */
+function killedAt(count: number, file: string, folder: string): string[] {
+  const calls = 'pwrite64,fsync';
+  const filter = ['-e', `trace=${calls}`, '-e', `inject=${calls}:signal=KILL:when=${count}`, '-P', file];
+  return ['strace', '-f', '-o', path.join(folder, 'strace'), ...filter];
 }
 
 async function sha256(file: string): Promise<string> {
@@ -130,6 +140,78 @@ describe('os configure --in-place', () => {
   }
 
   const skip = loopDevicesMissing;
+  it('is not read in the middle of a change by who may not put it back', { skip }, async (t) => {
+    const { folder, image, environment, words } = await setUp(t);
+    await chmod(folder, 0o755);
+    const old = await readFile(image);
+    const command = [...(await words(1, image)), '--in-place'];
+    assert.equal((await davit(command, { environment })).exitCode, 0);
+    const changed = await readFile(image);
+    const offsets = Array.from({ length: old.length / 512 }, (_, index) => index * 512);
+    const differing = offsets.filter((at) => !old.subarray(at, at + 512).equals(changed.subarray(at, at + 512)));
+    const sectorsOf = (bytes: Buffer) =>
+      differing.map((offset) => ({ offset, data: bytes.subarray(offset, offset + 512) }));
+    const changes = { before: sectorsOf(old), stages: [sectorsOf(changed)] };
+    const half = Buffer.from(old);
+    for (const { offset, data } of sectorsOf(changed).slice(0, 9)) data.copy(half, offset);
+    await writeFile(image, half);
+    const owner = (await ownProcess()).replace(/^\d+\.\d*/, '4194303.1');
+    const { ino: inode } = await stat(image);
+    const journal = encodeUndoJournal({ owner, inode, accessedMs: 0, modifiedMs: 0, changes });
+    await writeFile(`${image}.davit-undo`, journal);
+    for (const reading of [
+      ['os', 'inspect', image],
+      ['image', 'map', image],
+      ['os', 'configure', image, '--dev', '--output', path.join(folder, 'never.img')],
+    ]) {
+      const { exitCode, stderr } = await davit(reading, { wrapper: asNobody });
+      assert.equal(exitCode, 7, stderr);
+      assert.match(stderr, /whose change was not completed/);
+      assert.ok(half.equals(await readFile(image)));
+    }
+    const { exitCode, stderr } = await davit(['os', 'inspect', image]);
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stderr, /was being changed when davit was ended/);
+    assert.ok(old.equals(await readFile(image)));
+  });
+
+  it(
+    'leaves the old image or the new one when it is killed at any of its writes',
+    { skip: straceMissing },
+    async (t) => {
+      const { folder, image, environment, words } = await setUp(t);
+      const old = await readFile(image);
+      const kept = `${image}.old`;
+      await copyFile(image, kept);
+      const command = [...(await words(1, image)), '--in-place'];
+      assert.equal((await davit(command, { environment })).exitCode, 0);
+      const changed = await readFile(image);
+      const seen = { old: 0, new: 0, half: 0 };
+      // strace counts the calls of each thread.
+      const oneThread = { ...environment, UV_THREADPOOL_SIZE: '1' };
+      for (let at = 1; ; at += rounds(5, 1)) {
+        await copyFile(kept, image);
+        const { exitCode } = await davit(command, {
+          environment: oneThread,
+          wrapper: killedAt(at, image, folder),
+        });
+        const found = await readFile(image);
+        if (!found.equals(old) && !found.equals(changed)) seen.half += 1;
+        const next = await davit(['os', 'inspect', image]);
+        assert.equal(next.exitCode, 0, next.stderr);
+        const restored = await readFile(image);
+        if (restored.equals(old)) seen.old += 1;
+        else {
+          assert.ok(restored.equals(changed), `a mix after ${at} writes`);
+          seen.new += 1;
+        }
+        if (exitCode === 0) break;
+      }
+      assert.ok(seen.half > 2 && seen.new > 0, JSON.stringify(seen));
+      t.diagnostic(JSON.stringify(seen));
+    },
+  );
+
   it(
     'leaves each file of a drive old or new after SIGKILL at any moment, and the next command a clean file system',
     { skip },
@@ -159,21 +241,31 @@ describe('os configure --in-place', () => {
       const hasJournal = () => readdirSync(journals).some((name) => name.endsWith('.undo'));
       let now = 0;
       let atWork = 0;
-      for (let round = 0; round < rounds(6, 200); round += 1) {
+      const killAndLook = async (kill: (way: readonly string[]) => Promise<unknown>) => {
         const wanted = 1 - now;
         const way = ways[wanted] ?? [];
-        const { wasAtWork } = await signalSometime(way, 'SIGKILL', random, { hasJournal, environment });
-        if (wasAtWork) atWork += 1;
+        await kill(way);
+        if (hasJournal()) atWork += 1;
         const { files: found } = await bootContent();
         for (const name of new Set([found, ...states].flatMap((files) => Object.keys(files)))) {
           const allowed = states.map((state) => state[name]);
-          assert.ok(allowed.includes(found[name]), `round ${round}: ${name} is neither old nor new`);
+          assert.ok(allowed.includes(found[name]), `${name} is neither old nor new`);
         }
         const { exitCode, stderr } = await davit(way, { environment });
         assert.equal(exitCode, 0, stderr);
         assert.deepEqual(await bootContent(), { problems: 0, files: states[wanted] });
         assert.equal(await outside(), outsideBefore);
         now = wanted;
+      };
+      for (let round = 0; round < rounds(4, 200); round += 1) {
+        await killAndLook((way) => signalSometime(way, 'SIGKILL', random, { hasJournal, environment }));
+      }
+      let exitCode: number | null = straceMissing === false ? null : 0;
+      for (let at = 1; exitCode !== 0; at += rounds(3, 1)) {
+        await killAndLook(async (way) => {
+          const wrapper = killedAt(at, drive, folder);
+          ({ exitCode } = await davit(way, { environment: { ...environment, UV_THREADPOOL_SIZE: '1' }, wrapper }));
+        });
       }
       t.diagnostic(`${atWork} were killed at work`);
     },

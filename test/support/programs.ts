@@ -13,3 +13,6 @@ export const bmaptoolMissing = missing('bmaptool', 'bmap-tools');
 
 /** Why tests that need redsocks, the program that a device reaches its proxy with, cannot run here, or false where they can. */
 export const redsocksMissing = missing('redsocks', 'redsocks', '-v');
+
+/** Why tests that stop a program at one of its system calls cannot run here, or false where they can. */
+export const straceMissing = missing('strace', 'strace');

@@ -5,7 +5,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { openBlockFile } from '../../../src/lib/image/block-file.js';
 import { changeImage, openImageFile, restoreImage } from '../../../src/lib/image/image-journal.js';
 import { applyChanges, type StagedChanges } from '../../../src/lib/image/overlay.js';
-import { encodeUndoJournal } from '../../../src/lib/image/undo-journal.js';
+import { encodeUndoJournal, parseUndoJournal } from '../../../src/lib/image/undo-journal.js';
 import { ownProcess } from '../../../src/lib/platform/process-identity.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -49,6 +49,28 @@ describe('an image that is changed in place', () => {
     for (const { offset, data } of changes.stages.flat()) data.copy(expected, offset);
     assert.ok(expected.equals(await readFile(image)));
     assert.deepEqual(await readdir(folder), ['device.img']);
+  });
+
+  it('is written only while its whole journal is there, which goes only when all is flushed', async (t) => {
+    const { image, changes, journal } = await setUp(t);
+    const file = await openBlockFile(image, { writable: true });
+    t.after(() => file.close());
+    const steps: string[] = [];
+    const [write, sync] = [file.write.bind(file), file.sync.bind(file)];
+    const note = async (step: string) => {
+      const whole = parseUndoJournal(await readFile(journal, 'utf8').catch(() => ''));
+      steps.push(whole === undefined ? `${step} without journal` : step);
+    };
+    file.write = async (offset, data) => {
+      await note('write');
+      await write(offset, data);
+    };
+    file.sync = async () => {
+      await sync();
+      await note('flushed');
+    };
+    await changeImage(file, changes, () => note('check'));
+    assert.deepEqual(steps, ['check', 'write', 'write', 'write', 'write', 'flushed']);
   });
 
   for (const writes of [0, 1, 2, 3]) {
