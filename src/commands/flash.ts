@@ -1,12 +1,6 @@
 import { Args, Flags } from '@oclif/core';
-import type {
-  BootConfigurationPlan,
-  BootConfigurationSummary,
-  PlanOptions,
-} from '../lib/boot-config/boot-configuration-plan.js';
-import type { BootConfigurationRequest } from '../lib/boot-config/boot-configuration-request.js';
-import { planSourceConfiguration } from '../lib/boot-config/plan-source-configuration.js';
-import { readDeviceIdentity } from '../lib/boot-config/device-identity.js';
+import type { BootConfigurationSummary } from '../lib/boot-config/boot-configuration-plan.js';
+import { type CardContent, planCardContent } from '../lib/boot-config/plan-card-content.js';
 import { BaseCommand } from '../lib/cli/base-command.js';
 import { bootConfigurationFlags } from '../lib/cli/boot-configuration-flags.js';
 import { readBootConfigurationRequest } from '../lib/cli/read-boot-configuration-request.js';
@@ -21,7 +15,7 @@ import type { FlashResult } from '../lib/flash/flash-result.js';
 import { type FlashPlan, planFlash, verifyModes } from '../lib/flash/plan-flash.js';
 import { bmapCheck } from '../lib/image/bmap-check.js';
 import { findBmap } from '../lib/image/find-bmap.js';
-import { type ImageSource, openImageSource } from '../lib/image/source.js';
+import { openImageSource } from '../lib/image/source.js';
 import { findSourceChecks } from '../lib/image/source-checks.js';
 import { SourceProof } from '../lib/image/source-proof.js';
 import { confirmWriting } from '../lib/output/confirm-writing.js';
@@ -113,9 +107,10 @@ export default class Flash extends BaseCommand {
     });
     try {
       const { later, ...known } = request;
-      let configuration = await configurationFor(source, known, flags);
+      const cardOptions = { partition: flags.partition, isExact: flags.all };
+      let content = await planCardContent(source, known, cardOptions);
       const choice = await readDriveChoice(flags, { streams, signal });
-      const planWith = ({ changes }: FlashConfiguration) =>
+      const planWith = ({ changes }: CardContent) =>
         planFlash({
           source,
           ...choice,
@@ -125,14 +120,14 @@ export default class Flash extends BaseCommand {
           extras: flags,
           checks: proof.checks,
         });
-      let plan = await planWith(configuration);
+      let plan = await planWith(content);
       if (later !== undefined) {
         // Nobody answers in vain: the image and the drives are known to be good by now.
-        configuration = await configurationFor(source, await later(), flags);
-        plan = await planWith(configuration);
+        content = await planCardContent(source, await later(), cardOptions);
+        plan = await planWith(content);
       }
-      const { changes, identity, summary } = configuration;
-      for (const text of summary?.warnings ?? []) progress({ type: 'notice', level: 'warning', text });
+      const { changes, identity, summary, warnings } = content;
+      for (const text of warnings) progress({ type: 'notice', level: 'warning', text });
       const bmap = flags['no-bmap'] ? undefined : await findBmap(source, flags.bmap);
       const checks = bmap === undefined ? [] : [bmapCheck(bmap, source)];
       if (bmap !== undefined) progress({ type: 'notice', level: 'info', text: bmapText(bmap) });
@@ -158,16 +153,4 @@ export default class Flash extends BaseCommand {
       await source.close();
     }
   }
-}
-
-type FlashConfiguration = Pick<BootConfigurationPlan, 'changes' | 'identity'> &
-  Partial<Pick<BootConfigurationPlan, 'summary'>>;
-
-async function configurationFor(
-  source: ImageSource,
-  request: BootConfigurationRequest,
-  options: Pick<PlanOptions, 'partition'>,
-): Promise<FlashConfiguration> {
-  if (Object.keys(request).length > 0) return planSourceConfiguration(source, request, options);
-  return { changes: [], identity: await readDeviceIdentity(source) };
 }

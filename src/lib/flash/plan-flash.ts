@@ -5,6 +5,7 @@ import { withSize } from '../drives/file-as-drive.js';
 import { findDrive } from '../drives/find-drive.js';
 import { Failure } from '../failure/failure.js';
 import { BlockMap } from '../image/block-map.js';
+import { isProtective, parseMasterBootRecord } from '../image/master-boot-record.js';
 import { type ChangedRanges, layChangesOver } from '../image/overlay.js';
 import type { ImageSource } from '../image/source.js';
 import { type PlannedCheck, plannedChecks, type SourceChecks } from '../image/source-checks.js';
@@ -103,7 +104,7 @@ async function planImage(
     await learnMap(reader, map, (bytes, offset) => {
       layChangesOver(bytes, offset, changes);
     });
-  if (!everything) requireTable(name, map, head.length < headSize);
+  if (!everything) requireTable(source, map, head);
   const exactSize = format === 'zstd' ? undefined : source.size;
   if (exactSize !== undefined && !everything) requireWholeImage(name, map, exactSize);
   const size = exactSize ?? Math.max(source.size ?? 0, map.partitionsEnd);
@@ -118,8 +119,18 @@ function sizeOfRuns(map: BlockMap, size: number): number {
 }
 
 /** A table that goes on beyond the bytes that were looked at is a table; one that goes on beyond the end of the image is not. */
-function requireTable(name: string, { kind }: BlockMap, isWhole: boolean): void {
+function requireTable({ name, reader }: ImageSource, { kind }: BlockMap, head: Buffer): void {
+  const isWhole = head.length < headSize;
   if (kind === 'gpt' || kind === 'mbr' || (kind === undefined && !isWhole)) return;
+  if (parseMasterBootRecord(head)?.some(isProtective) === true) {
+    const isPacked = reader === undefined;
+    const words = `the ${isPacked ? 'primary ' : ''}GUID partition table of ${name} is damaged`;
+    throw new Failure('failed', 'partition-table-damaged', words, {
+      hint: isPacked
+        ? 'Unpack the image first: from a file its backup can be read; or get it again'
+        : 'The image is truncated or corrupt; get it again, or write it as it is with --all',
+    });
+  }
   throw new Failure('refused', 'not-an-image', `${name} is not the image of a disk: it has no partition table`, {
     hint: 'Give a disk image (.img, also packed), or write it as it is with --all',
   });
