@@ -216,6 +216,13 @@ describe('config write', () => {
     assert.deepEqual(config.deviceApiKeys, { 'api.example.com': 's3cret-input' });
   });
 
+  it('takes from the command line what only looks like a secret', async (t) => {
+    const image = await makeImage(t);
+    const rule = 'SUBSYSTEM=="input", ENV{ID_INPUT_KEY}=="1", KEY=="a"';
+    await done('config', 'write', image.path, 'os.udevRules.64', rule);
+    assert.equal(await done('config', 'read', image.path, 'os.udevRules.64', '--show-secrets'), `${rule}\n`);
+  });
+
   it('takes texts of several lines as they are', async (t) => {
     const image = await makeImage(t);
     const rules = 'ACTION=="add"\nACTION=="remove"\n';
@@ -339,16 +346,22 @@ describe('config validate', () => {
   it('finds combinations that lock everybody out, and what does not fit an OS or a board', async (t) => {
     const file = await fileWith(
       t,
-      '{"deviceType":"raspberrypi4-64","developmentMode":true,"os":{"sshKeys":[],"power":{"mode":"low"}}}',
+      '{"deviceType":"jetson-agx-orin-devkit","developmentMode":true,"os":{"sshKeys":[],"power":{"mode":"low"}}}',
     );
     assert.match(String((await json(['config', 'validate', file], 2)).message), /sshKeys must not be an empty list/);
     const good = await fileWith(
       t,
-      '{"deviceType":"raspberrypi4-64","developmentMode":true,"os":{"power":{"mode":"low"}}}',
+      '{"deviceType":"jetson-agx-orin-devkit","developmentMode":true,"os":{"power":{"mode":"low"}}}',
     );
     assert.deepEqual((await json(['config', 'validate', good])).warnings, []);
     const { warnings } = await json(['config', 'validate', good, '--os-version', '6.0.0']);
     assert.match(JSON.stringify(warnings), /power\/mode has no effect before balenaOS 6.1.24/);
+    const { warnings: elsewhere } = await json([
+      'config',
+      'validate',
+      await fileWith(t, '{"deviceType":"raspberrypi4-64","developmentMode":true,"os":{"power":{"mode":"low"}}}'),
+    ]);
+    assert.match(JSON.stringify(elsewhere), /only boards with a Jetson Orin read it/);
     const other = await json(['config', 'validate', good, '--device-type', 'generic-amd64'], 2);
     assert.match(String(other.message), /must be for the device type generic-amd64/);
   });

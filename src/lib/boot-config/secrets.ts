@@ -11,13 +11,23 @@ export function withoutSecrets(config: JsonObject): JsonObject {
 
 /** One value of a configuration, hidden if its key (which may be a dotted path) names a secret. */
 export function withoutSecret(path: string, value: Json): Json {
-  const keys = path.split('.');
-  const isKnown = keys.some((_, index) => configKeys[keys.slice(0, index + 1).join('.')]?.isSecret);
-  if (isKnown || keys.some(isSecretConfigKey)) return hideLeaves(value);
+  if (isSecretAt(path.split('.'))) return hideLeaves(value);
   if (typeof value === 'string') return textWithoutSecrets(value);
   if (Array.isArray(value)) return value.map((item: Json) => withoutSecret(path, item));
   if (!isJsonObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, withoutSecret(`${path}.${key}`, one)]));
+}
+
+/** Whether a value of a configuration is a secret, or has one inside, by what its keys are called. */
+export function holdsSecret(path: readonly string[], value: Json): boolean {
+  if (isSecretAt(path)) return true;
+  const inside = Array.isArray(value) || isJsonObject(value) ? Object.entries<Json>(value) : [];
+  return inside.some(([key, one]) => holdsSecret([...path, key], one));
+}
+
+function isSecretAt(path: readonly string[]): boolean {
+  const isKnown = path.some((_, index) => configKeys[path.slice(0, index + 1).join('.')]?.isSecret);
+  return isKnown || path.some(isSecretConfigKey);
 }
 
 /** The sections of a connection with the secret values hidden and the others as they are written. */

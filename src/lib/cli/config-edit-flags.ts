@@ -3,7 +3,7 @@ import type { BootConfigurationRequest } from '../boot-config/boot-configuration
 import { type ConfigEdit, valueFromText } from '../boot-config/config-edit.js';
 import { type ConfigFile, parseConfigFile, readConfigFile } from '../boot-config/config-file.js';
 import { behindLast, parseConfigPath, pathText } from '../boot-config/config-path.js';
-import { withoutSecret } from '../boot-config/secrets.js';
+import { holdsSecret } from '../boot-config/secrets.js';
 import { Failure } from '../failure/failure.js';
 import { askSecret, requireTerminal } from '../output/prompts.js';
 import type { Streams } from '../output/streams.js';
@@ -105,10 +105,9 @@ function pairsOf(words: readonly string[], valueFile: string | undefined): Pair[
 
 /** Everybody on a computer can read the command lines of all programs. */
 function requirePublic(path: readonly string[], word: string): string {
-  const value = valueFromText(path, word);
   const key = pathText(path);
-  if (JSON.stringify(withoutSecret(path.join('.'), value)) === JSON.stringify(value)) return word;
-  throw new Failure('usage', 'secret-on-command-line', `${key} is a secret, and others can read command lines`, {
+  if (!holdsSecret(path, valueFromText(path, word))) return word;
+  throw new Failure('usage', 'secret-on-command-line', `${key} holds a secret, and others can read command lines`, {
     hint: `Leave out the value to be asked for it, or give it with --value-file <file>, or as - on standard input`,
   });
 }
@@ -117,7 +116,7 @@ function secretQuestion(pair: Pair | undefined, { streams, signal }: EditContext
   if (pair === undefined || pair.word !== undefined || pair.source !== undefined) return undefined;
   const { path } = pair;
   const key = pathText(path);
-  if (withoutSecret(path.join('.'), 'x') === 'x') {
+  if (!holdsSecret(path, '')) {
     throw new Failure('usage', 'usage', `the value of ${key} is missing`, {
       hint: 'Give pairs of a path and a value, or the value with --value-file',
     });
