@@ -45,7 +45,8 @@ export class SshConnection {
 
   readonly #client: Client;
   readonly #name: string;
-  readonly #closed: Promise<void>;
+  /** Settles when the connection has ended, for whatever reason. */
+  readonly closed: Promise<void>;
   #isOpen = true;
   #lost: Error | undefined;
 
@@ -61,7 +62,7 @@ export class SshConnection {
     client.once('end', () => {
       this.#isOpen = false;
     });
-    this.#closed = new Promise((resolve) => {
+    this.closed = new Promise((resolve) => {
       client.once('close', () => {
         this.#isOpen = false;
         resolve();
@@ -130,7 +131,7 @@ export class SshConnection {
   openFiles(): Promise<SftpFiles> {
     return this.#open<SFTPWrapper>(`opening the files of ${this.#name}`, (done) => {
       this.#client.sftp(done);
-    }).then((sftp) => new SftpFiles(sftp, this.#name, this.#closed));
+    }).then((sftp) => new SftpFiles(sftp, this.#name, this.closed));
   }
 
   /** Ends the connection and everything that runs over it. */
@@ -138,7 +139,7 @@ export class SshConnection {
     this.#client.end();
     // A device that has gone away would keep the half-closed connection open for minutes.
     const timer = setTimeout(() => this.#client.destroy(), 500);
-    await this.#closed;
+    await this.closed;
     clearTimeout(timer);
   }
 
