@@ -426,6 +426,27 @@ describe('network add', () => {
     assert.equal(asked.code, 'answer-needed');
   });
 
+  it('says that an access point at 5 GHz needs a country', async (t) => {
+    const image = await makeNetworkImage(t);
+    Object.assign(image.environment, secrets);
+    const words = [
+      'network',
+      'add',
+      image.path,
+      'spot',
+      '--type',
+      'access-point',
+      '--wifi-ssid',
+      'Spot',
+      '--band',
+      '5GHz',
+    ];
+    const said = async () => JSON.stringify((await image.davit(...words, '--dry-run')).warnings);
+    assert.match(await said(), /the access point spot needs a country/);
+    await image.davit('os', 'configure', image.path, '--country', 'DE', '--in-place');
+    assert.doesNotMatch(await said(), /needs a country/);
+  });
+
   it('works beside networks that a profile put in', async (t) => {
     const image = await makeNetworkImage(t);
     await configureNetworks(image, { wired: { type: 'ethernet' } });

@@ -72,7 +72,10 @@ describe('SSH keys that somebody has published', () => {
     keys.push(await makeKey(folder, 'ed25519'));
     const profile = path.join(folder, 'profile.yaml');
     await writeFile(profile, 'sshKeys: ["github:alice"]\n');
-    assert.equal((await davitJson(['profile', 'check', profile], { environment })).exitCode, 0);
+    const { exitCode, document } = await davitJson(['profile', 'check', profile], { environment });
+    assert.equal(exitCode, 0);
+    assert.ok(isRecord(document));
+    assert.deepEqual(document.fetches, ['github:alice']);
     assert.equal(server.requests.length, 0);
     assert.equal((await configure('--profile', profile)).exitCode, 0);
     assert.equal(server.requests.length, 1);

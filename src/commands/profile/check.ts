@@ -13,6 +13,8 @@ interface CheckedProfile {
   readonly unitFields: readonly string[];
   /** JSON pointers to the values that will be asked for; what depends on them is not checked. */
   readonly questions: readonly string[];
+  /** SSH keys that will be fetched: `github:alice`; whether they are there is not checked. */
+  readonly fetches: readonly string[];
   readonly warnings: readonly string[];
 }
 
@@ -29,7 +31,7 @@ export default class ProfileCheck extends BaseCommand {
 
   async run(): Promise<CheckedProfile> {
     const { args } = await this.parse(ProfileCheck);
-    const { request, keys, networks, unitFields, open } = await readProfile(args.profile, {
+    const { request, keys, networks, unitFields, open, fetches } = await readProfile(args.profile, {
       signal: this.signal,
       isOffline: true,
     });
@@ -39,7 +41,8 @@ export default class ProfileCheck extends BaseCommand {
     this.print(`${args.profile} is good: ${keys.length === 0 ? 'it says nothing' : keys.join(', ')}`);
     if (networks.length > 0) this.print(`Networks: ${networks.join(', ')}`);
     if (questions.length > 0) this.print(`Will be asked for: ${questions.join(', ')}`);
+    if (fetches.length > 0) this.print(`Will be fetched: ${fetches.join(', ')}`);
     if (unitFields.length > 0) this.print(`Only for units of a batch: it needs ${unitFields.join(', ')}`);
-    return { version: 1, profile: args.profile, keys, networks, unitFields, questions, warnings };
+    return { version: 1, profile: args.profile, keys, networks, unitFields, questions, fetches, warnings };
   }
 }

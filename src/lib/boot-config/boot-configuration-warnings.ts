@@ -4,10 +4,11 @@ import type { BootPartition, FoundBy } from './boot-partition.js';
 import { checkConfig, idleConfigKeys } from './config-check.js';
 import { configValue } from './config-json.js';
 import { deviceWarnings, editWarnings, moveWarnings } from './config-warnings.js';
-import type { ConnectionFile } from './connection-file.js';
+import { type ConnectionFile, connectionValue, isNameIgnored } from './connection-file.js';
 import { connectionWarnings } from './connection-warnings.js';
 import type { ExistingConfig } from './existing-config.js';
 import { diskNames, flasherWarning } from './flasher-targets.js';
+import { parseKeyfile } from './keyfile.js';
 import { isBalenaOs, isOlderThan, type OsFacts } from './os-facts.js';
 import { problemText } from './problem.js';
 
@@ -38,6 +39,7 @@ export function configurationWarnings(planned: PlannedConfiguration): string[] {
     ...layers.flatMap((layer) => editWarnings(layer.edits ?? [], before.config)),
     ...layers.flatMap((layer) => warningsAboutOldWifi(layer, connections)),
     ...connections.flatMap((connection) => connectionWarnings(connection, { os, fileBeside })),
+    ...warningsAboutRadio(after, connections),
     ...warningsAboutFiles(files, os),
   ];
 }
@@ -80,6 +82,17 @@ function warningsAboutOldWifi(
 ): string[] {
   const isOld = 'wifiSsid' in config && connections.length === 0;
   return isOld ? ['wifiSsid and wifiKey in config.json have no effect since OS 2.0: use --wifi-ssid'] : [];
+}
+
+/** Without a country, radio rules of the whole world hold, and those let nobody begin to send at 5 GHz. */
+function warningsAboutRadio(config: JsonObject, connections: readonly ConnectionFile[]): string[] {
+  if (configValue(config, 'country') !== undefined) return [];
+  return connections.flatMap(({ name, content }) => {
+    const keyfile = isNameIgnored(name) ? undefined : parseKeyfile(String(content), name);
+    const wifi = (key: string) => keyfile && connectionValue(keyfile, 'wifi', key);
+    const isAccessPoint = wifi('mode') === 'ap' && wifi('band') === 'a';
+    return isAccessPoint ? [`the access point ${name} needs a country to send at 5 GHz: add --country`] : [];
+  });
 }
 
 function warningsAboutFiles(files: readonly BootFile[], os: OsFacts): string[] {

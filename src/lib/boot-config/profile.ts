@@ -11,6 +11,7 @@ import { profileRequest } from './profile-request.js';
 import { type Profile, profileShape } from './profile-shape.js';
 import { isSecretKey } from './secret-names.js';
 import { KeyFetcher } from './key-fetcher.js';
+import { keySourceIn } from './key-source.js';
 import { fits } from './shape.js';
 import { unitFieldsIn } from './unit-fields.js';
 import { parseYaml, type YamlText } from './yaml-text.js';
@@ -28,6 +29,8 @@ export interface ReadProfile {
   readonly open: readonly Path[];
   /** The questions for them. */
   readonly questions: readonly string[];
+  /** SSH keys that are fetched from where somebody has published them: `github:alice`. */
+  readonly fetches: readonly string[];
   /** Gives the request with the answers, where there are questions. */
   readonly ask?: (prompt: Prompt) => Promise<BootConfigurationRequest>;
 }
@@ -95,6 +98,7 @@ export async function readProfileText(
     unitFields: unitFieldsIn(profile.hostname ?? ''),
     open,
     questions,
+    fetches: (profile.sshKeys ?? []).filter((word) => keySourceIn(word) !== undefined),
     ...(questions.length === 0
       ? {}
       : { ask: async (prompt: Prompt) => withWarnings((await readParts(parts, prompt)).request) }),
