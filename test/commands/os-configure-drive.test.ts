@@ -30,6 +30,32 @@ async function assertRefused(words: readonly string[], expected: { code: string;
 }
 
 describe('os configure on a drive', { skip }, () => {
+  it('shows what would change on a drive that may only be read, with --diff and --check', async (t) => {
+    const folder = await temporaryFolder(t);
+    const image = await makeOsImage(path.join(folder, 'card'));
+    const card = await attachLoopDevice(t, image.path, { readOnly: true });
+    const words = ['os', 'configure', card.path, '--dev'];
+    const { exitCode, stdout, stderr } = await davit([...words, '--diff']);
+    assert.deepEqual([exitCode, stdout], [0, 'config.json (changed)\n  +developmentMode: true\n'], stderr);
+    assert.equal((await davit([...words, '--check'])).exitCode, 4);
+    assert.equal((await davit(['os', 'configure', card.path, '--no-persistent-logging', '--check'])).exitCode, 0);
+  });
+
+  it('asks for the key of a Wi-Fi network once', async (t) => {
+    const { card, image, folder } = await setUp(t);
+    const words = ['os', 'configure', card.path, '--wifi-ssid', 'Office', '--yes'];
+    const command = [...davitProgram, ...words].join(' ');
+    const terminal = await openTerminal(`${command}; echo "ended with $?"; exec sleep 60`, { HOME: folder });
+    t.after(() => terminal.close());
+    await terminal.until(/Key of the Wi-Fi network Office/);
+    await terminal.type('a long enough key');
+    await terminal.press('Enter');
+    await terminal.until(/ended with 0/);
+    const boot = { bootAddress: `${card.path}@@${image.boot.start}` };
+    const written = await readBootFile(boot, 'system-connections/resin-wifi', path.join(folder, 'wifi.read'));
+    assert.match(String(written), /^psk=a long enough key$/m);
+  });
+
   for (const [options, sectorSize] of [
     [{ table: 'mbr', fat: 32 }, 512],
     [{ table: 'gpt', fat: 16 }, 512],

@@ -15,6 +15,10 @@ import { configuredImage, planImageConfiguration } from './plan-image-configurat
  */
 export async function configureDrive(options: ConfigureImageOptions): Promise<ConfiguredImage> {
   const { image, target, isDryRun, consent, signal, progress } = options;
+  if (target.kind === 'nowhere') {
+    // Whoever may read it may look, whatever else the drive is used for.
+    return configuredImage(await planOf(image, options), options, { output: image, isWritten: false });
+  }
   if (target.kind === 'new-file' && target.path !== undefined) {
     throw new Failure('usage', 'drive-to-file', `${image} is a drive, which is configured in place`, {
       hint: 'Leave out --output, or read it into a file first: davit drives read',
@@ -34,11 +38,11 @@ export async function configureDrive(options: ConfigureImageOptions): Promise<Co
   const drive = await examineDrive(image, consent);
   requireFlashable(drive);
   const journal = await DriveJournal.of(drive);
-  const seen = await planOf(drive, options);
+  const seen = await planOf(drive.path, options);
   const isNeeded = seen.changes.length > 0 || (await journal.exists());
   const result = (plan: BootConfigurationPlan, isWritten: boolean) =>
     configuredImage(plan, options, { output: drive.path, isWritten });
-  if (isDryRun || target.kind === 'nowhere' || !isNeeded) return result(seen, false);
+  if (isDryRun || !isNeeded) return result(seen, false);
   await consent.confirm(drive, seen.summary);
   signal.throwIfAborted();
   const made = await change(drive, journal, options, progress);
@@ -47,7 +51,7 @@ export async function configureDrive(options: ConfigureImageOptions): Promise<Co
 
 type PlanRequest = Pick<ConfigureImageOptions, 'request' | 'partition'>;
 
-async function planOf({ path }: Drive, { request, partition }: PlanRequest): Promise<BootConfigurationPlan> {
+async function planOf(path: string, { request, partition }: PlanRequest): Promise<BootConfigurationPlan> {
   const file = await openBlockFile(path);
   return planImageConfiguration(file, request, { besideOnly: true, partition }).finally(() => file.close());
 }
