@@ -313,6 +313,19 @@ const bad: Readonly<Record<string, BadInput>> = {
     `proxy:\n  type: socks5\n  host: p\n  port: 1\n  password: ${secret}\n`,
     ['/proxy', 1, 1],
   ),
+  'a proxy with a login and no password': profile(
+    'proxy:\n  type: socks5\n  host: p\n  port: 1\n  login: me\n',
+    ['/proxy', 1, 1],
+    { says: /must have password/ },
+  ),
+  'half of a letter': network(['type: wifi', 'ssid: "x\\ud83d"', 'security: open'], ['/networks/office/ssid', 4, 5]),
+  'aliases that multiply without bound': profile(
+    `a: &a [x, x]\n${['b', 'c', 'd', 'e', 'f', 'g']
+      .map((name, index) => `${name}: &${name} [${`*${'abcdef'.charAt(index)}, `.repeat(12)}x]\n`)
+      .join('')}`,
+    [''],
+  ),
+  'a profile without end': { ...flags(['--profile', '/dev/zero'], 'file-too-large') },
   'a proxy password of two lines': profile(
     `proxy:\n  type: socks5\n  host: p\n  port: 1\n  login: x\n  password: "${secret}\\nx"\n`,
     ['/proxy/password', 6, 3],

@@ -95,6 +95,7 @@ const nextSteps: Readonly<Record<string, string>> = {
   EISDIR: 'Give a file, not a folder',
   EACCES: 'Check who may read and write it, or run this as somebody who may',
   EPERM: 'Check who may read and write it, or run this as somebody who may',
+  EROFS: 'Make it writable, or choose another place',
   ENOSPC: 'Make room, or choose another place',
   EDQUOT: 'Make room, or choose another place',
 };
