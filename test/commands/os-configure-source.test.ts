@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto';
 import { copyFile, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { isRecord } from '../../src/lib/platform/json.js';
-import { davit, davitJson } from '../support/davit.js';
+import { davit, davitJson, watchDavit } from '../support/davit.js';
 import { checked } from '../support/loop-device.js';
 import { makeOsImage, type OsImage, type OsImageOptions } from '../support/os-image.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -77,6 +78,44 @@ describe('os configure of what is not an unpacked file', () => {
       const { exitCode, stderr } = await davit([...words, '--output', output], options);
       assert.equal(exitCode, 0, stderr);
       assert.equal(await sha256(output), expected);
+    }
+  });
+
+  it('leaves nothing behind when it is interrupted while a server has stopped to send', async (t) => {
+    const image = await makeImage(t);
+    const bytes = await readFile(image.path);
+    const server = await startWebServer(t, ({ index }) => ({
+      bytes,
+      etag: '"1"',
+      // First it is looked at, then read.
+      ...(index === 0 ? { stallAfter: 60_000_000 } : {}),
+    }));
+    const before = await readdir(image.folder);
+    const output = path.join(image.folder, 'of-url.img');
+    const words = ['os', 'configure', `${server.origin}/x.img`, ...settings, '--output', output, '--progress', 'json'];
+    const { child, output: printed, result } = watchDavit(words);
+    while (!/"current":(?!0)\d+/.test(printed())) await wait(10);
+    assert.ok((await readdir(image.folder)).length > before.length, 'it has begun to write');
+    child.kill('SIGINT');
+    assert.equal((await result).exitCode, 130);
+    assert.deepEqual(await readdir(image.folder), before);
+  });
+
+  it('is looked into by os inspect as far as its boot partition, from standard input and from a URL', async (t) => {
+    const image = await makeImage(t, { table: 'mbr' });
+    await checked(['gzip', '--keep', '-1', image.path]);
+    const packed = await readFile(`${image.path}.gz`);
+    const server = await startWebServer(t, () => ({ bytes: packed }));
+    const whole = await davitJson(['os', 'inspect', image.path]);
+    assert.ok(isRecord(whole.document));
+    for (const [source, input] of [
+      ['-', packed],
+      [`${server.origin}/x.img.gz`, undefined],
+    ] as const) {
+      const { exitCode, document, stderr } = await davitJson(['os', 'inspect', source], input && { input });
+      assert.equal(exitCode, 0, stderr);
+      assert.ok(isRecord(document) && document.isPartial === true && document.format === 'gzip');
+      assert.deepEqual([document.boot, document.os], [whole.document.boot, whole.document.os]);
     }
   });
 

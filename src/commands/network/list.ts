@@ -2,6 +2,7 @@ import { Args } from '@oclif/core';
 import { readBootPartition } from '../../lib/boot-config/read-boot-partition.js';
 import { type ListedNetwork, listNetworks } from '../../lib/boot-config/stored-networks.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
+import { partitionFlag } from '../../lib/cli/configure-target-flags.js';
 import { networkListLines } from '../../lib/output/network-text.js';
 
 /** What `davit network list --json` prints. */
@@ -25,12 +26,15 @@ export default class NetworkList extends BaseCommand {
 
   static override args = { image: Args.string({ required: true, description: 'Image file or drive to look into.' }) };
 
+  static override flags = partitionFlag;
+
   async run(): Promise<NetworkListResult> {
-    const { args } = await this.parse(NetworkList);
-    const { networks, warnings } = await readBootPartition(args.image, async ({ boot, os, warnings }) => ({
-      networks: await listNetworks(boot, os),
-      warnings,
-    }));
+    const { args, flags } = await this.parse(NetworkList);
+    const { networks, warnings } = await readBootPartition(
+      args.image,
+      async ({ boot, os, warnings }) => ({ networks: await listNetworks(boot, os), warnings }),
+      flags,
+    );
     const all = [...warnings, ...networks.flatMap((network) => network.warnings)];
     for (const text of all) this.progress({ type: 'notice', level: 'warning', text });
     for (const line of networkListLines(networks)) this.print(line);

@@ -2,6 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import { readBootPartition } from '../../lib/boot-config/read-boot-partition.js';
 import { showNetwork, type ShownNetwork } from '../../lib/boot-config/stored-networks.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
+import { partitionFlag } from '../../lib/cli/configure-target-flags.js';
 import { keyfileLines, networkProfileLines } from '../../lib/output/network-text.js';
 
 /** What `davit network show --json` prints. */
@@ -29,12 +30,13 @@ export default class NetworkShow extends BaseCommand {
   };
 
   static override flags = {
+    ...partitionFlag,
     keyfile: Flags.boolean({ summary: 'Print the key files of NetworkManager instead, with the secrets hidden.' }),
   };
 
   async run(): Promise<NetworkShowResult> {
     const { args, flags } = await this.parse(NetworkShow);
-    const shown = await readBootPartition(args.image, ({ boot, os }) => showNetwork(boot, os, args.name));
+    const shown = await readBootPartition(args.image, ({ boot, os }) => showNetwork(boot, os, args.name), flags);
     for (const text of shown.warnings) this.progress({ type: 'notice', level: 'warning', text });
     for (const line of flags.keyfile ? keyfileLines(shown) : await networkProfileLines(shown)) this.print(line);
     return { version: 1, image: args.image, ...shown };
