@@ -75,3 +75,22 @@ describe('os configure --check', () => {
     assert.deepEqual(await readdir(folder), ['device.img']);
   });
 });
+
+describe('os configure --quiet', () => {
+  it('says nothing but warnings', async (t) => {
+    const { image } = await makeImage(t);
+    const { exitCode, stdout, stderr } = await davit(['os', 'configure', image.path, '--country', 'DE', '--quiet']);
+    assert.deepEqual([exitCode, stdout], [0, '']);
+    assert.match(stderr, /^warning: nobody will be able to log in[^\n]*\n$/);
+  });
+
+  it('is not needed for a clean result: progress and what to do next are on standard error', async (t) => {
+    const { image } = await makeImage(t);
+    const { stdout, stderr } = await davit(['os', 'configure', image.path, '--dev']);
+    const output = image.path.replace('.img', '.configured.img');
+    assert.equal(stdout.split('\n').at(-2), `Wrote ${output} (balenaOS 6.8.1, raspberrypi4-64)`);
+    assert.ok(stderr.endsWith(`Put it on a card with: davit flash ${output}\n`), stderr);
+    for (const line of stdout.replaceAll(output, 'device.configured.img').split('\n'))
+      assert.ok(line.length <= 80, line);
+  });
+});

@@ -100,7 +100,9 @@ export abstract class ConfigureCommand extends BaseCommand {
         confirm: (drive, summary) => this.#confirm(drive, summary, flags),
       },
       signal: this.signal,
-      progress: this.progress,
+      progress: (event) => {
+        if (!flags.quiet || event.type === 'notice') this.progress(event);
+      },
     });
   }
 
