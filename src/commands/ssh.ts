@@ -5,6 +5,7 @@ import { sshFlags, sshOptionsFrom } from '../lib/cli/ssh-flags.js';
 import { openDevice } from '../lib/device/device.js';
 import { programStarter } from '../lib/device/program.js';
 import { runSession, type SessionExit } from '../lib/device/session.js';
+import { relay } from '../lib/device/stdio-relay.js';
 import { Failure } from '../lib/failure/failure.js';
 
 /** What `davit ssh --json` prints. */
@@ -41,6 +42,11 @@ export default class Ssh extends BaseCommand {
   static override flags = {
     ...sshFlags,
     'engine-port': engineFlags['engine-port'],
+    stdio: Flags.boolean({
+      hidden: true,
+      exclusive: ['json', 'tty'],
+      summary: "Join standard input and output with the device's SSH server, for the ProxyCommand of another program.",
+    }),
     tty: Flags.boolean({ summary: 'Run the command on a terminal, as full-screen programs need.' }),
   };
 
@@ -57,6 +63,10 @@ export default class Ssh extends BaseCommand {
     const ssh = sshOptionsFrom(flags, streams, signal);
     const device = await openDevice(name, { signal, progress, ssh, enginePort: flags['engine-port'] });
     try {
+      if (flags.stdio) {
+        await relay(await device.sshStream(), streams, signal);
+        return { version: 1, device: device.name, address: device.address, service: null, exitCode: 0 };
+      }
       const start = await programStarter(device, { service, words, signal });
       this.endProgress();
       const exit = await runSession({

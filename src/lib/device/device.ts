@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { type DeviceTarget, parseDeviceTarget } from '../discovery/device-target.js';
 import { reachableAddress } from '../discovery/reachable-address.js';
 import { type ResolvedDevice, resolveDevice } from '../discovery/resolve.js';
@@ -7,7 +8,7 @@ import { Failure } from '../failure/failure.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { connectTcp } from '../platform/tcp.js';
 import { deviceSettings, type HostSettings } from '../ssh/host-settings.js';
-import { openSsh, type SshOptions } from '../ssh/open-ssh.js';
+import { openSsh, openSshStream, type SshOptions } from '../ssh/open-ssh.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
 import { deviceSources } from './device-sources.js';
 import { rememberMeeting } from './remember-meeting.js';
@@ -25,6 +26,8 @@ export interface Device {
   engine(): Promise<EngineConnection>;
   /** Its SSH connection, opened at the first call and again after the link was lost. */
   ssh(): Promise<SshConnection>;
+  /** A byte stream to its SSH server, for another program to log in through. */
+  sshStream(): Promise<Duplex>;
   /** Ends every connection. */
   close(): Promise<void>;
 }
@@ -111,6 +114,11 @@ class NetworkDevice implements Device {
     return this.ssh();
   }
 
+  sshStream(): Promise<Duplex> {
+    const { target, options } = this.#login();
+    return openSshStream(target, options);
+  }
+
   async close(): Promise<void> {
     const connection = await this.#ssh?.catch(() => undefined);
     await connection?.close();
@@ -123,19 +131,26 @@ class NetworkDevice implements Device {
   }
 
   async #openSsh(): Promise<SshConnection> {
-    const { signal, progress = ignoreProgress, ssh } = this.#options;
-    const { uuid, user, sshPort, announcedSshPort } = this.#found;
-    const port = sshPort ?? ssh?.port ?? this.#settings?.port ?? announcedSshPort;
-    const target = { name: this.name, uuid, address: this.#address, settings: this.#settings, signal, progress };
+    const { progress = ignoreProgress } = this.#options;
+    const { target, options } = this.#login();
     try {
-      const connection = await openSsh(target, { ...ssh, port, user: user ?? ssh?.user });
+      const connection = await openSsh(target, options);
       const address = this.#settings?.proxy === undefined ? this.#address : undefined;
-      this.#remembering = rememberMeeting({ found: this.#found, address, sshPort: port, connection, progress });
+      this.#remembering = rememberMeeting({ found: this.#found, address, sshPort: options.port, connection, progress });
       return connection;
     } catch (error) {
       if (!(error instanceof Failure && isAboutAddress(error)) || !(await this.#moved(error))) throw error;
       return this.#openSsh();
     }
+  }
+
+  /** To what, and how, SSH logs in: what came with the name of the device counts before what was said of all devices of the command. */
+  #login() {
+    const { signal, progress = ignoreProgress, ssh } = this.#options;
+    const { uuid, user, sshPort, announcedSshPort } = this.#found;
+    const port = sshPort ?? ssh?.port ?? this.#settings?.port ?? announcedSshPort;
+    const target = { name: this.name, uuid, address: this.#address, settings: this.#settings, signal, progress };
+    return { target, options: { ...ssh, port, user: user ?? ssh?.user } };
   }
 
   /**

@@ -130,8 +130,17 @@ function proxyFrom(
   fill: (text: string) => string,
 ): Proxy | undefined {
   if (jump !== undefined && jump !== 'none') return { jumps: jump.split(',').map((one) => one.trim()) };
-  return command === undefined || command === 'none' ? undefined : { command: fill(command) };
+  if (command === undefined || command === 'none' || isOurs(command)) return undefined;
+  return { command: fill(command) };
 }
+
+/** Whether a ProxyCommand is the one of `davit ssh-config`, which would lead back to davit. */
+function isOurs(command: string): boolean {
+  return command.includes(` ${proxyWords} `);
+}
+
+/** What follows the program in the ProxyCommand of davit's own entries. */
+export const proxyWords = 'ssh --stdio';
 
 interface TokenValues {
   readonly hostName: string;

@@ -113,7 +113,11 @@ export async function openSsh(
   return connection;
 }
 
-/** The byte stream to a device's SSH server, whatever stands between. Whoever gets it destroys it. */
+/** The byte stream to a device's SSH server, whatever stands between, for another program to log in through. Whoever gets it destroys it. */
+export async function openSshStream(target: SshTarget, options: SshOptions = {}): Promise<Duplex> {
+  return openStream(target, options.port ?? target.settings?.port ?? deviceDefaults.port, options, new HostKeyStore());
+}
+
 async function openStream(
   target: SshTarget,
   port: number,
