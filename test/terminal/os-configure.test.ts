@@ -83,3 +83,31 @@ describe('davit os configure on a terminal', () => {
     });
   }
 });
+
+describe('davit flash on a terminal', () => {
+  it('asks for the Wi-Fi key only where the image and the drive are good', async (t) => {
+    const folder = await temporaryFolder(t);
+    const image = await makeOsImage(path.join(folder, 'device.img'));
+    await writeFile(path.join(folder, 'small.img'), 'x');
+    for (const [drive, isAsked] of [
+      ['small.img', false],
+      ['card.img', true],
+    ] as const) {
+      const words = ['flash', image.path, '--drive', path.join(folder, drive), '--wifi-ssid', 'Office', '--yes'];
+      const command = [...davitProgram, ...words].join(' ');
+      const terminal = await openTerminal(`${command}; echo "ended with $?"; exec sleep 60`, { HOME: folder });
+      t.after(() => terminal.close());
+      if (!isAsked) {
+        assert.doesNotMatch(await terminal.until(/ended with 4/), /Key of/);
+        continue;
+      }
+      await terminal.until(/Key of the Wi-Fi network Office/);
+      await terminal.type('a long enough key');
+      await terminal.press('Enter');
+      await terminal.until(/ended with 0/);
+      const card = { bootAddress: `${path.join(folder, drive)}@@${image.boot.start}` };
+      const written = await readBootFile(card, 'system-connections/resin-wifi', path.join(folder, 'wifi.read'));
+      assert.match(String(written), /^psk=a long enough key$/m);
+    }
+  });
+});
