@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { FatFileSystem } from '../../src/lib/image/fat-file-system.js';
+import { rounds } from './campaign.js';
 import { assertClean, type FatDisk, type FatOptions, makeFatDisk } from './fat-disk.js';
 import { checked } from './loop-device.js';
 import { type SeededRandom, seededRandom } from './seeded-random.js';
@@ -77,7 +78,7 @@ export async function writeFatInTurn(t: TestContext, runThere: RunThere): Promis
     const disk = await makeFatDisk(t, options);
     disks.push({ disk, tree: new Map<string, Buffer>(), random: seededRandom(500 + index) });
   }
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < rounds(2, 6); round += 1) {
     for (const { disk, tree, random } of disks) {
       await disk.change((fat) => writeByDavit(fat, tree, random));
       await assertClean(disk.path);
