@@ -2,20 +2,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { limit } from '../platform/limit.js';
 import { waitAtMost } from '../platform/wait.js';
 import type { PartialFacts } from './device-facts.js';
-import { mergeFacts } from './device-facts.js';
 import type { AnnouncedDevice } from './device-records.js';
-import {
-  type DeviceChange,
-  type FoundDevice,
-  foundDevice,
-  isOtherDevice,
-  type SeenDevice,
-  sightingOf,
-} from './found-device.js';
+import { type DeviceChange, type FoundDevice, foundDevice, sightingOf } from './found-device.js';
 import type { KnownDevice } from './known-device.js';
 import { interfaceOf } from './network-links.js';
 import { recognise, type Sighting } from './note-sighting.js';
-import { probeDevice, type ProbedFacts, withLoginFacts } from './probe-device.js';
+import { isSamePlace, newPresence, type Presence, toldTogether } from './presence.js';
+import { probeDevice, type ProbedFacts } from './probe-device.js';
 
 /** Where more can be learned of a device than it tells everybody. Both may fail, which only leaves their part out. */
 export interface DeviceSources {
@@ -46,18 +39,6 @@ const patienceMs = 700;
 
 const sourceMs = 3000;
 
-/** One place at which a device is: the addresses at which one name, or none, was found on links that have one of them in common. */
-interface Presence {
-  readonly number: number;
-  device: Omit<AnnouncedDevice, 'hostname'> & { readonly hostname: string | null };
-  facts: ProbedFacts | undefined;
-  login: PartialFacts;
-  hostKey: Promise<string | undefined> | undefined;
-  hostKeyRead: string | undefined;
-  isTellable: boolean;
-  heardAt: number;
-}
-
 /** The devices that have been heard or met, what is known of each, and what was told of them. */
 export class Sightings {
   /** Called with the name of a host that has gone without saying so. */
@@ -82,7 +63,7 @@ export class Sightings {
     const now = devices.map((device) => {
       const same = before.find((one) => isSamePlace(one.device, device));
       if (same === undefined) {
-        const presence = this.#presence(device);
+        const presence = newPresence(this.#made++, device);
         fresh.push(presence);
         return presence;
       }
@@ -109,7 +90,7 @@ export class Sightings {
       if (all.some((one) => one.device.addresses.includes(address))) return;
       const interfaceName = interfaceOf(address);
       const interfaces = interfaceName === undefined ? [] : [interfaceName];
-      const presence = this.#presence({ hostname: null, sshPort, addresses: [address], interfaces });
+      const presence = newPresence(this.#made++, { hostname: null, sshPort, addresses: [address], interfaces });
       this.#presences.set(address, [presence]);
       await this.#learn(address, presence);
     });
@@ -149,19 +130,6 @@ export class Sightings {
     const sightings = [...this.#new.values()];
     this.#new.clear();
     return sightings;
-  }
-
-  #presence(device: Presence['device']): Presence {
-    return {
-      number: this.#made++,
-      device,
-      facts: undefined,
-      login: {},
-      hostKey: undefined,
-      hostKeyRead: undefined,
-      isTellable: false,
-      heardAt: performance.now(),
-    };
   }
 
   #start(work: () => Promise<void>): void {
@@ -238,7 +206,7 @@ export class Sightings {
   #tell(key: string): void {
     const before = this.#told.get(key) ?? new Map<number, FoundDevice>();
     const now = new Map<number, FoundDevice>();
-    for (const sights of this.#groups(key)) {
+    for (const sights of toldTogether(this.#presences.get(key) ?? [])) {
       const [{ number }] = sights;
       const seen = sights.map((one) => one.seen);
       const [first, ...others] = seen;
@@ -254,30 +222,4 @@ export class Sightings {
     if (now.size > 0) this.#told.set(key, now);
     else this.#told.delete(key);
   }
-
-  /** The presences of a name that can be told of, those together that nothing proves to be different devices. */
-  #groups(key: string): [NumberedSight, ...NumberedSight[]][] {
-    const groups: [NumberedSight, ...NumberedSight[]][] = [];
-    const tellable = (this.#presences.get(key) ?? []).filter((one) => one.isTellable);
-    for (const { number, device, facts, login, hostKeyRead } of tellable.sort((a, b) => a.number - b.number)) {
-      const known = withLoginFacts(facts ?? mergeFacts([]), login);
-      const sight = { number, seen: { ...device, hostKey: hostKeyRead, facts: known } };
-      const group = groups.find(([first]) => !isOtherDevice(first.seen, sight.seen));
-      if (group === undefined) groups.push([sight]);
-      else group.push(sight);
-    }
-    return groups;
-  }
-}
-
-interface NumberedSight {
-  readonly number: number;
-  readonly seen: SeenDevice;
-}
-
-function isSamePlace(one: Presence['device'], other: AnnouncedDevice): boolean {
-  return (
-    one.interfaces.some((name) => other.interfaces.includes(name)) ||
-    one.addresses.some((address) => other.addresses.includes(address))
-  );
 }
