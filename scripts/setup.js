@@ -54,7 +54,7 @@ const debianPackages = [
     'gnupg',
     'gpgv',
   ],
-  ...['procps', 'time', 'jq', 'tmux', 'curl'],
+  ...['procps', 'time', 'jq', 'tmux', 'curl', 'strace'],
 ];
 
 /** Runs a command with its output shown, and ends this process with its exit code when it fails. */

@@ -16,15 +16,17 @@ export default class NetworkRemove extends ConfigureCommand {
 
   static override args = {
     image: Args.string({ required: true, description: 'Image file to change.' }),
-    name: Args.string({ required: true, description: 'Networks to take out; davit network list names them.' }),
+    name: Args.string({
+      required: true,
+      multiple: true,
+      description: 'Networks to take out; davit network list names them.',
+    }),
   };
-
-  static override strict = false;
 
   static override flags = editTargetFlags;
 
   async run(): Promise<ConfigureResult> {
-    const { args, argv, flags } = await this.parse(NetworkRemove);
-    return this.configure(args.image, { removedConnections: argv.slice(1).map(String) }, readEditTarget(flags), flags);
+    const { args, flags } = await this.parse(NetworkRemove);
+    return this.configure(args.image, { removedConnections: args.name }, readEditTarget(flags), flags);
   }
 }
