@@ -63,8 +63,8 @@ describe('davit ssh', { skip }, () => {
       assert.equal(result.stdout.trim(), '2');
     });
 
-    it('passes 10 MB of any bytes in and out unchanged', async (t) => {
-      const bytes = seededRandom(7).bytes(10_000_000);
+    it('passes 20 MB of any bytes in and out unchanged', async (t) => {
+      const bytes = seededRandom(7).bytes(20_000_000);
       const child = startDavit(to(server, '--', 'cat'), await freshHome(t));
       child.stdin?.end(bytes);
       const [echoed] = await Promise.all([buffer(outputOf(child)), exitCodeOf(child)]);
