@@ -26,7 +26,7 @@ export default class Logs extends BaseCommand {
   static override args = {
     device: Args.string({
       required: true,
-      description: 'Address, name.local or host name of the device.',
+      description: 'Name, address or UUID of the device.',
     }),
   };
   static override flags = {
