@@ -1,5 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import type { BootConfigurationSummary } from '../lib/boot-config/boot-configuration-plan.js';
+import { answered, hasQuestions, withStandIns } from '../lib/boot-config/boot-configuration-request.js';
 import { type CardContent, planCardContent } from '../lib/boot-config/plan-card-content.js';
 import { BaseCommand } from '../lib/cli/base-command.js';
 import { bootConfigurationFlags } from '../lib/cli/boot-configuration-flags.js';
@@ -106,9 +107,8 @@ export default class Flash extends BaseCommand {
       progress,
     });
     try {
-      const { later, ...known } = request;
       const cardOptions = { partition: flags.partition, isExact: flags.all };
-      let content = await planCardContent(source, known, cardOptions);
+      let content = await planCardContent(source, withStandIns(request), cardOptions);
       const choice = await readDriveChoice(flags, { streams, signal });
       const planWith = ({ changes }: CardContent) =>
         planFlash({
@@ -121,9 +121,9 @@ export default class Flash extends BaseCommand {
           checks: proof.checks,
         });
       let plan = await planWith(content);
-      if (later !== undefined) {
+      if (hasQuestions(request)) {
         // Nobody answers in vain: the image and the drives are known to be good by now.
-        content = await planCardContent(source, await later(), cardOptions);
+        content = await planCardContent(source, await answered(request), cardOptions);
         plan = await planWith(content);
       }
       const { changes, identity, summary, warnings } = content;

@@ -41,20 +41,25 @@ describe('os configure on a drive', { skip }, () => {
     assert.equal((await davit(['os', 'configure', card.path, '--no-persistent-logging', '--check'])).exitCode, 0);
   });
 
-  it('asks for the key of a Wi-Fi network once', async (t) => {
-    const { card, image, folder } = await setUp(t);
-    const words = ['os', 'configure', card.path, '--wifi-ssid', 'Office', '--yes'];
-    const command = [...davitProgram, ...words].join(' ');
-    const terminal = await openTerminal(`${command}; echo "ended with $?"; exec sleep 60`, { HOME: folder });
-    t.after(() => terminal.close());
-    await terminal.until(/Key of the Wi-Fi network Office/);
-    await terminal.type('a long enough key');
-    await terminal.press('Enter');
-    await terminal.until(/ended with 0/);
-    const boot = { bootAddress: `${card.path}@@${image.boot.start}` };
-    const written = await readBootFile(boot, 'system-connections/resin-wifi', path.join(folder, 'wifi.read'));
-    assert.match(String(written), /^psk=a long enough key$/m);
-  });
+  for (const [what, words, question, name] of [
+    ['os configure', ['os', 'configure'], /Key of the Wi-Fi network Office/, 'resin-wifi'],
+    ['network add', ['network', 'add'], /Wi-Fi key of the network office/, 'office'],
+  ] as const) {
+    it(`asks for the key of a Wi-Fi network once: ${what}`, async (t) => {
+      const { card, image, folder } = await setUp(t);
+      const named = what === 'network add' ? [name] : [];
+      const command = [...davitProgram, ...words, card.path, ...named, '--wifi-ssid', 'Office', '--yes'].join(' ');
+      const terminal = await openTerminal(`${command}; echo "ended with $?"; exec sleep 60`, { HOME: folder });
+      t.after(() => terminal.close());
+      await terminal.until(question);
+      await terminal.type('a long enough key');
+      await terminal.press('Enter');
+      await terminal.until(/ended with 0/);
+      const boot = { bootAddress: `${card.path}@@${image.boot.start}` };
+      const written = await readBootFile(boot, `system-connections/${name}`, path.join(folder, 'wifi.read'));
+      assert.match(String(written), /^psk=a long enough key$/m);
+    });
+  }
 
   for (const [options, sectorSize] of [
     [{ table: 'mbr', fat: 32 }, 512],

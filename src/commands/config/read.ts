@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { layersOf } from '../../lib/boot-config/boot-configuration-request.js';
+import { layersOf, withStandIns } from '../../lib/boot-config/boot-configuration-request.js';
 import { type ConfigOrigin, shownOrigins } from '../../lib/boot-config/config-origins.js';
 import { readConfigSource } from '../../lib/boot-config/read-config-source.js';
 import { readableConfig, shownConfig } from '../../lib/boot-config/shown-config.js';
@@ -66,7 +66,10 @@ export default class ConfigRead extends BaseCommand {
     const result = { version: 1, source: source.name } as const;
     if (flags.origin) {
       const request = await readConfigSettings(parsed, { streams: this.streams, signal: this.signal });
-      const origins = shownOrigins(readableConfig(source).config, layersOf(request), { key: args.key, showsSecrets });
+      const origins = shownOrigins(readableConfig(source).config, layersOf(withStandIns(request)), {
+        key: args.key,
+        showsSecrets,
+      });
       for (const line of configOriginLines(origins)) this.print(line);
       return { ...result, origins };
     }

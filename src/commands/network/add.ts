@@ -45,13 +45,7 @@ export default class NetworkAdd extends ConfigureCommand {
       flags.from === undefined
         ? await networkFromFlags(args.name, flags, context)
         : await networkFromFile(args.name, flags.from, context);
-    const { later } = network;
-    const onlyNewConnections = !flags.force;
-    const request = {
-      ...network,
-      onlyNewConnections,
-      ...(later === undefined ? {} : { later: async () => ({ ...(await later()), onlyNewConnections }) }),
-    };
+    const request = { onlyNewConnections: !flags.force, under: network };
     return this.configure(args.image, request, readEditTarget(flags), flags);
   }
 }

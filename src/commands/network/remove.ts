@@ -15,7 +15,7 @@ export default class NetworkRemove extends ConfigureCommand {
   ];
 
   static override args = {
-    image: Args.string({ required: true, description: 'Image file to change.' }),
+    image: Args.string({ required: true, description: 'Image file, or drive, to change.' }),
     name: Args.string({
       required: true,
       multiple: true,

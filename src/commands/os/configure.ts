@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { type BootConfigurationRequest, resetFirst } from '../../lib/boot-config/boot-configuration-request.js';
+import type { BootConfigurationRequest } from '../../lib/boot-config/boot-configuration-request.js';
 import { bootConfigurationFlags } from '../../lib/cli/boot-configuration-flags.js';
 import { ConfigureCommand, type ConfigureResult } from '../../lib/cli/configure-command.js';
 import { configureTargetFlags, readConfigureTarget } from '../../lib/cli/configure-target-flags.js';
@@ -55,7 +55,7 @@ export default class OsConfigure extends ConfigureCommand {
       signal: this.signal,
       standardInputIsTaken: args.image === '-',
     });
-    const whole = flags.reset ? resetFirst(request) : request;
+    const whole = flags.reset ? { reset: true, under: request } : request;
     const isSaid = Object.keys(whole).length > 0;
     if (flags.interactive || (!isSaid && this.#canAsk(flags))) return this.#ask(args.image, whole, flags);
     return this.configure(args.image, whole, readConfigureTarget(flags), flags);

@@ -11,6 +11,7 @@ import {
   type BootFile,
   connectionsOf,
   layersOf,
+  planAnswered,
   requireOneHostname,
 } from './boot-configuration-request.js';
 import { configurationWarnings } from './boot-configuration-warnings.js';
@@ -58,6 +59,8 @@ export interface BootConfigurationSummary {
 
 /** The changes that configure an image, as bytes to lay over it, and what they mean. */
 export interface BootConfigurationPlan {
+  /** What was planned, with the answers to what it asks. */
+  readonly request: BootConfigurationRequest;
   readonly changes: ChangedRanges;
   /** The same in an order in which each file is old or new at any moment, unless there was no room for both. */
   readonly staged: StagedChanges;
@@ -87,9 +90,7 @@ export async function planBootConfiguration(
   request: BootConfigurationRequest,
   options: PlanOptions = {},
 ): Promise<BootConfigurationPlan> {
-  const { later, ...known } = request;
-  const plan = await planKnown(reader, known, options);
-  return later === undefined ? plan : planKnown(reader, await later(), options);
+  return planAnswered(request, (known) => planKnown(reader, known, options));
 }
 
 async function planKnown(
@@ -141,9 +142,12 @@ async function planWith(
   const removed = new Set([...added, ...(await removedConnectionFiles(layers, boot, connections))]);
   const contents = [...(await removeFiles(boot, [...removed])), ...(await writeFiles(boot, files))];
   const folder = connections.length === 0 ? [] : await readConnectionFolder(boot);
+  // What stands in for answers is not written, whoever takes such a plan for a good one.
+  const isOnlyToLook = layers.some((layer) => layer.hasStandIns === true);
   return {
-    changes: await boot.overlay.changes(boot.start),
-    staged: await boot.overlay.staged(boot.start),
+    request,
+    changes: isOnlyToLook ? [] : await boot.overlay.changes(boot.start),
+    staged: isOnlyToLook ? { before: [], stages: [] } : await boot.overlay.staged(boot.start),
     identity: identityIn(after),
     contents,
     summary: {

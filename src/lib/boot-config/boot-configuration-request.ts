@@ -16,8 +16,10 @@ export interface BootConfigurationRequest {
   readonly under?: BootConfigurationRequest;
   /** Where it was said; without it, on the command line. */
   readonly origin?: 'profile' | 'environment';
-  /** The same with what has to be asked for in place of what stands in for it; asked once everything else is known to be good. */
+  /** The whole of this with what has to be asked for, in place of what stands in for it here; asked once everything else is known to be good. */
   readonly later?: () => Promise<BootConfigurationRequest>;
+  /** Whether something in it only stands in for an answer: then it can be looked at, and its plan changes nothing. */
+  readonly hasStandIns?: boolean;
   /** Whether everything returns to what the image came with before the rest of this is done. */
   readonly reset?: boolean;
   /** Laid over config.json as JSON Merge Patch does: objects are merged and null removes. The fields below come after it. */
@@ -50,18 +52,40 @@ export interface BootConfigurationRequest {
   readonly warnings?: readonly string[];
 }
 
-/** A request that begins with what the image came with, also once questions are answered. */
-export function resetFirst(request: BootConfigurationRequest): BootConfigurationRequest {
-  const { later } = request;
+/** Whether a request, or what lies under it, asks something. */
+export function hasQuestions({ later, under }: BootConfigurationRequest): boolean {
+  return later !== undefined || (under !== undefined && hasQuestions(under));
+}
+
+/** A request with what stands in for answers, to be looked at and never to be written. */
+export function withStandIns({ later, under, ...own }: BootConfigurationRequest): BootConfigurationRequest {
   return {
-    ...request,
-    reset: true,
-    ...(later === undefined ? {} : { later: async () => resetFirst(await later()) }),
+    ...own,
+    ...(under === undefined ? {} : { under: withStandIns(under) }),
+    ...(later === undefined ? {} : { hasStandIns: true }),
   };
 }
 
-/** A request and what lies under it, the lowest first. */
-export function layersOf({ under, ...own }: BootConfigurationRequest): BootConfigurationRequest[] {
+/** A request with the answers to all that it, and what lies under it, asks. */
+export async function answered(request: BootConfigurationRequest): Promise<BootConfigurationRequest> {
+  const { later, under } = request;
+  if (later !== undefined) return answered(await later());
+  return under === undefined ? request : { ...request, under: await answered(under) };
+}
+
+/** Plans with what stands in for answers, so that nobody answers in vain, then asks and plans with the answers. */
+export async function planAnswered<P>(
+  request: BootConfigurationRequest,
+  plan: (known: BootConfigurationRequest) => P | Promise<P>,
+): Promise<P> {
+  const seen = await plan(withStandIns(request));
+  return hasQuestions(request) ? plan(await answered(request)) : seen;
+}
+
+/** A request and what lies under it, the lowest first. It may not ask anything any more. */
+export function layersOf({ under, later, ...own }: BootConfigurationRequest): BootConfigurationRequest[] {
+  if (later !== undefined)
+    throw new Error('a request is to be answered, or looked at with stand-ins, before it is used');
   return [...(under === undefined ? [] : layersOf(under)), own];
 }
 

@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { whileDoing } from '../failure/while-doing.js';
 import { DraftFile } from '../platform/draft-file.js';
-import { type BootConfigurationRequest, layersOf } from './boot-configuration-request.js';
+import { type BootConfigurationRequest, layersOf, planAnswered } from './boot-configuration-request.js';
 import { changedConfig, requireGoodValues, shownChange, type ShownConfigChange } from './changed-config.js';
 import { checkConfig } from './config-check.js';
 import { configChanges } from './config-json.js';
@@ -41,10 +41,7 @@ export interface ConfiguredConfigFile {
 /** Changes a file that is a config.json, as it is changed in an image; it is replaced as a whole once everything is good. */
 export async function configureConfigFile(options: ConfigureConfigFileOptions): Promise<ConfiguredConfigFile> {
   const { file, bytes, target, request, isDryRun, signal } = options;
-  const first = planFor(file, bytes, request);
-  const isWanted = target.kind !== 'nowhere' && !isDryRun;
-  const { content, changes, warnings } =
-    request.later === undefined ? first : planFor(file, bytes, await request.later());
+  const { content, changes, warnings } = await planAnswered(request, (known) => planFor(file, bytes, known));
   const isChanged = !content.equals(bytes);
   const output = target.kind === 'new-file' && target.path !== undefined ? target.path : await realpath(file);
   const result = { file, output, config: changes.map(shownChange), warnings, isChanged };
@@ -52,7 +49,7 @@ export async function configureConfigFile(options: ConfigureConfigFileOptions): 
     const differences = fileDifferences([{ path: 'config.json', before: bytes, after: content }]);
     return { ...result, isWritten: false, differences };
   }
-  const isWritten = isWanted && (isChanged || target.kind === 'new-file');
+  const isWritten = !isDryRun && (isChanged || target.kind === 'new-file');
   signal.throwIfAborted();
   if (isWritten) await writeLike(file, output, content, target.kind === 'in-place' || target.mayOverwrite);
   return { ...result, isWritten };

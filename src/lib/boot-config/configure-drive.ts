@@ -45,7 +45,8 @@ export async function configureDrive(options: ConfigureImageOptions): Promise<Co
   if (isDryRun || !isNeeded) return result(seen, false);
   await consent.confirm(drive, seen.summary);
   signal.throwIfAborted();
-  const made = await change(drive, journal, options, progress);
+  // What was answered once is not asked again.
+  const made = await change(drive, journal, { ...options, request: seen.request }, progress);
   return result(made, made.changes.length > 0);
 }
 

@@ -1,6 +1,14 @@
 import { Failure } from '../failure/failure.js';
 import type { JsonObject } from '../platform/json.js';
-import { type BootConfigurationRequest, layersOf, requireOneHostname } from './boot-configuration-request.js';
+import {
+  answered,
+  type BootConfigurationRequest,
+  hasQuestions,
+  layersOf,
+  planAnswered,
+  requireOneHostname,
+  withStandIns,
+} from './boot-configuration-request.js';
 import { changedConfig, requireGoodValues } from './changed-config.js';
 import { idleConfigKeys } from './config-check.js';
 import { configChanges, configValue } from './config-json.js';
@@ -27,10 +35,10 @@ export interface GeneratedConfig {
 
 /** Makes a config.json without an image: unmanaged, unless the request says which cloud manages the device. Fails with `device-type-needed`. */
 export async function generateConfig({ settings, edits, ...options }: GenerateOptions): Promise<GeneratedConfig> {
-  const known = generated(merged(settings, edits), options);
-  if (settings.later === undefined && edits.later === undefined) return known;
-  const answered = [await (settings.later?.() ?? settings), await (edits.later?.() ?? edits)] as const;
-  return generated(merged(...answered), options);
+  const known = merged(withStandIns(settings), withStandIns(edits));
+  const isAsked = hasQuestions(settings) || hasQuestions(edits);
+  const later = async () => merged(await answered(settings), await answered(edits));
+  return planAnswered(isAsked ? { ...known, later } : known, (request) => generated(request, options));
 }
 
 function merged(settings: BootConfigurationRequest, edits: GenerateOptions['edits']): BootConfigurationRequest {

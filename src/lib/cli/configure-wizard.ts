@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import type { BootConfigurationRequest } from '../boot-config/boot-configuration-request.js';
+import { type BootConfigurationRequest, withStandIns } from '../boot-config/boot-configuration-request.js';
 import {
   type ConfigurationAnswers,
   flagsOfAnswers,
@@ -49,25 +49,21 @@ export interface Asked {
  */
 export async function askWhatToConfigure(options: WizardOptions): Promise<Asked> {
   const { image, plan, streams, progress } = options;
-  const { later, ...known } = options.request;
+  const under = withStandIns(options.request);
   const tell = (line: string) => streams.stderr.write(`${line}\n`);
   // Nobody is asked about an image that cannot be configured.
-  tell(osText(await plan({ under: known })));
+  tell(osText(await plan({ under })));
   tell('Ctrl-C leaves everything as it is.');
   const answers = await askConfiguration(image, options);
   const answered = await requestOfAnswers(answers);
-  const planned = await plan({ ...answered, under: known });
+  const planned = await plan({ ...answered, under });
   for (const line of ['', ...bootConfigurationLines(planned), '']) tell(line);
   for (const text of planned.warnings) progress({ type: 'notice', level: 'warning', text });
   const target = options.target ?? (await askTarget(image, options));
   const profile = options.isDryRun ? undefined : await askProfile(image, answers, options);
   const more = options.target === undefined ? targetWords(target) : [];
   return {
-    request: {
-      ...answered,
-      under: known,
-      ...(later === undefined ? {} : { later: async () => ({ ...answered, under: await later() }) }),
-    },
+    request: { ...answered, under: options.request },
     target,
     profile,
     lines: await againLines(options.words, answers, profile?.file, more),

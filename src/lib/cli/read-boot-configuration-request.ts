@@ -74,7 +74,7 @@ export async function readBootConfigurationRequest(
   const known = await assemble(profile?.request, wifi?.key);
   const { ask } = profile ?? {};
   if (ask === undefined && wifi?.ask === undefined) return known;
-  const answer = async () => {
+  const later = async () => {
     const insteadOfAsking = insteadOfPrompt;
     const under =
       ask === undefined
@@ -82,9 +82,7 @@ export async function readBootConfigurationRequest(
         : await ask((message) => askSecret({ message, insteadOfAsking, signal }, streams));
     return assemble(under, await (wifi?.ask?.() ?? wifi?.key));
   };
-  let answered: ReturnType<typeof answer> | undefined;
-  // What is planned again is not asked again.
-  return { ...known, later: () => (answered ??= answer()) };
+  return { ...known, later };
 }
 
 /** What the flags say that stands for itself, of those that are wanted. */

@@ -9,6 +9,8 @@ import {
 import {
   type BootConfigurationRequest,
   connectionsOf,
+  layersOf,
+  withStandIns,
 } from '../../../src/lib/boot-config/boot-configuration-request.js';
 import { networkFiles } from '../../../src/lib/boot-config/network-files.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
@@ -16,6 +18,7 @@ import { type BlockReader, openBlockFile } from '../../../src/lib/image/block-fi
 import { applyChanges } from '../../../src/lib/image/overlay.js';
 import { readPartitionTable } from '../../../src/lib/image/partition-table.js';
 import { run, runChecked } from '../../../src/lib/platform/child-process.js';
+import { isRecord } from '../../../src/lib/platform/json.js';
 import { makeOsImage, type OsImage, type OsImageOptions, readBootFile } from '../../support/os-image.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -320,4 +323,38 @@ describe('planning a boot configuration', () => {
       assert.deepEqual((await planFor(await makeImage(t), request)).summary.warnings, []);
     }
   });
+});
+
+describe('planning what has to be asked for', () => {
+  const asked = (hostname: string, more: BootConfigurationRequest = {}): BootConfigurationRequest => ({
+    ...more,
+    hostname: 'stand-in',
+    later: () => Promise.resolve({ ...more, hostname }),
+  });
+
+  const requests: readonly [string, BootConfigurationRequest][] = [
+    ['at the top', asked('answer')],
+    ['in a layer under it', { developmentMode: true, under: asked('answer') }],
+    ['in a layer under what is asked too', { country: 'DE', under: asked('answer', { under: asked('below') }) }],
+    ['in what an answer comes to', { ...asked('x'), later: () => Promise.resolve({ under: asked('answer') }) }],
+  ];
+  for (const [where, request] of requests) {
+    test(`puts the answer in ${where}, and never what stands in for it`, async (t) => {
+      const image = await makeImage(t);
+      const { request: known } = await configure(image, request);
+      const config = await bootJson(image);
+      assert.ok(isRecord(config) && config.hostname === 'answer');
+      assert.ok(!JSON.stringify(known).includes('stand-in'));
+    });
+
+    test(`changes nothing where it is only looked at, with a question ${where}`, async (t) => {
+      const { changes, staged, contents } = await planFor(await makeImage(t), withStandIns(request));
+      assert.deepEqual([changes, staged], [[], { before: [], stages: [] }]);
+      assert.ok(contents.length > 0);
+    });
+
+    test(`uses no request with a question ${where}`, () => {
+      assert.throws(() => layersOf(request), /answered/);
+    });
+  }
 });
