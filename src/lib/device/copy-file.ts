@@ -52,21 +52,28 @@ async function copyPieces(
   onBytes: (bytes: number) => void,
 ): Promise<number> {
   let [next, end] = [0, size];
+  let broken: { readonly error: unknown } | undefined;
+  const copyPiece = async (buffer: Buffer) => {
+    signal.throwIfAborted();
+    const position = next;
+    next += pieceBytes;
+    const wanted = buffer.subarray(0, Math.min(pieceBytes, size - position));
+    const bytes = await source.read(wanted, position);
+    if (bytes < wanted.length) end = Math.min(end, position + bytes);
+    const content = wanted.subarray(0, bytes);
+    if (broken !== undefined) return;
+    if (bytes > 0 && !(isSparse && isZero(content))) await target.write(content, position);
+    onBytes(bytes);
+  };
   const copyOn = async () => {
     const buffer = Buffer.allocUnsafe(Math.min(pieceBytes, size));
-    while (next < end) {
-      signal.throwIfAborted();
-      const position = next;
-      next += pieceBytes;
-      const wanted = buffer.subarray(0, Math.min(pieceBytes, size - position));
-      const bytes = await source.read(wanted, position);
-      if (bytes < wanted.length) end = Math.min(end, position + bytes);
-      const content = wanted.subarray(0, bytes);
-      if (bytes > 0 && !(isSparse && isZero(content))) await target.write(content, position);
-      onBytes(bytes);
+    while (next < end && broken === undefined) {
+      await copyPiece(buffer).catch((error: unknown) => (broken ??= { error }));
     }
   };
+  // All of them end before anything is closed: a server gives the handle of a closed file to the next one.
   await Promise.all(Array.from({ length: Math.min(piecesAtOnce, Math.ceil(size / pieceBytes)) }, copyOn));
+  if (broken !== undefined) throw broken.error;
   return end;
 }
 

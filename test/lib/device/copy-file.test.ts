@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { copyFile } from '../../../src/lib/device/copy-file.js';
+import type { FileEntry, OpenFile } from '../../../src/lib/device/files.js';
+import { LocalFiles } from '../../../src/lib/device/local-files.js';
+
+/** Files of which each is the one given. */
+function filesOf(file: Partial<OpenFile>) {
+  const whole: OpenFile = {
+    read: (buffer) => Promise.resolve(buffer.length),
+    write: () => Promise.resolve(),
+    setAttributes: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+    ...file,
+  };
+  return Object.assign(new LocalFiles(), {
+    openToRead: () => Promise.resolve(whole),
+    create: () => Promise.resolve(whole),
+  });
+}
+
+describe('copyFile', () => {
+  const entry: FileEntry = { kind: 'file', mode: 0o644, size: 20_000_000, isSparse: false, modified: 0 };
+
+  it('writes nothing more to a file that it has closed because a piece could not be read', async () => {
+    let isClosed = false;
+    let late = 0;
+    const broken = new Error('EIO');
+    const from = filesOf({
+      read: async (buffer, position) => {
+        if (position === 0) throw broken;
+        for (let turn = 0; turn < 20; turn++) await setImmediate();
+        return buffer.length;
+      },
+    });
+    const to = filesOf({
+      write: () => {
+        // A server may have given the handle to another file by then.
+        if (isClosed) late++;
+        return Promise.resolve();
+      },
+      close: () => {
+        isClosed = true;
+        return Promise.resolve();
+      },
+    });
+    const { signal } = new AbortController();
+    const copying = copyFile({ files: from, path: 'a' }, entry, { files: to, path: 'b' }, signal, () => undefined);
+    await assert.rejects(copying, broken);
+    for (let turn = 0; turn < 200; turn++) await setImmediate();
+    assert.ok(isClosed);
+    assert.equal(late, 0);
+  });
+});
