@@ -218,7 +218,8 @@ describe('davit cp', { skip }, () => {
     await once(child, 'close');
     if (!isSlow && child.exitCode === 0) return;
     assert.equal(child.exitCode, 6, said.slice(-2000));
-    assert.ok(performance.now() - pulledAt < 12_000);
+    // It is noticed after 8 s, or more where the machine is slow; TCP alone would take minutes.
+    assert.ok(performance.now() - pulledAt < 40_000);
     assert.deepEqual(await readdir(there), []);
   });
 });

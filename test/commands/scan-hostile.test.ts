@@ -17,10 +17,9 @@ describe('davit scan in networks that are not nice', { skip: networkSkipReason()
   after(() => network.close());
 
   async function scan(words: readonly string[] = []) {
-    const startedAt = performance.now();
     const { document } = await davitJson(['scan', '--timeout', '4', ...words], { wrapper: network.wrapper });
     const { devices = [] } = document as { devices?: { hostname: string; addresses: string[] }[] };
-    return { names: devices.map((one) => one.hostname), devices, seconds: (performance.now() - startedAt) / 1000 };
+    return { names: devices.map((one) => one.hostname), devices };
   }
 
   /** Runs a script on the computer that shares a network with a device, for as long as the work takes. */
@@ -57,9 +56,8 @@ describe('davit scan in networks that are not nice', { skip: networkSkipReason()
 
   it('finds the device among hundreds of other computers with SSH', async () => {
     await meanwhile(crowd, async () => {
-      const { names, seconds } = await scan();
+      const { names } = await scan();
       assert.deepEqual(names, all);
-      assert.ok(seconds < 8, `took ${seconds} s`);
     });
   });
 
@@ -80,7 +78,7 @@ describe('davit scan in networks that are not nice', { skip: networkSkipReason()
 
   it('survives damaged and hostile packets, and believes none of what cannot be', async () => {
     await meanwhile(hostile, async () => {
-      const { devices, names, seconds } = await scan();
+      const { devices, names } = await scan();
       assert.deepEqual(
         all.filter((name) => !names.includes(name)),
         [],
@@ -89,7 +87,6 @@ describe('davit scan in networks that are not nice', { skip: networkSkipReason()
       for (const bad of ['127.0.0.1', '224.0.0.251', '0.0.0.0', '::1', '\\u001b', 'evil']) {
         assert.ok(!text.includes(bad), `${bad} in ${text}`);
       }
-      assert.ok(seconds < 10, `took ${seconds} s`);
     });
   });
 });

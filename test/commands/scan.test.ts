@@ -108,14 +108,13 @@ describe('davit scan', { skip }, () => {
   });
 
   it('shows each device as soon as it is found', async () => {
-    const child = startDavit(['scan', '--timeout', '10'], { wrapper: network.wrapper });
-    const startedAt = performance.now();
+    const child = startDavit(['scan', '--timeout', '60'], { wrapper: network.wrapper });
     let output = '';
     for await (const text of child.stdout?.setEncoding('utf8') ?? []) {
       output += String(text);
       if (output.includes('aaaaaa1.local') && output.includes('dddddd4.local')) break;
     }
-    assert.ok(performance.now() - startedAt < 5000);
+    assert.equal(child.exitCode, null, 'it is still listening');
     assert.match(output, /^NAME +ADDRESS +UUID +MODE/);
     assert.match(
       output,
@@ -141,14 +140,12 @@ describe('davit scan', { skip }, () => {
     assert.match(JSON.stringify(unknown.document), /interface-not-found.*lan0, lan1, lan2, lan3/);
   });
 
-  it('ends with 130 at once on Ctrl-C', async () => {
-    const startedAt = performance.now();
-    const result = await davit(['scan', '--timeout', '30'], {
+  it('ends with 130 on Ctrl-C, before its time is up', async () => {
+    const result = await davit(['scan', '--timeout', '60'], {
       wrapper: network.wrapper,
       kill: { signal: 'SIGINT', when: (output) => output.includes('.local') },
     });
     assert.equal(result.exitCode, 130);
-    assert.ok(performance.now() - startedAt < 5000);
   });
 
   it('does not find a device whose cable is out', async () => {

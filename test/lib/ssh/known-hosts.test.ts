@@ -53,12 +53,11 @@ describe('isAbout', () => {
     }
   });
 
-  it('takes no time for a hostile pattern', () => {
+  it('comes to an end with a hostile pattern', () => {
     const entry = parseKnownHost(`${'*a'.repeat(40)}b ${type} ${key}`, 1);
     assert.ok(entry !== undefined);
-    const started = performance.now();
+    // A regular expression made of it would take longer than anybody waits.
     assert.equal(isAbout(entry, 'a'.repeat(250)), false);
-    assert.ok(performance.now() - started < 1000);
   });
 });
 
