@@ -5,7 +5,7 @@ import { type CardContent, planCardContent } from '../lib/boot-config/plan-card-
 import { BaseCommand } from '../lib/cli/base-command.js';
 import { bootConfigurationFlags } from '../lib/cli/boot-configuration-flags.js';
 import { readBootConfigurationRequest } from '../lib/cli/read-boot-configuration-request.js';
-import { partitionFlag } from '../lib/cli/configure-target-flags.js';
+import { entryFlag, partitionFlag } from '../lib/cli/configure-target-flags.js';
 import { readDriveChoice } from '../lib/cli/drive-choice.js';
 import { riskFlags } from '../lib/cli/drive-flags.js';
 import { flashExtrasFlags } from '../lib/cli/flash-extras-flags.js';
@@ -83,7 +83,7 @@ export default class Flash extends BaseCommand {
       exclusive: ['bmap'],
       summary: 'Use no block map that lies beside the image or in its zip.',
     }),
-    entry: Flags.string({ helpValue: '<name>', summary: 'The image inside a zip that holds several files.' }),
+    ...entryFlag,
     ...flashExtrasFlags,
     ...riskFlags,
     ...sourceCheckFlags,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { runChecked } from '../../src/lib/platform/child-process.js';
@@ -53,6 +54,32 @@ describe('network list', () => {
   it('says that there are none', async (t) => {
     const image = await makeImage(t, { bootFiles: { 'system-connections/balena-sample.ignore': null } });
     assert.deepEqual((await image.davit('network', 'list', image.path)).networks, []);
+  });
+});
+
+describe('network list and network show', () => {
+  it('look into packed images too, and into one of several in a zip', async (t) => {
+    const image = await makeImage(t);
+    await configure(image, { modem: { type: 'cellular', apn: 'internet' } });
+    const folder = path.dirname(image.path);
+    const other = path.join(folder, 'other.img');
+    const zip = path.join(folder, 'two.zip');
+    await runChecked('copying an image', 'cp', ['--sparse=always', image.path, other]);
+    await runChecked('packing images', 'zip', ['-q', '-1', '-j', zip, image.path, other]);
+    await runChecked('packing an image', 'gzip', ['-1', image.path]);
+    await rename(`${image.path}.gz`, image.path);
+    for (const words of [[image.path], [zip, '--entry', 'other.img']]) {
+      const [file = '', ...more] = words;
+      const listed = await image.davit('network', 'list', ...words);
+      assert.deepEqual([listed.image, JSON.stringify(listed.networks).includes('"modem"')], [file, true]);
+      const shown = await image.davit('network', 'show', file, 'modem', ...more);
+      assert.deepEqual(shown.network, { type: 'cellular', apn: 'internet' });
+      const read = await image.davit('config', 'read', file, 'persistentLogging', ...more);
+      assert.equal(read.value, false);
+    }
+    const either = await davit(['network', 'list', zip]);
+    assert.match(either.stderr, /--entry/);
+    assert.equal(either.exitCode, 2);
   });
 });
 

@@ -2,7 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import { type ConfigDifference, configDifferences } from '../../lib/boot-config/config-differences.js';
 import { readConfigSource } from '../../lib/boot-config/read-config-source.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
-import { partitionFlag } from '../../lib/cli/configure-target-flags.js';
+import { imageSourceFlags, imageSourceOptions } from '../../lib/cli/image-source-flags.js';
 import { Failure } from '../../lib/failure/failure.js';
 import { configDifferenceLines } from '../../lib/output/config-text.js';
 
@@ -35,24 +35,20 @@ export default class ConfigDiff extends BaseCommand {
   };
 
   static override flags = {
-    ...partitionFlag,
+    ...imageSourceFlags,
     check: Flags.boolean({ summary: 'End with exit code 4 if anything differs.' }),
   };
 
   async run(): Promise<ConfigDiffResult> {
     const { args, flags } = await this.parse(ConfigDiff);
-    const options = {
-      standardInput: this.streams.stdin,
-      signal: this.signal,
-      progress: this.progress,
-      partition: flags.partition,
-    };
+    const { streams, signal, progress } = this;
+    const options = imageSourceOptions(flags, { streams, signal, progress });
     if (args.before === '-' && args.after === '-') throw inputTwice();
     const before = await readConfigSource(args.before, options);
     const after = await readConfigSource(args.after, options);
     const differences = configDifferences(before, after);
     const result = { version: 1, before: before.name, after: after.name, differences } as const;
-    for (const line of configDifferenceLines(differences, this.streams.stdoutHasColor)) this.print(line);
+    for (const line of configDifferenceLines(differences, streams.stdoutHasColor)) this.print(line);
     if (differences.length === 0) this.print('They say the same.');
     else if (flags.check) throw differ(result);
     return result;

@@ -27,7 +27,7 @@ export default class ConfigGenerate extends BaseCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> --device-type raspberrypi4-64 --dev --hostname kiosk --output config.json',
     '<%= config.bin %> <%= command.id %> --from fleet.json --ssh-key ~/.ssh/id_ed25519.pub --output config.json',
-    '<%= config.bin %> <%= command.id %> --device-type generic-amd64 --os-version 6.8.1 os.power.mode low',
+    '<%= config.bin %> <%= command.id %> --device-type jetson-orin-nano-devkit-nvme --dev --os-version 6.8.1 os.power.mode low',
   ];
 
   static override args = {

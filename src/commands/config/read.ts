@@ -4,7 +4,7 @@ import { type ConfigOrigin, shownOrigins } from '../../lib/boot-config/config-or
 import { readConfigSource } from '../../lib/boot-config/read-config-source.js';
 import { readableConfig, shownConfig } from '../../lib/boot-config/shown-config.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
-import { partitionFlag } from '../../lib/cli/configure-target-flags.js';
+import { imageSourceFlags, imageSourceOptions } from '../../lib/cli/image-source-flags.js';
 import { bootConfigurationFlags } from '../../lib/cli/boot-configuration-flags.js';
 import { configSettingFlags, readConfigSettings, requireWith } from '../../lib/cli/config-setting-flags.js';
 import { configOriginLines } from '../../lib/output/config-text.js';
@@ -44,7 +44,7 @@ export default class ConfigRead extends BaseCommand {
   };
 
   static override flags = {
-    ...partitionFlag,
+    ...imageSourceFlags,
     origin: Flags.boolean({ summary: 'Show where each value comes from.' }),
     'show-secrets': Flags.boolean({ summary: 'Show keys and passwords too.' }),
     ...configSettingFlags,
@@ -53,19 +53,15 @@ export default class ConfigRead extends BaseCommand {
 
   async run(): Promise<ConfigReadResult> {
     const parsed = await this.parse(ConfigRead);
+    const { streams, signal, progress } = this;
     const { args, flags } = parsed;
     requireWith('origin', parsed);
     const showsSecrets = flags['show-secrets'];
-    const source = await readConfigSource(args.source, {
-      standardInput: this.streams.stdin,
-      signal: this.signal,
-      progress: this.progress,
-      partition: flags.partition,
-    });
-    for (const text of source.warnings) this.progress({ type: 'notice', level: 'warning', text });
+    const source = await readConfigSource(args.source, imageSourceOptions(flags, { streams, signal, progress }));
+    for (const text of source.warnings) progress({ type: 'notice', level: 'warning', text });
     const result = { version: 1, source: source.name } as const;
     if (flags.origin) {
-      const request = await readConfigSettings(parsed, { streams: this.streams, signal: this.signal });
+      const request = await readConfigSettings(parsed, { streams, signal });
       const origins = shownOrigins(readableConfig(source).config, layersOf(withStandIns(request)), {
         key: args.key,
         showsSecrets,
@@ -74,8 +70,8 @@ export default class ConfigRead extends BaseCommand {
       return { ...result, origins };
     }
     const { value, text, isHidden } = shownConfig(source, { key: args.key, showsSecrets });
-    this.print(this.streams.stdoutIsTerminal ? printableLines(text) : text);
-    if (isHidden && args.key !== undefined) this.progress({ type: 'notice', level: 'info', text: hiddenNotice });
+    this.print(streams.stdoutIsTerminal ? printableLines(text) : text);
+    if (isHidden && args.key !== undefined) progress({ type: 'notice', level: 'info', text: hiddenNotice });
     return args.key === undefined ? { ...result, config: value } : { ...result, key: args.key, value };
   }
 }

@@ -3,7 +3,7 @@ import { checkConfigSource } from '../../lib/boot-config/checked-config.js';
 import { invalidConfig } from '../../lib/boot-config/config-file.js';
 import { readConfigSource } from '../../lib/boot-config/read-config-source.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
-import { partitionFlag } from '../../lib/cli/configure-target-flags.js';
+import { imageSourceFlags, imageSourceOptions } from '../../lib/cli/image-source-flags.js';
 import { printable } from '../../lib/output/format.js';
 
 /** What `davit config validate --json` prints of a good configuration; the error document of a bad one has `problems`. */
@@ -34,24 +34,20 @@ export default class ConfigValidate extends BaseCommand {
   };
 
   static override flags = {
-    ...partitionFlag,
+    ...imageSourceFlags,
     'os-version': Flags.string({ summary: 'Release of balenaOS that is to read it.', helpValue: '<version>' }),
     'device-type': Flags.string({ summary: 'Device type that it must be for.', helpValue: '<slug>' }),
   };
 
   async run(): Promise<ValidatedConfig> {
     const { args, flags } = await this.parse(ConfigValidate);
-    const source = await readConfigSource(args.source, {
-      standardInput: this.streams.stdin,
-      signal: this.signal,
-      progress: this.progress,
-      partition: flags.partition,
-    });
+    const { streams, signal, progress } = this;
+    const source = await readConfigSource(args.source, imageSourceOptions(flags, { streams, signal, progress }));
     const { name, problems, warnings } = checkConfigSource(source, {
       osVersion: flags['os-version'],
       deviceType: flags['device-type'],
     });
-    for (const text of warnings) this.progress({ type: 'notice', level: 'warning', text });
+    for (const text of warnings) progress({ type: 'notice', level: 'warning', text });
     if (problems.length > 0) throw invalidConfig(problems, 'Correct these places', { source: name, warnings });
     this.print(`${printable(name)} is good`);
     return { version: 1, source: name, warnings };

@@ -3,6 +3,7 @@ import { configureConfigFile, type ConfiguredConfigFile } from '../../lib/boot-c
 import { readPlainConfig } from '../../lib/boot-config/read-config-source.js';
 import { configEditFlags, readConfigEdits } from '../../lib/cli/config-edit-flags.js';
 import { ConfigureCommand, type ConfigureResult } from '../../lib/cli/configure-command.js';
+import { imageSourceOptions } from '../../lib/cli/image-source-flags.js';
 import { editTargetFlags, readEditTarget } from '../../lib/cli/configure-target-flags.js';
 import { Failure } from '../../lib/failure/failure.js';
 import { configuredFileLines } from '../../lib/output/config-text.js';
@@ -44,11 +45,8 @@ export default class ConfigWrite extends ConfigureCommand {
     const request = await readConfigEdits(args.pairs ?? [], flags, context);
     if (request.edits?.length === 0 && request.config === undefined) throw nothingToWrite();
     const file = args.target;
-    const bytes = await readPlainConfig(file, {
-      standardInput: this.streams.stdin,
-      signal: this.signal,
-      progress: this.progress,
-    });
+    const { progress } = this;
+    const bytes = await readPlainConfig(file, imageSourceOptions(flags, { ...context, progress }));
     if (bytes === undefined) return this.configure(file, request, readEditTarget(flags), flags);
     const target = readEditTarget(flags);
     const configured = await configureConfigFile({

@@ -1,5 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../lib/cli/base-command.js';
+import { entryFlag } from '../../lib/cli/configure-target-flags.js';
 import { type ImageMap, mapImage } from '../../lib/flash/map-image.js';
 import { openImageSource } from '../../lib/image/source.js';
 import { imageMapLines } from '../../lib/output/image-map-text.js';
@@ -37,7 +38,7 @@ export default class ImageMapCommand extends BaseCommand {
       summary: 'Write a block map of version 2.0 for bmaptool, with checksums.',
     }),
     force: Flags.boolean({ dependsOn: ['output'], summary: 'Replace the output file if it exists.' }),
-    entry: Flags.string({ helpValue: '<name>', summary: 'The image inside a zip that holds several files.' }),
+    ...entryFlag,
   };
 
   async run(): Promise<ImageMapResult> {

@@ -2,7 +2,7 @@ import { Args } from '@oclif/core';
 import { readBootPartition } from '../../lib/boot-config/read-boot-partition.js';
 import { type ListedNetwork, listNetworks } from '../../lib/boot-config/stored-networks.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
-import { partitionFlag } from '../../lib/cli/configure-target-flags.js';
+import { imageSourceFlags, imageSourceOptions } from '../../lib/cli/image-source-flags.js';
 import { networkListLines } from '../../lib/output/network-text.js';
 
 /** What `davit network list --json` prints. */
@@ -24,20 +24,26 @@ export default class NetworkList extends BaseCommand {
     '<%= config.bin %> <%= command.id %> /dev/sdb --json',
   ];
 
-  static override args = { image: Args.string({ required: true, description: 'Image file or drive to look into.' }) };
+  static override args = {
+    image: Args.string({
+      required: true,
+      description: 'Image file or URL, packed or not, a drive, or - for standard input.',
+    }),
+  };
 
-  static override flags = partitionFlag;
+  static override flags = imageSourceFlags;
 
   async run(): Promise<NetworkListResult> {
     const { args, flags } = await this.parse(NetworkList);
-    const { networks, warnings } = await readBootPartition(
+    const { streams, signal, progress } = this;
+    const { name, networks, warnings } = await readBootPartition(
       args.image,
-      async ({ boot, os, warnings }) => ({ networks: await listNetworks(boot, os), warnings }),
-      flags,
+      async ({ boot, os, ...open }) => ({ ...open, networks: await listNetworks(boot, os) }),
+      imageSourceOptions(flags, { streams, signal, progress }),
     );
     const all = [...warnings, ...networks.flatMap((network) => network.warnings)];
-    for (const text of all) this.progress({ type: 'notice', level: 'warning', text });
+    for (const text of all) progress({ type: 'notice', level: 'warning', text });
     for (const line of networkListLines(networks)) this.print(line);
-    return { version: 1, image: args.image, networks, warnings };
+    return { version: 1, image: name, networks, warnings };
   }
 }

@@ -2,7 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import { readBootPartition } from '../../lib/boot-config/read-boot-partition.js';
 import { showNetwork, type ShownNetwork } from '../../lib/boot-config/stored-networks.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
-import { partitionFlag } from '../../lib/cli/configure-target-flags.js';
+import { imageSourceFlags, imageSourceOptions } from '../../lib/cli/image-source-flags.js';
 import { keyfileLines, networkProfileLines } from '../../lib/output/network-text.js';
 
 /** What `davit network show --json` prints. */
@@ -25,20 +25,28 @@ export default class NetworkShow extends BaseCommand {
   ];
 
   static override args = {
-    image: Args.string({ required: true, description: 'Image file or drive to look into.' }),
+    image: Args.string({
+      required: true,
+      description: 'Image file or URL, packed or not, a drive, or - for standard input.',
+    }),
     name: Args.string({ required: true, description: 'Name of the network; davit network list names them.' }),
   };
 
   static override flags = {
-    ...partitionFlag,
+    ...imageSourceFlags,
     keyfile: Flags.boolean({ summary: 'Print the key files of NetworkManager instead, with the secrets hidden.' }),
   };
 
   async run(): Promise<NetworkShowResult> {
     const { args, flags } = await this.parse(NetworkShow);
-    const shown = await readBootPartition(args.image, ({ boot, os }) => showNetwork(boot, os, args.name), flags);
-    for (const text of shown.warnings) this.progress({ type: 'notice', level: 'warning', text });
+    const { streams, signal, progress } = this;
+    const { image, ...shown } = await readBootPartition(
+      args.image,
+      async ({ name, boot, os }) => ({ image: name, ...(await showNetwork(boot, os, args.name)) }),
+      imageSourceOptions(flags, { streams, signal, progress }),
+    );
+    for (const text of shown.warnings) progress({ type: 'notice', level: 'warning', text });
     for (const line of flags.keyfile ? keyfileLines(shown) : await networkProfileLines(shown)) this.print(line);
-    return { version: 1, image: args.image, ...shown };
+    return { version: 1, image, ...shown };
   }
 }

@@ -39,7 +39,6 @@ export default class OsConfigure extends ConfigureCommand {
     }),
     ...bootConfigurationFlags,
     ...configureTargetFlags,
-    entry: Flags.string({ helpValue: '<name>', summary: 'The image inside a zip that holds several files.' }),
     ...sourceCheckFlags,
     reset: Flags.boolean({
       summary:

@@ -1,10 +1,9 @@
-import { Args, Flags } from '@oclif/core';
+import { Args } from '@oclif/core';
 import { type InspectedImage, inspectSource } from '../../lib/boot-config/inspect-image.js';
 import { BaseCommand } from '../../lib/cli/base-command.js';
-import { partitionFlag } from '../../lib/cli/configure-target-flags.js';
+import { imageSourceFlags, imageSourceOptions } from '../../lib/cli/image-source-flags.js';
 import { openImageSource } from '../../lib/image/source.js';
 import { inspectionLines } from '../../lib/output/inspection-text.js';
-import { zipEntryPrompt } from '../../lib/output/zip-entry-prompt.js';
 
 /** What `davit os inspect --json` prints. */
 export interface InspectResult extends InspectedImage {
@@ -31,21 +30,12 @@ export default class OsInspect extends BaseCommand {
     }),
   };
 
-  static override flags = {
-    ...partitionFlag,
-    entry: Flags.string({ helpValue: '<name>', summary: 'The image inside a zip that holds several files.' }),
-  };
+  static override flags = imageSourceFlags;
 
   async run(): Promise<InspectResult> {
     const { args, flags } = await this.parse(OsInspect);
-    const { signal, progress, streams } = this;
-    const source = await openImageSource(args.image, {
-      entry: flags.entry,
-      chooseEntry: zipEntryPrompt(streams, signal),
-      standardInput: streams.stdin,
-      signal,
-      progress,
-    });
+    const { streams, signal, progress } = this;
+    const source = await openImageSource(args.image, imageSourceOptions(flags, { streams, signal, progress }));
     try {
       const inspection = await inspectSource(source, flags);
       for (const text of inspection.warnings) progress({ type: 'notice', level: 'warning', text });

@@ -1,38 +1,61 @@
 import { whileDoing } from '../failure/while-doing.js';
-import type { BlockReader } from '../image/block-file.js';
-import { refuseCompressed } from '../image/compressed-image.js';
-import { openImageFile } from '../image/image-journal.js';
-import { type PartitionTable, readPartitionTable } from '../image/partition-table.js';
+import { type ImageSource, openImageSource, type SourceOptions } from '../image/source.js';
 import { type BootPartition, type FindBootOptions, findBootPartition } from './boot-partition.js';
 import { type OsFacts, readOsFacts } from './os-facts.js';
+import { lookIntoSource } from './source-blocks.js';
+
+/** How an image is opened of which only the boot partition is looked into. */
+export interface ReadBootOptions
+  extends
+    Pick<SourceOptions, 'entry' | 'chooseEntry' | 'standardInput' | 'signal' | 'progress'>,
+    Pick<FindBootOptions, 'partition'> {}
 
 /** An image or drive that is open for reading, with its boot partition. */
 export interface OpenImage {
-  readonly reader: BlockReader;
-  readonly table: PartitionTable;
+  /** What the user calls it: a path, a URL without secrets, or "standard input". */
+  readonly name: string;
   readonly boot: BootPartition;
   readonly os: OsFacts;
   /** What is doubtful about the image itself. */
   readonly warnings: readonly string[];
 }
 
-/** Reads something from the boot partition of an image file or a drive; failures tell which. */
+/** Reads something from the boot partition of an image, packed or not, or of a drive; failures tell which. */
 export async function readBootPartition<T>(
-  image: string,
-  read: (open: OpenImage) => Promise<T>,
-  options: Pick<FindBootOptions, 'partition'> = {},
+  location: string,
+  read: (open: OpenImage) => T | Promise<T>,
+  options: ReadBootOptions,
 ): Promise<T> {
-  const { file, notices } = await openImageFile(image);
+  return withImageSource(location, (source) => lookIntoBoot(source, read, options), options);
+}
+
+/** Opens a source, does something with it, and closes it; failures tell which it was. */
+export async function withImageSource<T>(
+  location: string,
+  use: (source: ImageSource) => Promise<T>,
+  options: SourceOptions,
+): Promise<T> {
+  const source = await openImageSource(location, options);
   try {
-    await refuseCompressed(file, image);
-    const table = await readPartitionTable(file);
-    const boot = await findBootPartition(file, table, options);
-    const { os, warnings } = await readOsFacts(file, table.partitions, boot);
-    const damage = table.damage === undefined ? [] : [table.damage];
-    return await read({ reader: file, table, boot, os, warnings: [...notices, ...damage, ...warnings] });
+    return await use(source);
   } catch (error) {
-    throw whileDoing(`reading ${image}`, error);
+    throw whileDoing(`reading ${source.name}`, error);
   } finally {
-    await file.close();
+    await source.close();
   }
+}
+
+/** Reads something from the boot partition of a source that is open. */
+export function lookIntoBoot<T>(
+  source: ImageSource,
+  read: (open: OpenImage) => T | Promise<T>,
+  { partition }: Pick<FindBootOptions, 'partition'>,
+): Promise<T> {
+  return lookIntoSource(source, async ({ reader, table, bootOnly, prepare }) => {
+    const search = prepare === undefined ? { partition } : { partition, prepare };
+    const boot = await findBootPartition(reader, table, search);
+    const { os, warnings } = await readOsFacts(reader, bootOnly ? [] : table.partitions, boot);
+    const damage = table.damage === undefined ? [] : [table.damage];
+    return read({ name: source.name, boot, os, warnings: [...damage, ...warnings] });
+  });
 }

@@ -1,11 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
-import { whileDoing } from '../failure/while-doing.js';
 import { type ImageSource, openImageSource } from '../image/source.js';
-import type { ProgressListener } from '../platform/progress.js';
-import { findBootPartition } from './boot-partition.js';
-import { type OsFacts, readOsFacts } from './os-facts.js';
-import { lookIntoSource } from './source-blocks.js';
+import type { OsFacts } from './os-facts.js';
+import { lookIntoBoot, type ReadBootOptions, withImageSource } from './read-boot-partition.js';
 
 /** The config.json of an image or a drive, or a file that is one. */
 export interface ConfigSource {
@@ -19,27 +16,13 @@ export interface ConfigSource {
   readonly warnings: readonly string[];
 }
 
-/** How a source is read. */
-export interface ReadConfigSourceOptions {
-  /** What `-` stands for. */
-  readonly standardInput: NodeJS.ReadableStream;
-  readonly signal: AbortSignal;
-  /** Told what is found on the way: a change that was not completed, a connection that is lost. */
-  readonly progress: ProgressListener;
-  /** The number, name or label of the boot partition, where it is not to be looked for. */
-  readonly partition?: string | undefined;
-}
-
 /** Reads the config.json of an image, packed or not, of a drive, or a file that is a config.json; which of them it is, its content tells. */
-export async function readConfigSource(location: string, options: ReadConfigSourceOptions): Promise<ConfigSource> {
-  const source = await openImageSource(location, options);
-  try {
-    return (await isConfigFile(source)) ? await readFile(source) : await readImage(source, options);
-  } catch (error) {
-    throw whileDoing(`reading ${source.name}`, error);
-  } finally {
-    await source.close();
-  }
+export async function readConfigSource(location: string, options: ReadBootOptions): Promise<ConfigSource> {
+  return withImageSource(
+    location,
+    async (source) => ((await isConfigFile(source)) ? readFile(source) : readImage(source, options)),
+    options,
+  );
 }
 
 /** No image is as small. */
@@ -75,23 +58,17 @@ function tooLarge(name: string): Failure {
   });
 }
 
-function readImage(source: ImageSource, { partition }: ReadConfigSourceOptions): Promise<ConfigSource> {
-  return lookIntoSource(source, async ({ reader, table, bootOnly, prepare }) => {
-    const search = prepare === undefined ? { partition } : { partition, prepare };
-    const boot = await findBootPartition(reader, table, search);
-    const { os, warnings } = await readOsFacts(reader, bootOnly ? [] : table.partitions, boot);
-    return {
-      name: source.name,
-      kind: source.file?.isDevice === undefined ? 'image' : 'drive',
-      bytes: await boot.files.read('config.json'),
-      os,
-      warnings: [...(table.damage === undefined ? [] : [table.damage]), ...warnings],
-    };
-  });
+function readImage(source: ImageSource, options: ReadBootOptions): Promise<ConfigSource> {
+  const kind = source.file?.isDevice === undefined ? 'image' : 'drive';
+  return lookIntoBoot(
+    source,
+    async ({ boot, ...open }) => ({ ...open, kind, bytes: await boot.files.read('config.json') }),
+    options,
+  );
 }
 
 /** What a file holds that is a config.json itself; undefined for an image, a drive, and what cannot be looked at. */
-export async function readPlainConfig(location: string, options: ReadConfigSourceOptions): Promise<Buffer | undefined> {
+export async function readPlainConfig(location: string, options: ReadBootOptions): Promise<Buffer | undefined> {
   const stats = await stat(location).catch(() => undefined);
   if (stats?.isFile() !== true) return undefined;
   const source = await openImageSource(location, options);

@@ -1,4 +1,5 @@
 import { Failure } from '../failure/failure.js';
+import { shellWord } from '../platform/environment.js';
 import type { Json, JsonObject } from '../platform/json.js';
 import { configKeys } from './config-keys.js';
 import { configOf } from './config-differences.js';
@@ -52,6 +53,8 @@ function notSet(name: string, path: readonly string[]): Failure {
   const instead = otherwise ?? (value === undefined ? undefined : JSON.stringify(value));
   return new Failure('not-found', 'config-key-not-set', `${name} does not set ${key}`, {
     hint:
-      instead === undefined ? 'See all that it sets with: davit config read' : `Without it the OS takes: ${instead}`,
+      instead === undefined
+        ? `See all that it sets with: davit config read ${shellWord(name)}`
+        : `Without it the OS takes: ${instead}`,
   });
 }

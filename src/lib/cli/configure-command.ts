@@ -24,7 +24,6 @@ interface Changed {
 
 /** The values of flags that only some of these commands have. */
 interface ReadingFlagValues extends SourceCheckFlagValues {
-  readonly entry?: string | undefined;
   readonly hash?: boolean;
 }
 

@@ -10,6 +10,11 @@ export const partitionFlag = {
   }),
 };
 
+/** Says which file of a zip is meant, for every command that reads packed images. */
+export const entryFlag = {
+  entry: Flags.string({ helpValue: '<name>', summary: 'The image inside a zip that holds several files.' }),
+};
+
 /** The flags that say where a configured image goes and what is only shown, for every command that changes a boot partition. */
 export const configureTargetFlags = {
   output: Flags.string({
@@ -21,6 +26,7 @@ export const configureTargetFlags = {
   'in-place': Flags.boolean({ summary: 'Replace the image by the configured one.' }),
   force: Flags.boolean({ summary: 'Replace an output file that exists.' }),
   ...partitionFlag,
+  ...entryFlag,
   'dry-run': Flags.boolean({ summary: 'Show what would be done and write nothing.' }),
   diff: Flags.boolean({ summary: 'Show what would change in each file, secrets hidden, and write nothing.' }),
   check: Flags.boolean({ summary: 'End with exit code 4 if anything would change, and write nothing.' }),
@@ -38,6 +44,7 @@ export const editTargetFlags = {
   }),
   force: configureTargetFlags.force,
   ...partitionFlag,
+  ...entryFlag,
   'dry-run': configureTargetFlags['dry-run'],
   diff: configureTargetFlags.diff,
   check: configureTargetFlags.check,
@@ -51,6 +58,7 @@ export interface EditTargetFlagValues extends RiskFlags {
   readonly output: string | undefined;
   readonly force: boolean;
   readonly partition: string | undefined;
+  readonly entry: string | undefined;
   readonly 'dry-run': boolean;
   readonly diff: boolean;
   readonly check: boolean;
