@@ -4,6 +4,8 @@ import { bareHostname, type KnownDevice, nameOf } from './known-device.js';
 /** Shorter beginnings of a UUID are not taken for one. */
 const shortestPrefix = 3;
 
+const shortUuidLength = 7;
+
 /**
  * The known devices that a word means: the one with this alias, else with this UUID, else those with this host name, else those whose UUID
  * begins so. Several have the same host name, or the beginning is not enough.
@@ -18,6 +20,22 @@ export function matchingDevices(devices: readonly KnownDevice[], word: string): 
     ({ uuid }) => isPrefix && uuid?.startsWith(lower) === true,
   ];
   return ways.map((isMeant) => devices.filter(isMeant)).find((found) => found.length > 0) ?? [];
+}
+
+/**
+ * Whether a word means devices by nothing but the beginning of a UUID, so that a device that davit does not know may have it as its host name.
+ * The short UUID is what devices themselves are called.
+ */
+export function isOnlyBeginning(matches: readonly KnownDevice[], word: string): boolean {
+  const lower = word.toLowerCase();
+  return matches.some(
+    ({ uuid, aliases, hostname }) =>
+      uuid?.startsWith(lower) === true &&
+      uuid !== lower &&
+      uuid.slice(0, shortUuidLength) !== lower &&
+      hostname !== lower &&
+      !aliases.some((alias) => alias.toLowerCase() === lower),
+  );
 }
 
 /** The one known device that a word or an address means. Fails as not found, or when it means several. */

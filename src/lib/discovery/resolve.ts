@@ -3,10 +3,11 @@ import { limit } from '../platform/limit.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { waitAtMost } from '../platform/wait.js';
 import { type DeviceTarget, parseDeviceTarget } from './device-target.js';
-import { ambiguousDevice, matchingDevices } from './find-known-device.js';
+import { ambiguousDevice, isOnlyBeginning, matchingDevices } from './find-known-device.js';
 import { Inventory } from './inventory.js';
 import { bareHostname, isUuid, type KnownDevice, nameOf, shortUuidOf } from './known-device.js';
 import { lookUpName } from './look-up-name.js';
+import { multicastAddresses } from './multicast-addresses.js';
 import { answeringAddress } from './reachable-address.js';
 import { tellPlaces } from './tell-places.js';
 
@@ -47,6 +48,9 @@ export interface ResolveOptions {
 
 const limitMs = 5000;
 
+/** How long a device that is called like the beginning of another one's UUID gets to say so. */
+const namesakeMs = 400;
+
 /** How long a device that is still where it was gets to answer before the network is asked for it. */
 const rememberedHeadStartMs = 60;
 
@@ -55,7 +59,9 @@ export async function resolveDevice(text: string, options: ResolveOptions): Prom
   const { signal, progress, inventory = new Inventory(progress) } = options;
   const target = parseDeviceTarget(text);
   if (target.address !== undefined) return resolved(target, undefined, [target.address]);
-  const matches = matchingDevices(await inventory.readIfPossible(), target.name);
+  const remembered = matchingDevices(await inventory.readIfPossible(), target.name);
+  const isHostName = isOnlyBeginning(remembered, target.name) && (await isAnswered(target.name, signal));
+  const matches = isHostName ? [] : remembered;
   const [known, ...others] = matches;
   if (others.length > 0 && matches.some(({ hostname }) => hostname !== bareHostname(target.name))) {
     throw ambiguousDevice(target.name, matches);
@@ -70,17 +76,27 @@ export async function resolveDevice(text: string, options: ResolveOptions): Prom
     if (place !== undefined) return resolved(target, place.device, place.addresses);
     throw notFound(target.name, known);
   }
-  const { asked, remembered } = await race(target, known, options);
+  const { asked, remembered: last } = await race(target, known, options);
   const place = await tell(asked);
   if (signal.aborted) throw interrupted();
   if (place !== undefined) return resolved(target, known, place.addresses);
-  if (remembered === undefined) throw notFound(target.name, known);
+  if (last === undefined) throw notFound(target.name, known);
   const lookAgain = async () => {
     const now = await tell(await lookUpName(networkName(target.name, known), signal));
     if (signal.aborted) throw interrupted();
     return now === undefined ? undefined : resolved(target, known, now.addresses);
   };
-  return { ...resolved(target, known, [remembered]), lookAgain };
+  return { ...resolved(target, known, [last]), lookAgain };
+}
+
+/** Whether a device of this host name is in the network now. */
+async function isAnswered(hostname: string, signal: AbortSignal): Promise<boolean> {
+  const search = limit(signal, namesakeMs);
+  try {
+    return isSome(await multicastAddresses(`${hostname}.local`, search.signal));
+  } finally {
+    search.end();
+  }
 }
 
 interface Found {

@@ -46,6 +46,7 @@ describe('resolveDevice in a network', { skip: networkSkipReason() }, () => {
       { hostname: 'aaaaaa1' },
       { hostname: 'bbbbbb2', versions: 'ipv6' },
       { hostname: 'laptop', port: false },
+      { hostname: 'cafe' },
     ]);
   });
   after(() => network.close());
@@ -134,6 +135,20 @@ describe('resolveDevice in a network', { skip: networkSkipReason() }, () => {
       assert.equal((addresses as string[])[0], network.devices[2]?.ipv4, name);
       assert.deepEqual([rest.uuid, rest.name, rest.announcedSshPort], [device.uuid, 'laptop', 2200]);
     }
+  });
+
+  it('takes a word for the host name that a device has rather than for the beginning of the UUID of another', async (t) => {
+    const address = network.devices[2]?.ipv4;
+    const device = { uuid: 'cafe2233445566778899aabbccddeeff', hostname: 'laptop', addresses: [address], hostKey };
+    const file = await knowing(t, device, {
+      ...device,
+      uuid: device.uuid.replace('cafe2', 'cafe3'),
+      hostname: 'other',
+    });
+    const { name, uuid: wanted, addresses } = await resolve('cafe', file);
+    assert.deepEqual([name, wanted, (addresses as string[])[0]], ['cafe', undefined, network.devices[3]?.ipv4]);
+    const { uuid: meant, addresses: there } = await resolve('cafe2', file);
+    assert.deepEqual([meant, (there as string[])[0]], [device.uuid, address]);
   });
 
   it('takes a provable device to be where it was, at once, and can look for it all the same', async (t) => {
