@@ -162,6 +162,23 @@ describe('os configure', () => {
     },
   );
 
+  it(
+    'shares the blocks of an image that may not be written, also for who is not root',
+    { skip: loopDevicesMissing },
+    async (t) => {
+      const folder = await mountCloningFileSystem(t);
+      const image = await makeOsImage(path.join(folder, 'device.img'));
+      await chmod(image.path, 0o444);
+      await chmod(folder, 0o777);
+      await chmod(path.dirname(folder), 0o755);
+      const { exitCode, stderr } = await davit(['os', 'configure', image.path, '--dev'], { wrapper: asNobody });
+      assert.equal(exitCode, 0, stderr);
+      const output = outputOf(image);
+      assert.deepEqual(await configOf(output), { ...Object(await configOf(image)), developmentMode: true });
+      assert.equal((await stat(output.path)).mode & 0o777, 0o444);
+    },
+  );
+
   it('replaces the image with --in-place, keeping mode, owner and the link it was named by', async (t) => {
     const image = await makeImage(t);
     await chmod(image.path, 0o640);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { constants, copyFile, type FileHandle, link, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, constants, copyFile, type FileHandle, link, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
@@ -130,7 +130,14 @@ interface Begun {
 
 async function beginDraft(draft: string, mode: number, cloneOf: string | undefined): Promise<Begun> {
   if (cloneOf !== undefined && (await clone(cloneOf, draft))) {
-    return { handle: await open(draft, constants.O_RDWR), isClone: true };
+    try {
+      // A clone may be read and written by whom its origin may be, and that can be nobody.
+      await chmod(draft, mode);
+      return { handle: await open(draft, constants.O_RDWR), isClone: true };
+    } catch (error) {
+      await rm(draft, { force: true });
+      throw error;
+    }
   }
   const handle = await open(draft, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, mode);
   return { handle, isClone: false };
