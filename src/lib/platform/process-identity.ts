@@ -33,7 +33,8 @@ export async function isProcessGone(word: string): Promise<boolean> {
   if (named.computer !== here.computer) return false;
   if (named.boot !== here.boot) return true;
   if (named.namespace !== here.namespace) return false;
-  return named.start === '' ? !exists(named.pid) : named.start !== here.start;
+  // Where /proc hides the processes of others (hidepid of proc(5)), only signals tell that there is one.
+  return named.start === '' || here.start === '' ? !exists(named.pid) : named.start !== here.start;
 }
 
 /** The number of the process that called itself so, for people. */

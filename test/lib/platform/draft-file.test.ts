@@ -4,8 +4,10 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { DraftFile } from '../../../src/lib/platform/draft-file.js';
 import { isProcessGone, ownProcess } from '../../../src/lib/platform/process-identity.js';
-import { runProgram } from '../../support/davit.js';
+import { asNobody, projectRoot, runProgram } from '../../support/davit.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
+
+const rootMissing = process.getuid?.() === 0 && process.platform === 'linux' ? false : 'needs root on Linux';
 
 /** What a process calls itself that has ended since. */
 async function endedProcess(): Promise<string> {
@@ -53,5 +55,16 @@ describe('a process', () => {
     assert.equal(await isProcessGone(await ownProcess()), false);
     assert.equal(await isProcessGone(await endedProcess()), true);
     for (const word of ['', 'x', '1.2.3', '1.2.3.4.5.6']) assert.equal(await isProcessGone(word), false, word);
+  });
+
+  it('is not gone where it is only hidden from others', { skip: rootMissing }, async () => {
+    const source = path.join(projectRoot, 'src/lib/platform/process-identity.ts');
+    const ask = `import { isProcessGone } from '${source}';
+      for (const word of process.argv.slice(1)) console.log(await isProcessGone(word));`;
+    const hidden = ['unshare', '--mount', 'sh', '-c', 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', 'sh'];
+    const script = [process.execPath, '--import', 'tsx', '--input-type=module', '--eval', ask];
+    const words = [await ownProcess(), await endedProcess()];
+    const { stdout, stderr } = await runProgram([...hidden, ...asNobody, ...script, ...words]);
+    assert.equal(stdout, 'false\ntrue\n', stderr);
   });
 });
