@@ -81,6 +81,11 @@ export async function copyToService(source: string, to: ServicePath, options: Co
   const container = await containerOf(to, signal);
   const asked = await withoutLinks(container, to, signal).catch(() => to.path);
   const isInto = (await lookInArchive(container, asked, signal))?.kind === 'folder';
+  if (!isInto && asked.endsWith('/') && entry.kind !== 'folder') {
+    throw new Failure('not-found', 'target-folder-not-found', `the folder ${to.service}:${asked} does not exist`, {
+      hint: 'Make it first, or leave the last / away',
+    });
+  }
   const target = isInto ? path.posix.join(asked, path.basename(path.resolve(source))) : asked.replace(/(?<=.)\/+$/, '');
   const existing = await lookInArchive(container, target, signal);
   if (existing !== undefined && (existing.kind === 'folder') !== (entry.kind === 'folder')) {
