@@ -40,6 +40,26 @@ const packings: readonly (readonly [string, readonly string[]])[] = [
 ];
 
 describe('os configure of what is not an unpacked file', () => {
+  it('never shows the login and the query of a URL', async (t) => {
+    const image = await makeImage(t);
+    const bytes = await readFile(image.path);
+    const server = await startWebServer(t, () => ({ bytes, etag: '"1"' }));
+    const url = new URL(`${server.origin}/x.img?token=hunter3`);
+    [url.username, url.password] = ['bob', 'hunter2'];
+    for (const words of [
+      ['--in-place'],
+      ['--check'],
+      ['--check', '--json'],
+      ['--dry-run', '--output', 'y.img', '--json'],
+      ['--output', path.join(image.folder, 'y.img'), '--json'],
+      ['--output', path.join(image.folder, 'y.img'), '--force'],
+    ]) {
+      const { exitCode, stdout, stderr } = await davit(['os', 'configure', url.href, '--dev', ...words]);
+      assert.equal(exitCode, words.includes('--output') ? 0 : 4, stderr);
+      assert.doesNotMatch(stdout + stderr, /bob|hunter/);
+    }
+  });
+
   for (const [name, pack] of packings) {
     it(`writes the same unpacked image from ${name} as from the image itself, with holes`, async (t) => {
       const image = await makeImage(t, { table: 'mbr', fat: 32, dataSize: 100 });

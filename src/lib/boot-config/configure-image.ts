@@ -45,6 +45,7 @@ export interface ConfigureImageOptions {
 
 /** What was configured, or would be. */
 export interface ConfiguredImage extends BootConfigurationSummary {
+  /** What the user calls it: a path, a URL without secrets, or "standard input". */
   readonly image: string;
   /** The configured image. */
   readonly output: string;

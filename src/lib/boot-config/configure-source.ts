@@ -8,9 +8,10 @@ import { readPartitionTable } from '../image/partition-table.js';
 import { type ImageSource, openImageSource, type SourceOptions } from '../image/source.js';
 import { findSourceChecks, type SourceCheckRequest } from '../image/source-checks.js';
 import { detectFormat, formatHeadSize } from '../image/source-format.js';
-import { httpUrl } from '../image/source-location.js';
+import { httpUrl, shownLocation } from '../image/source-location.js';
 import { type SourceFindings, SourceProof } from '../image/source-proof.js';
 import { DraftFile } from '../platform/draft-file.js';
+import { shellWord } from '../platform/environment.js';
 import type { ConfiguredImage, ConfigureImageOptions } from './configure-image.js';
 import { configuredName, requireOutput } from './configured-name.js';
 import { configuredImage, requireWhole } from './plan-image-configuration.js';
@@ -53,7 +54,7 @@ export async function configureSource(
 ): Promise<ConfiguredImage> {
   const { image, target, request, isDryRun, signal, progress } = options;
   if (target.kind === 'in-place') throw notInPlace(image, reading);
-  const output = target.kind === 'new-file' ? await chooseOutput(image, target) : image;
+  const output = target.kind === 'new-file' ? await chooseOutput(image, target) : shownLocation(image);
   const checks = await findSourceChecks(image, reading.checks ?? {}, signal);
   const proof = new SourceProof(checks, reading.hash ?? false);
   try {
@@ -61,7 +62,7 @@ export async function configureSource(
     try {
       const plan = await planSourceConfiguration(source, request, options);
       const isWritten = target.kind === 'new-file' && !isDryRun;
-      const configured = configuredImage(plan, options, { output, isWritten });
+      const configured = configuredImage(plan, { image: source.name, target }, { output, isWritten });
       if (target.kind !== 'new-file' || isDryRun) return configured;
       const { mayOverwrite } = target;
       const findings = await writeConfigured(source, plan.changes, { output, mayOverwrite, proof, signal, progress });
@@ -77,10 +78,15 @@ export async function configureSource(
 function notInPlace(image: string, reading: SourceReading): Failure {
   const isFile = image !== '-' && httpUrl(image) === undefined;
   const why = isFile && isProofAsked(reading) ? 'is to be proven while it is copied' : 'is not an unpacked file';
-  const output = isFile ? ` --output ${configuredName(image)}` : '; name it with --output';
-  return new Failure('refused', 'in-place-impossible', `${image} ${why}, so that it cannot be changed in place`, {
-    hint: `Write a new, unpacked image instead:${output}`,
-  });
+  const output = isFile ? `--output ${shellWord(configuredName(image))}` : 'name it with --output';
+  return new Failure(
+    'refused',
+    'in-place-impossible',
+    `${shownLocation(image)} ${why}, so that it cannot be changed in place`,
+    {
+      hint: `Write a new, unpacked image instead: ${output}`,
+    },
+  );
 }
 
 async function chooseOutput(

@@ -44,7 +44,7 @@ export abstract class ConfigureCommand extends BaseCommand {
     const configured = await this.#run(image, request, target, flags);
     const lines = configuredImageLines(configured, this.streams.stdoutHasColor, isShown);
     const { isWritten, output } = configured;
-    const result = this.tell(image, configured, lines, { ...flags, isWarned: isShown });
+    const result = this.tell(configured.image, configured, lines, { ...flags, isWarned: isShown });
     if (isWritten && target.kind === 'new-file' && !flags.quiet) {
       const text = `Put it on a card with: ${this.config.bin} flash ${shellWord(output)}`;
       this.progress({ type: 'notice', level: 'info', text });

@@ -14,7 +14,7 @@ import {
   requireMinisignKey,
 } from './minisign.js';
 import { checkOpenPgp } from './openpgp-signature.js';
-import { httpUrl } from './source-location.js';
+import { httpUrl, shownLocation } from './source-location.js';
 
 /** What a source is to be compared with. */
 export interface SourceCheckRequest {
@@ -133,7 +133,7 @@ async function findList(
     const digest = file && listedSum(file.bytes.toString(), name, location === '-' || isOfOneFile(wanted));
     if (file !== undefined && digest !== undefined) return { sum: { digest, from: file.name }, file, location: wanted };
     const why = file === undefined ? 'it does not exist' : `it has no SHA-256 of ${name}`;
-    throw new Failure('not-found', 'checksum-not-found', `reading checksums from ${shown(wanted)}: ${why}`, {
+    throw new Failure('not-found', 'checksum-not-found', `reading checksums from ${shownLocation(wanted)}: ${why}`, {
       hint: 'Give a file as sha256sum writes it, or the sum itself with --sha256',
     });
   }
@@ -145,11 +145,11 @@ async function findList(
       return { sum: { digest, from: file.name }, file, location: candidate };
   }
   if (wanted === undefined) return undefined;
-  const tried = candidates.map(shown).join(', ');
+  const tried = candidates.map(shownLocation).join(', ');
   throw new Failure(
     'not-found',
     'checksum-not-found',
-    `nothing beside ${shown(location)} has its SHA-256: not ${tried}`,
+    `nothing beside ${shownLocation(location)} has its SHA-256: not ${tried}`,
     {
       hint: 'Name the file or URL with --checksums, or give the sum with --sha256',
     },
@@ -172,8 +172,8 @@ async function findSignature(
     const isOfList = request.signature === undefined ? ofList.includes(candidate) : isListNamed;
     if (file !== undefined) return { file, isOfList };
   }
-  const words = `no signature of ${shown(location)} was found`;
-  const tried = candidates.length === 0 ? '' : `: not ${candidates.map(shown).join(', ')}`;
+  const words = `no signature of ${shownLocation(location)} was found`;
+  const tried = candidates.length === 0 ? '' : `: not ${candidates.map(shownLocation).join(', ')}`;
   throw new Failure('not-found', 'signature-not-found', `${words}${tried}`, {
     hint: 'Name its file or URL with --signature',
   });
@@ -205,7 +205,7 @@ async function readKey(kind: FileSignature['kind'], named: string, signal: Abort
   if (kind === 'minisign' && /^RW[\w+/]{54}$/.test(named)) return Buffer.from(named);
   const file = await readSmall(named, signal);
   if (file !== undefined) return file.bytes;
-  throw new Failure('not-found', 'key-not-found', `the public key ${shown(named)} does not exist`, {
+  throw new Failure('not-found', 'key-not-found', `the public key ${shownLocation(named)} does not exist`, {
     hint:
       kind === 'minisign' ? 'Give the file of the key, or the key itself' : 'Give the file of the key: gpg --export',
   });
@@ -217,7 +217,7 @@ async function readSmall(location: string, signal: AbortSignal): Promise<SmallFi
   if (url !== undefined) {
     const { readSmallUrl } = await import('./small-url.js');
     const bytes = await readSmallUrl(url, largestSmallFile, signal);
-    return bytes && { name: shown(location), bytes };
+    return bytes && { name: shownLocation(location), bytes };
   }
   try {
     const { size } = await stat(location);
@@ -262,12 +262,6 @@ function beside(location: string, suffix: string): string {
 function sibling(location: string, name: string): string {
   const url = httpUrl(location);
   return url === undefined ? path.join(path.dirname(location), name) : new URL(name, url.href).href;
-}
-
-function shown(location: string): string {
-  const url = httpUrl(location);
-  if (url === undefined) return location === '-' ? 'standard input' : location;
-  return `${url.origin}${url.pathname}`;
 }
 
 function isOfOneFile(location: string): boolean {
