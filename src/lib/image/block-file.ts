@@ -80,6 +80,16 @@ export class BlockFile implements BlockReader, BlockWriter {
     return this.#handle.stat({ bigint: true });
   }
 
+  /** Sets when it was read and written last, in milliseconds since 1970, where that is for this user to say. */
+  async setTimes(accessedMs: number, modifiedMs: number): Promise<void> {
+    try {
+      await this.#handle.utimes(accessedMs / 1000, modifiedMs / 1000);
+    } catch (error) {
+      // Others than the owner may write a file, but not its times; its content is what counts.
+      if (systemErrorCode(error) !== 'EPERM') throw whileDoing(`setting the times of ${this.path}`, error);
+    }
+  }
+
   async close(): Promise<void> {
     await this.#handle.close();
   }

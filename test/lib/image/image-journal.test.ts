@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, link, readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { openBlockFile } from '../../../src/lib/image/block-file.js';
@@ -7,8 +7,11 @@ import { changeImage, openImageFile, restoreImage } from '../../../src/lib/image
 import { applyChanges, type StagedChanges } from '../../../src/lib/image/overlay.js';
 import { encodeUndoJournal, parseUndoJournal } from '../../../src/lib/image/undo-journal.js';
 import { ownProcess } from '../../../src/lib/platform/process-identity.js';
+import { asNobody, davit } from '../../support/davit.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
+
+const rootMissing = process.getuid?.() === 0 ? false : 'needs root to become somebody else';
 
 const goneProcess = async () => (await ownProcess()).replace(/^\d+\.\d*/, '4194303.1');
 
@@ -151,6 +154,41 @@ describe('an image that is changed in place', () => {
       { kind: 'refused', code: 'image-in-use' },
     );
     assert.ok(before.equals(await readFile(image)));
+  });
+
+  it('is refused while another davit has it locked, which may know it by another name', async (t) => {
+    const { folder, image, old, changes } = await setUp(t);
+    await link(image, path.join(folder, 'other.img'));
+    const other = await openBlockFile(path.join(folder, 'other.img'), { writable: true });
+    t.after(() => other.close());
+    const file = await openBlockFile(image, { writable: true });
+    t.after(() => file.close());
+    let isRefused = false;
+    await changeImage(other, changes, async () => {
+      await assert.rejects(
+        changeImage(file, changes, () => Promise.resolve()),
+        { kind: 'refused', code: 'image-in-use' },
+      );
+      isRefused = true;
+    });
+    assert.ok(isRefused);
+    assert.ok(!old.equals(await readFile(image)));
+    assert.deepEqual((await readdir(folder)).sort(), ['device.img', 'other.img']);
+  });
+
+  it('is put back by others than its owner, if they may write it', { skip: rootMissing }, async (t) => {
+    const { folder, image, old, journal, leave } = await setUp(t);
+    await chmod(folder, 0o777);
+    await chmod(image, 0o666);
+    await leave(2);
+    const inspect = () => davit(['os', 'inspect', image], { wrapper: asNobody });
+    assert.equal((await inspect()).exitCode, 4, 'it is put back, but no OS image');
+    assert.ok(old.equals(await readFile(image)));
+    await leave(2);
+    await chmod(folder, 0o755);
+    assert.equal((await inspect()).exitCode, 7, 'it is put back, but its journal cannot be removed');
+    assert.ok(old.equals(await readFile(image)));
+    assert.deepEqual(await readdir(folder), [path.basename(image), path.basename(journal)]);
   });
 
   it('is refused to all while it is unknown whether a davit on another computer is at it', async (t) => {
