@@ -1,10 +1,10 @@
 import path from 'node:path';
 import { Args } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
-import { Failure } from '../lib/failure/failure.js';
+import { metDevice } from '../lib/device/met-device.js';
 import { findProgram } from '../lib/platform/child-process.js';
 import { Inventory } from '../lib/discovery/inventory.js';
-import { HostKeyStore, pinnedName } from '../lib/ssh/host-key-store.js';
+import { HostKeyStore } from '../lib/ssh/host-key-store.js';
 import { openSshEntry } from '../lib/ssh/open-ssh-entry.js';
 
 /** What `davit ssh-config --json` prints. */
@@ -36,19 +36,7 @@ export default class SshConfig extends BaseCommand {
       findProgram('davit'),
     ]);
     const aliasesOf = (uuid: string | undefined) => known.find((one) => one.uuid === uuid)?.aliases;
-    const wanted = args.device?.map((name) => {
-      const owner = known.find((one) => one.aliases.includes(name))?.uuid ?? pinnedName(name, 22222);
-      const found = devices.find(
-        (one) =>
-          one.uuid === owner ||
-          (owner.length >= 7 && one.uuid?.startsWith(owner) === true) ||
-          one.names.some((other) => other === owner || other.startsWith(`[${owner}]:`)),
-      );
-      if (found !== undefined) return found;
-      throw new Failure('not-found', 'device-not-met', `davit has never connected to ${name}`, {
-        hint: `Do so once, so that its host key is known: davit ssh ${name} -- true`,
-      });
-    });
+    const wanted = args.device?.map((word) => metDevice(word, devices, known));
     const program =
       installed === undefined ? [process.execPath, path.join(this.config.root, 'bin', 'run.js')] : ['davit'];
     const entries = (wanted ?? devices).flatMap(
