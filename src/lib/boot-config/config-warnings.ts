@@ -17,7 +17,7 @@ export function deviceWarnings(config: JsonObject, os: Pick<OsFacts, 'deviceType
   return told([
     [
       !isDevelopment(config) && hasNoKeys && !isManaged,
-      'nobody will be able to log in: production mode without an SSH key. Add --ssh-key or --dev',
+      'nobody will be able to log in: production mode without an SSH key; --ssh-key and --dev of os configure and flash change that',
     ],
     [
       typeof deviceType === 'string' && os.deviceType !== undefined && deviceType !== os.deviceType.slug,

@@ -98,7 +98,8 @@ function pairsOf(words: readonly string[], valueFile: string | undefined): Pair[
     else pairs.push({ path, word: requirePublic(path, word) });
   }
   if (valueFile === undefined || words.length % 2 === 1) return pairs;
-  throw new Failure('usage', 'usage', '--value-file has the value of the last path, and that one has a value already', {
+  const why = words.length === 0 ? 'there is none' : 'that one has a value already';
+  throw new Failure('usage', 'usage', `--value-file has the value of the last path, and ${why}`, {
     hint: 'Give the path without a value: davit config write device.img apiKey --value-file key.txt',
   });
 }
