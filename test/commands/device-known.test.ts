@@ -50,6 +50,15 @@ describe('davit device list, alias and forget', () => {
     assert.deepEqual([gone.exitCode, codeOf(gone.document)], [3, 'alias-not-found']);
   });
 
+  it('give no more names than davit keeps, rather than forget one', async (t) => {
+    const options = await knowing(t);
+    const names = Array.from({ length: 8 }, (_, index) => `bench-${index}`);
+    for (const name of names) assert.equal((await davit(['device', 'alias', 'kiosk', name], options)).exitCode, 0);
+    const refused = await davitJson(['device', 'alias', 'kiosk', 'bench-8'], options);
+    assert.deepEqual([refused.exitCode, codeOf(refused.document)], [4, 'too-many-aliases']);
+    assert.equal((await davit(['device', 'alias', 'bench-0', 'BENCH-0'], options)).exitCode, 0);
+  });
+
   it('list the candidates of a beginning that is not enough', async (t) => {
     const { exitCode, document } = await davitJson(['device', 'alias', '63ec', 'bench'], await knowing(t));
     assert.deepEqual([exitCode, codeOf(document)], [2, 'device-ambiguous']);

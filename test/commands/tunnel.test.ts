@@ -116,7 +116,7 @@ function untilSaid(said: () => string, wanted: RegExp): Promise<void> {
 }
 
 async function eventually<T>(work: () => Promise<T>): Promise<T> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 30_000;
   for (;;) {
     try {
       return await work();

@@ -1,7 +1,7 @@
 import { Failure } from '../failure/failure.js';
 import { findKnownDevice } from './find-known-device.js';
 import type { Inventory } from './inventory.js';
-import { isAlias, type KnownDevice, nameOf } from './known-device.js';
+import { isAlias, type KnownDevice, mostAliases, nameOf } from './known-device.js';
 
 /** Gives a known device another name, which stays with it whatever it calls itself. Fails when another one has that name. */
 export async function aliasDevice(inventory: Inventory, word: string, alias: string): Promise<KnownDevice> {
@@ -18,7 +18,14 @@ export async function aliasDevice(inventory: Inventory, word: string, alias: str
         hint: `Take the name from that device first: davit device alias ${alias} ${alias} --remove`,
       });
     }
-    return { ...device, aliases: [alias, ...device.aliases.filter((name) => !isNamedSo(name))].slice(0, 8) };
+    const aliases = [alias, ...device.aliases.filter((name) => !isNamedSo(name))];
+    if (aliases.length > mostAliases) {
+      const message = `${nameOf(device)} has ${device.aliases.length} aliases already: ${device.aliases.join(', ')}`;
+      throw new Failure('refused', 'too-many-aliases', message, {
+        hint: `Take one of them back first: davit device alias ${nameOf(device)} ${device.aliases.at(-1) ?? ''} --remove`,
+      });
+    }
+    return { ...device, aliases };
   });
 }
 

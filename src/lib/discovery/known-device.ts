@@ -26,7 +26,9 @@ export interface KnownDevice {
 /** Device types, aliases and fingerprints are short; so is whatever is believed of them. */
 const longestText = 128;
 const mostAddresses = 8;
-const mostAliases = 8;
+
+/** How many names a user may give one device. */
+export const mostAliases = 8;
 
 /** How a short UUID looks, which is a device's host name unless it was given another. */
 const shortUuid = /^[0-9a-f]{7}$/;
