@@ -80,6 +80,7 @@ describe('davit device list, alias and forget', () => {
     assert.equal((await davit(['device', 'forget', '10.0.0.2'], options)).exitCode, 0);
     const { exitCode, document } = await davitJson(['device', 'forget', 'kiosk'], options);
     assert.deepEqual([exitCode, codeOf(document)], [3, 'device-unknown']);
+    assert.equal((document as { error: { message: string } }).error.message, 'davit knows no device called kiosk');
   });
 });
 

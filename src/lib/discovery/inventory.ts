@@ -54,7 +54,8 @@ export class Inventory {
       if (damaged !== undefined) await this.#putAside(damaged);
       return devices;
     } catch (error) {
-      throw whileDoing(`changing ${this.file}`, error);
+      // A change that fails says itself what it fails at.
+      throw error instanceof Failure ? error : whileDoing(`changing ${this.file}`, error);
     }
   }
 
