@@ -16,7 +16,12 @@ const runTests = (concurrency, chosen) => {
   if (chosen.length === 0) return;
   step(
     process.execPath,
-    ['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec', ...chosen],
+    [
+      ...['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec'],
+      // What hangs is to be named before whoever runs the tests loses patience.
+      ...['--test-timeout', String(20 * 60 * 1000)],
+      ...chosen,
+    ],
     { env },
   );
 };

@@ -230,7 +230,7 @@ for (const kind of ['file', 'drive'] as const) {
       const bytes = await readFile(image.path);
       const other = startDavit(['flash', '-', '--drive', drive, '--yes', '--progress', 'json']);
       try {
-        other.stdin?.write(bytes.subarray(0, 4 * mebibyte));
+        other.stdin?.write(bytes.subarray(0, bytes.length - mebibyte));
         await once(other.stderr ?? other, 'data');
         const { code, exitCode, message } = await refusal([image.path, '--drive', drive, '--yes']);
         assert.deepEqual({ code, exitCode }, { code: 'drive-in-use', exitCode: 4 });
