@@ -140,6 +140,21 @@ describe('config read', () => {
     assert.doesNotMatch(table, /hostname/);
   });
 
+  it('asks nobody where values come from, and says that answers are not among them', async (t) => {
+    const image = await makeImage(t);
+    const profile = await fileWith(
+      t,
+      'hostname: kiosk\nconfig:\n  apiKey: { prompt: Provisioning key }\n',
+      'kiosk.yaml',
+    );
+    const words = ['config', 'read', image.path, '--origin', '--profile', profile];
+    const { exitCode, stdout, stderr } = await davit(words);
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, /^hostname +profile +kiosk$/m);
+    assert.doesNotMatch(stdout, /^apiKey /m);
+    assert.match(stderr, /^warning: what the profile asks for is not shown$/m);
+  });
+
   it('looks at the environment only for where values come from', async (t) => {
     const image = await makeImage(t);
     const { document } = await davitJson(['config', 'read', image.path], { environment: { DAVIT_HOSTNAME: 'of-env' } });

@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { layersOf, withStandIns } from '../../lib/boot-config/boot-configuration-request.js';
+import { hasQuestions, layersOf, withStandIns } from '../../lib/boot-config/boot-configuration-request.js';
 import { type ConfigOrigin, shownOrigins } from '../../lib/boot-config/config-origins.js';
 import { readConfigSource } from '../../lib/boot-config/read-config-source.js';
 import { readableConfig, shownConfig } from '../../lib/boot-config/shown-config.js';
@@ -61,7 +61,8 @@ export default class ConfigRead extends BaseCommand {
     for (const text of source.warnings) progress({ type: 'notice', level: 'warning', text });
     const result = { version: 1, source: source.name } as const;
     if (flags.origin) {
-      const request = await readConfigSettings(parsed, { streams, signal });
+      const request = await readConfigSettings(parsed, { streams, signal, isOnlyToLook: true });
+      if (hasQuestions(request)) progress({ type: 'notice', level: 'warning', text: openNotice });
       const origins = shownOrigins(readableConfig(source).config, layersOf(withStandIns(request)), {
         key: args.key,
         showsSecrets,
@@ -76,4 +77,5 @@ export default class ConfigRead extends BaseCommand {
   }
 }
 
+const openNotice = 'what the profile asks for is not shown';
 const hiddenNotice = 'It is a secret; --show-secrets shows it';

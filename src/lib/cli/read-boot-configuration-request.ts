@@ -23,6 +23,8 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** Whether something else, such as the image, comes from standard input. */
   readonly standardInputIsTaken?: boolean;
+  /** Whether the request is only looked at, so that nobody has to be there to answer what it asks. */
+  readonly isOnlyToLook?: boolean;
 }
 
 /**
@@ -109,11 +111,15 @@ function settingsOf(
 const insteadOfPrompt = 'it by an environment variable or a file: ${NAME} or file: in the profile';
 
 /** Reads the profile that lies under the flags; it is heavy, so it is loaded where there is one. Fails where nobody can answer its questions. */
-async function readProfileUnder(file: string, { streams, signal }: RequestContext): Promise<ReadProfile> {
+async function readProfileUnder(
+  file: string,
+  { streams, signal, isOnlyToLook = false }: RequestContext,
+): Promise<ReadProfile> {
   const { readProfile } = await import('../boot-config/profile.js');
   const profile = await readProfile(file, { signal });
   const [message] = profile.questions;
-  if (message !== undefined) requireTerminal({ message, insteadOfAsking: insteadOfPrompt, signal }, streams);
+  if (message !== undefined && !isOnlyToLook)
+    requireTerminal({ message, insteadOfAsking: insteadOfPrompt, signal }, streams);
   return profile;
 }
 
