@@ -334,7 +334,7 @@ test('refuses a partition, naming its drive', { skip }, async (t) => {
   await checked(['partx', '--update', card.path]);
   const { code, exitCode, hint } = await refusal([image.path, '--drive', `${card.path}p1`, '--yes']);
   assert.deepEqual({ code, exitCode }, { code: 'is-partition', exitCode: 4 });
-  assert.ok(hint?.includes(`--drive ${card.path}`));
+  assert.ok(hint?.endsWith(` ${card.path}`), hint);
 });
 
 test('refuses a drive that is made of the image itself, and the image as its own card', { skip }, async (t) => {
