@@ -277,7 +277,7 @@ describe('planning a boot configuration', () => {
 
   const warned: readonly (readonly [string, OsImageOptions, BootConfigurationRequest, RegExp])[] = [
     ['development mode on an OS too old for it', { osVersion: '2.83.1+rev2' }, { developmentMode: true }, /2\.85/],
-    ['a configuration that lets nobody in', {}, { hostname: 'kiosk' }, /--ssh-key or --dev/],
+    ['a configuration that lets nobody in', {}, { hostname: 'kiosk' }, /nobody will be able to log in/],
     [
       'what was doubtful in a file',
       {},
