@@ -1,4 +1,4 @@
-import { readFile, realpath, unlink } from 'node:fs/promises';
+import { lstat, readFile, realpath, unlink } from 'node:fs/promises';
 import { Failure } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { DraftFile } from '../platform/draft-file.js';
@@ -145,6 +145,8 @@ async function removeJournal(path: string): Promise<void> {
 async function readJournal(path: string): Promise<UndoJournal | 'damaged' | undefined> {
   let text: string;
   try {
+    // What is no file was not left by davit, and a pipe might never end.
+    if (!(await lstat(journalOf(path))).isFile()) return undefined;
     text = await readFile(journalOf(path), 'utf8');
   } catch (error) {
     const isMissing = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(systemErrorCode(error) ?? '');

@@ -7,7 +7,7 @@ import { changeImage, openImageFile, restoreImage } from '../../../src/lib/image
 import { applyChanges, type StagedChanges } from '../../../src/lib/image/overlay.js';
 import { encodeUndoJournal, parseUndoJournal } from '../../../src/lib/image/undo-journal.js';
 import { ownProcess } from '../../../src/lib/platform/process-identity.js';
-import { asNobody, davit } from '../../support/davit.js';
+import { asNobody, davit, runProgram } from '../../support/davit.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -52,6 +52,22 @@ describe('an image that is changed in place', () => {
     for (const { offset, data } of changes.stages.flat()) data.copy(expected, offset);
     assert.ok(expected.equals(await readFile(image)));
     assert.deepEqual(await readdir(folder), ['device.img']);
+  });
+
+  it('is refused for a change, and read as it is, where a pipe or a folder has the name of its journal', async (t) => {
+    for (const make of ['mkfifo', 'mkdir']) {
+      const { image, old, changes, journal } = await setUp(t);
+      assert.equal((await runProgram([make, journal])).exitCode, 0);
+      const { file } = await openImageFile(image);
+      await file.close();
+      const writable = await openBlockFile(image, { writable: true });
+      await assert.rejects(
+        changeImage(writable, changes, () => Promise.resolve()),
+        { code: 'output-not-a-file' },
+      );
+      await writable.close();
+      assert.ok(old.equals(await readFile(image)));
+    }
   });
 
   it('is written only while its whole journal is there, which goes only when all is flushed', async (t) => {
