@@ -21,6 +21,7 @@ async function start(t: TestContext, words: readonly string[] = []) {
   const terminal = await openTerminal(`cd ${folder}; ${command}; echo "ended with $?"; exec sleep 60`, {
     HOME: path.join(folder, 'home'),
     LANG: 'de_DE.UTF-8',
+    LC_ALL: '',
     SSH_AUTH_SOCK: '',
   });
   t.after(() => terminal.close());
