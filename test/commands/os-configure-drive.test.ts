@@ -42,7 +42,7 @@ describe('os configure on a drive', { skip }, () => {
   });
 
   for (const [what, words, question, name] of [
-    ['os configure', ['os', 'configure'], /Key of the Wi-Fi network Office/, 'resin-wifi'],
+    ['os configure', ['os', 'configure'], /Wi-Fi key of the network Office/, 'resin-wifi'],
     ['network add', ['network', 'add'], /Wi-Fi key of the network office/, 'office'],
   ] as const) {
     it(`asks for the key of a Wi-Fi network once: ${what}`, async (t) => {

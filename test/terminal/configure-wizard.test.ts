@@ -106,7 +106,7 @@ describe('davit os configure without a word about what', () => {
       `cd ${folder}; ${davitProgram.join(' ')} os configure device.img --profile device.yaml; echo "ended with $?"; exec sleep 60`,
     );
     t.after(() => second.close());
-    await second.until(/Key of the Wi-Fi network/);
+    await second.until(/Wi-Fi key of the network/);
     await second.type(key);
     await second.press('Enter');
     await second.until(/ended with 0/);

@@ -16,7 +16,7 @@ describe('davit os configure on a terminal', () => {
     const command = [...davitProgram, ...words].join(' ');
     const terminal = await openTerminal(`${command}; echo "ended with $?"; exec sleep 60`, { HOME: folder });
     t.after(() => terminal.close());
-    await terminal.until(/Key of the Wi-Fi network Office/);
+    await terminal.until(/Wi-Fi key of the network Office/);
     return { folder, output: { path: output, bootAddress: `${output}@@${image.boot.start}` }, terminal };
   }
 
@@ -101,7 +101,7 @@ describe('davit flash on a terminal', () => {
         assert.doesNotMatch(await terminal.until(/ended with 4/), /Key of/);
         continue;
       }
-      await terminal.until(/Key of the Wi-Fi network Office/);
+      await terminal.until(/Wi-Fi key of the network Office/);
       await terminal.type('a long enough key');
       await terminal.press('Enter');
       await terminal.until(/ended with 0/);

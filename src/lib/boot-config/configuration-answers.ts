@@ -49,7 +49,7 @@ export async function profileTextOfAnswers(answers: ConfigurationAnswers): Promi
     sshKeys: sshKeys.map(withoutReferences),
     ...(wifi === undefined ? {} : { wifi: { ...wifi, ssid: withoutReferences(wifi.ssid) } }),
   };
-  const key = { prompt: withoutReferences(`Key of the Wi-Fi network ${wifi?.ssid ?? ''}`) };
+  const key = { prompt: withoutReferences(`Wi-Fi key of the network ${wifi?.ssid ?? ''}`) };
   return stringify(profileOf(plain, wifi?.key === undefined ? openWifi : { key }), { lineWidth: 0 });
 }
 

@@ -3,15 +3,9 @@ import type { BootConfigurationRequest } from '../boot-config/boot-configuration
 import type { Network } from '../boot-config/network.js';
 import type { Path, Problem } from '../boot-config/problem.js';
 import { Failure } from '../failure/failure.js';
-import type { Streams } from '../output/streams.js';
 import { readUserFile } from '../platform/read-user-file.js';
 import type { NetworkFlagValues } from './network-flags.js';
-import { readSecret, type SecretFromFlags } from './secret-from-flags.js';
-
-interface NetworkContext {
-  readonly streams: Streams;
-  readonly signal: AbortSignal;
-}
+import { readSecret, type SecretContext, type SecretFromFlags, wifiKey } from './secret-from-flags.js';
 
 type Connections = Pick<BootConfigurationRequest, 'connections' | 'warnings' | 'later'>;
 
@@ -19,7 +13,7 @@ type Connections = Pick<BootConfigurationRequest, 'connections' | 'warnings' | '
 export async function networkFromFlags(
   name: string,
   flags: NetworkFlagValues,
-  context: NetworkContext,
+  context: SecretContext,
 ): Promise<Connections> {
   const type = flags.type ?? impliedType(flags);
   const secrets = await readSecrets(name, type, flags, context);
@@ -47,7 +41,7 @@ async function readSecrets(
   name: string,
   type: Network['type'],
   flags: NetworkFlagValues,
-  context: NetworkContext,
+  context: SecretContext,
 ): Promise<ReadonlyMap<string, SecretFromFlags>> {
   const isWifi = type === 'wifi' || type === 'access-point';
   const source = flags['key-file'];
@@ -62,8 +56,7 @@ async function readSecrets(
   };
   const wanted = {
     ...(isWifi && flags.security !== 'open' && flags.identity === undefined
-      ? // As long as the longest key, so that there is room for whatever the answer is.
-        { key: { ...password, what: 'Wi-Fi key', variable: 'DAVIT_WIFI_KEY', standIn: '0'.repeat(64) } }
+      ? { key: { ...password, ...wifiKey } }
       : {}),
     ...((flags.identity !== undefined && flags.eap !== 'tls') || flags.user !== undefined ? { password } : {}),
     ...(type === 'cellular'

@@ -53,7 +53,7 @@ export async function readBootConfigurationRequest(
   const wifi = await readWifi(flags, context);
 
   const isWifiGiven = isGiven('wifi-ssid');
-  const warnings = [...(configFile?.warnings ?? []), ...keyFetcher.notes, ...(wifi?.warnings ?? [])];
+  const warnings = [...(configFile?.warnings ?? []), ...keyFetcher.notes, ...(wifi?.key?.warnings ?? [])];
   const assemble = async (under: BootConfigurationRequest | undefined, key: string | undefined) => {
     const connections = wifi === undefined ? [] : await wifiConnection(wifi, key);
     const environment = {
@@ -73,16 +73,16 @@ export async function readBootConfigurationRequest(
     };
   };
 
-  const known = await assemble(profile?.request, wifi?.key);
+  const known = await assemble(profile?.request, wifi?.key?.value);
   const { ask } = profile ?? {};
-  if (ask === undefined && wifi?.ask === undefined) return known;
+  if (ask === undefined && wifi?.key?.ask === undefined) return known;
   const later = async () => {
     const insteadOfAsking = insteadOfPrompt;
     const under =
       ask === undefined
         ? profile?.request
         : await ask((message) => askSecret({ message, insteadOfAsking, signal }, streams));
-    return assemble(under, await (wifi?.ask?.() ?? wifi?.key));
+    return assemble(under, await (wifi?.key?.ask?.() ?? wifi?.key?.value));
   };
   return { ...known, later };
 }

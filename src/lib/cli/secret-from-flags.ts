@@ -24,18 +24,35 @@ export interface WantedSecret {
   readonly standIn?: string;
   /** How its question ends: "of the network office". */
   readonly of: string;
+  /** The flag that says that there is none, where there is such a flag. */
+  readonly flagForNone?: string;
 }
+
+/** What reading a secret needs of the command. */
+export interface SecretContext {
+  readonly streams: Streams;
+  readonly signal: AbortSignal;
+  /** Whether the image comes from standard input. */
+  readonly standardInputIsTaken?: boolean;
+}
+
+/** What the key of any Wi-Fi network is called, and what stands in for it: as long as the longest, so that there is room for whatever the answer is. */
+export const wifiKey = { what: 'Wi-Fi key', variable: 'DAVIT_WIFI_KEY', standIn: '0'.repeat(64) } as const;
 
 /** Bytes that a file with a secret may have. */
 const mostBytes = 4096;
 
 /** A secret from the file or stream that a flag names, else the environment, else by a question; undefined where that is not to be asked. */
 export async function readSecret(
-  { what, flag, source, variable, standIn, of }: WantedSecret,
-  { streams, signal }: { readonly streams: Streams; readonly signal: AbortSignal },
+  { what, flag, source, variable, standIn, of, flagForNone }: WantedSecret,
+  { streams, signal, standardInputIsTaken = false }: SecretContext,
 ): Promise<SecretFromFlags | undefined> {
   if (source !== undefined) {
     const isStandardInput = source === '-';
+    if (isStandardInput && standardInputIsTaken) {
+      const message = `the image and the ${what} cannot both come from standard input`;
+      throw new Failure('usage', 'standard-input-twice', message, { hint: `Give the ${what} with ${flag} <file>` });
+    }
     const { bytes, isReadByOthers } = isStandardInput
       ? { bytes: await collect(streams.stdin, mostBytes, signal), isReadByOthers: false }
       : await readUserFile(source, { what: `the ${what} file`, most: mostBytes, signal });
@@ -46,21 +63,21 @@ export async function readSecret(
         warnings: isReadByOthers ? [`others may read the ${what} in ${source}: chmod 600 ${source}`] : [],
       };
     }
-    throw new Failure(
-      'usage',
-      'secret-empty',
-      `there is no ${what} in ${isStandardInput ? 'standard input' : source}`,
-      {
-        hint: `Check what ${flag} is given`,
-      },
-    );
+    const message = `there is no ${what} in ${isStandardInput ? 'standard input' : source}`;
+    throw new Failure('usage', 'secret-empty', message, {
+      hint: `Check what ${flag} is given${flagForNone === undefined ? '' : `; ${flagForNone} is for a network without one`}`,
+    });
   }
   const value = environmentVariable(variable);
   if (value !== undefined) return { value, warnings: [] };
   if (standIn === undefined) return undefined;
   const question = {
     message: `${what.charAt(0).toUpperCase()}${what.slice(1)} ${of}`,
-    insteadOfAsking: `${flag} <file> (or - for standard input), or the ${what} in ${variable}`,
+    insteadOfAsking: [
+      `${flag} <file> (or - for standard input)`,
+      ...(flagForNone === undefined ? [] : [flagForNone]),
+      `or the ${what} in ${variable}`,
+    ].join(', '),
     signal,
   };
   requireTerminal(question, streams);
