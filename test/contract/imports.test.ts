@@ -13,6 +13,7 @@ const layers: readonly (readonly string[])[] = [
   ['cli'],
   ['output', 'provision'],
   ['push', 'flash', 'os'],
+  ['project'],
   ['device', 'boot-config'],
   ['supervisor', 'engine', 'ssh', 'discovery', 'fleet'],
   ['drives', 'image'],

@@ -2,11 +2,11 @@ import { buildImage } from '../engine/build-image.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
 import { Failure } from '../failure/failure.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
-import { type BuildContext, packBuildContext } from './build-context.js';
+import { type BuildContext, packBuildContext } from '../project/build-context.js';
 import { BuildReport, type ReachedStep } from './build-report.js';
-import { dockerfileSteps } from './dockerfile-steps.js';
+import { dockerfileSteps } from '../project/dockerfile-steps.js';
 import { localImageTag } from './local-release.js';
-import type { Project } from './project.js';
+import type { Project } from '../project/project.js';
 
 /** What is built, and how. */
 export interface ServiceBuild {

@@ -8,12 +8,12 @@ import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { supervisedDevice } from '../supervisor/local-state.js';
 import { supervisorAnswers } from '../supervisor/supervisor-answers.js';
 import { type SupervisorAddress, supervisorPort } from '../supervisor/supervisor-request.js';
-import { type BuildContext, listBuildContext } from './build-context.js';
+import { type BuildContext, listBuildContext } from '../project/build-context.js';
 import { buildService } from './build-service.js';
 import { deployThroughSupervisor } from './deploy-through-supervisor.js';
 import type { EngineLink } from './engine-link.js';
 import { balenaArchitecture, localRelease } from './local-release.js';
-import { checkProject, type Project, readProject } from './project.js';
+import { checkProject, type Project, readProject } from '../project/project.js';
 import { replaceContainer } from './replace-container.js';
 import { type ContainerHost, planContainer } from './service-container.js';
 

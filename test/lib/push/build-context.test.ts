@@ -10,10 +10,10 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import tar from 'tar-stream';
 import { createContainer } from '../../../src/lib/engine/containers.js';
 import { engineStream } from '../../../src/lib/engine/engine-request.js';
-import { type BuildContext, listBuildContext, packBuildContext } from '../../../src/lib/push/build-context.js';
+import { type BuildContext, listBuildContext, packBuildContext } from '../../../src/lib/project/build-context.js';
 import { buildService } from '../../../src/lib/push/build-service.js';
-import { parseIgnoreRules } from '../../../src/lib/push/ignore-rules.js';
-import { readProject } from '../../../src/lib/push/project.js';
+import { parseIgnoreRules } from '../../../src/lib/project/ignore-rules.js';
+import { readProject } from '../../../src/lib/project/project.js';
 import { importBaseImage } from '../../support/base-image.js';
 import { engineSkipReason, startEngine, type TestEngine } from '../../support/engine.js';
 import { writeTree } from '../../support/file-tree.js';
@@ -240,7 +240,7 @@ describe('a context of 500 MB', () => {
     for (const name of ['a', 'b']) await writeFile(path.join(folder, name), '');
     for (const name of ['a', 'b']) await truncate(path.join(folder, name), 250_000_000);
     const script = `
-      const { listBuildContext, packBuildContext } = await import(${JSON.stringify(path.resolve('src/lib/push/build-context.ts'))});
+      const { listBuildContext, packBuildContext } = await import(${JSON.stringify(path.resolve('src/lib/project/build-context.ts'))});
       const rules = { ignores: () => false, mayIncludeInside: () => false };
       let bytes = 0;
       const context = await listBuildContext({ folder: ${JSON.stringify(folder)}, rules, alwaysIncluded: [] });

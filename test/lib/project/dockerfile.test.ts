@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { dockerfileSteps } from '../../../src/lib/push/dockerfile-steps.js';
-import { fillTemplate } from '../../../src/lib/push/dockerfile-template.js';
-import { checkProject, readProject } from '../../../src/lib/push/project.js';
+import { dockerfileSteps } from '../../../src/lib/project/dockerfile-steps.js';
+import { fillTemplate } from '../../../src/lib/project/dockerfile-template.js';
+import { checkProject, readProject } from '../../../src/lib/project/project.js';
 import { writeTree } from '../../support/file-tree.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
