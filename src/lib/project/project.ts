@@ -1,64 +1,34 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
-import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
-import { fillTemplate, type TemplateValues } from './dockerfile-template.js';
-import { type IgnoreRules, parseIgnoreRules } from './ignore-rules.js';
+import { whileDoing } from '../failure/while-doing.js';
+import { insideFolder, noDockerfile, readIfThere } from './build-source.js';
+import type { Composition, Place } from './composition.js';
+import { singleServiceComposition } from './single-service.js';
 
-/** A project folder as it is to be built for one device. */
-export interface Project {
+/** Which project is meant, and how it is to be read. */
+export interface ProjectRequest {
+  /** The project folder, as the user named it. */
   readonly folder: string;
-  readonly dockerfile: {
-    /** The file it comes from, relative to the folder: `Dockerfile.template`. */
-    readonly source: string;
-    /** Where the engine finds it in the build context: `Dockerfile`. */
-    readonly path: string;
-    /** Its text, with variables filled in. */
-    readonly text: string;
-    /** Whether the file at `path` on disk is not what is to be built. */
-    readonly isDerived: boolean;
-  };
-  readonly rules: IgnoreRules;
-  readonly hasDockerignore: boolean;
+  /** Compose files, or one Dockerfile, relative to the folder; those with the usual names where there are none. */
+  readonly files?: readonly string[] | undefined;
+  /** Profiles whose services belong to it; `*` is all. */
+  readonly profiles?: readonly string[] | undefined;
+}
+
+/** A project as it was read, for no device in particular; `readBuildSource` tells what each of its services is built from. */
+export interface Project {
+  readonly composition: Composition;
+  /** Where a value of the composition was written, or what it belongs to: `placeOf(['services', 'web', 'ports', 0])`. */
+  readonly placeOf: (path: readonly (string | number)[]) => Place | undefined;
 }
 
 const composeFiles = ['docker-compose.yml', 'docker-compose.yaml'];
 
-/**
- * Reads a project: its Dockerfile for the device (`Dockerfile.<device type>` before `Dockerfile.<architecture>` before
- * `Dockerfile.template` before `Dockerfile`) and its ignore rules.
- *
- * @param file another name in the place of `Dockerfile`, relative to the folder
- */
-export async function readProject(folder: string, file: string | undefined, values: TemplateValues): Promise<Project> {
-  const base = insideFolder(folder, file ?? 'Dockerfile');
-  for (const candidate of candidates(base, values)) {
-    const text = await readIfThere(path.join(folder, candidate));
-    if (text === undefined) continue;
-    const isDerived = candidate !== base;
-    const ignoreText = await readIfThere(path.join(folder, '.dockerignore'));
-    return {
-      folder,
-      dockerfile: {
-        source: candidate,
-        path: base,
-        text: isDerived ? fillTemplate(text, values, candidate) : text,
-        isDerived,
-      },
-      rules: parseIgnoreRules(ignoreText ?? '', '.dockerignore'),
-      hasDockerignore: ignoreText !== undefined,
-    };
-  }
-  throw noDockerfile(folder, candidates(base, values).join(', no '));
-}
-
-function candidates(base: string, { deviceType, architecture }: TemplateValues): readonly string[] {
-  const suffixes = [deviceType, architecture, 'template'].filter((suffix) => suffix !== undefined);
-  return [...suffixes.map((suffix) => `${base}.${suffix}`), base];
-}
-
-/** Refuses what cannot be a project for any device, before a device is asked anything. */
-export async function checkProject(folder: string, file: string | undefined): Promise<void> {
+/** Reads a project without asking a device anything. */
+export async function readProject({ folder: named, files = [] }: ProjectRequest): Promise<Project> {
+  const folder = path.resolve(named);
+  const [file] = files;
   await requireFolder(folder);
   if (file === undefined) await refuseCompose(folder);
   const base = path.join(folder, insideFolder(folder, file ?? 'Dockerfile'));
@@ -67,12 +37,10 @@ export async function checkProject(folder: string, file: string | undefined): Pr
   });
   const name = path.basename(base);
   if (!siblings.some((one) => one === name || one.startsWith(`${name}.`))) throw noDockerfile(folder, name);
-}
-
-function noDockerfile(folder: string, names: string): Failure {
-  return new Failure('not-found', 'dockerfile-not-found', `${folder} has no ${names}`, {
-    hint: 'Name the project folder with --source and the Dockerfile with --file',
-  });
+  return {
+    composition: singleServiceComposition(path.basename(folder), folder, file && insideFolder(folder, file)),
+    placeOf: () => undefined,
+  };
 }
 
 async function requireFolder(folder: string): Promise<void> {
@@ -97,22 +65,5 @@ async function refuseCompose(folder: string): Promise<void> {
         hint: 'To build one Dockerfile of it as the service "main", name it with --file',
       },
     );
-  }
-}
-
-function insideFolder(folder: string, file: string): string {
-  const relative = path.relative(folder, path.resolve(folder, file));
-  if (relative === '' || relative.startsWith('..') || path.isAbsolute(relative)) {
-    throw new Failure('usage', 'dockerfile-outside', `${file} is not a file inside ${folder}`);
-  }
-  return relative.split(path.sep).join('/');
-}
-
-async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return undefined;
-    throw whileDoing(`reading ${file}`, error);
   }
 }

@@ -6,12 +6,12 @@ import { type BuildContext, packBuildContext } from '../project/build-context.js
 import { BuildReport, type ReachedStep } from './build-report.js';
 import { dockerfileSteps } from '../project/dockerfile-steps.js';
 import { localImageTag } from './local-release.js';
-import type { Project } from '../project/project.js';
+import type { BuildSource } from '../project/build-source.js';
 
 /** What is built, and how. */
 export interface ServiceBuild {
   readonly service: string;
-  readonly project: Project;
+  readonly source: BuildSource;
   readonly context: BuildContext;
   readonly noCache: boolean;
   readonly pull: boolean;
@@ -23,14 +23,14 @@ export interface ServiceBuild {
  */
 export async function buildService(
   engine: EngineConnection,
-  { service, project, context, noCache, pull }: ServiceBuild,
+  { service, source, context, noCache, pull }: ServiceBuild,
   { signal, progress = ignoreProgress }: { readonly signal?: AbortSignal; readonly progress?: ProgressListener } = {},
 ): Promise<string> {
   const report = new BuildReport(service, context.bytes, progress);
   try {
     const request = {
       context: await packBuildContext(context),
-      dockerfile: project.dockerfile.path,
+      dockerfile: source.dockerfile.path,
       tag: localImageTag(service),
       labels: { 'io.resin.local.image': '1', 'io.resin.local.service': service },
       noCache,
@@ -42,16 +42,16 @@ export async function buildService(
     return imageId;
   } catch (error) {
     report.failed();
-    throw buildFailure(service, project, report.reached, error);
+    throw buildFailure(service, source, report.reached, error);
   }
 }
 
 /** The engine's own words, with the line of the Dockerfile that it had reached. */
-function buildFailure(service: string, project: Project, reached: ReachedStep | undefined, error: unknown): unknown {
+function buildFailure(service: string, source: BuildSource, reached: ReachedStep | undefined, error: unknown): unknown {
   // An error status before the first step is the engine's answer to a Dockerfile that it cannot read.
   const isBuilds = error instanceof Failure && (error.code === 'build-failed' || error.code.startsWith('engine-'));
   if (!isBuilds || error.kind === 'unreachable') return error;
-  const where = reached === undefined ? '' : ` at ${placeOf(reached, project)}`;
+  const where = reached === undefined ? '' : ` at ${placeOf(reached, source)}`;
   return new Failure('failed', 'build-failed', `building ${service} failed${where}: ${error.message}`, {
     hint: 'What runs on the device has not been touched',
     cause: error,
@@ -59,7 +59,7 @@ function buildFailure(service: string, project: Project, reached: ReachedStep | 
 }
 
 /** `line 7 of Dockerfile (RUN make)`; the step alone where the builder counts otherwise than we do. */
-function placeOf({ number, of, text }: ReachedStep, { dockerfile }: Project): string {
+function placeOf({ number, of, text }: ReachedStep, { dockerfile }: BuildSource): string {
   const step = dockerfileSteps(dockerfile.text)[number - 1];
   const isSame = step !== undefined && firstWord(step.text) === firstWord(text);
   return isSame

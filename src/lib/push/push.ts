@@ -1,4 +1,3 @@
-import path from 'node:path';
 import type { Device } from '../device/device.js';
 import { listContainers } from '../engine/containers.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
@@ -13,7 +12,9 @@ import { buildService } from './build-service.js';
 import { deployThroughSupervisor } from './deploy-through-supervisor.js';
 import type { EngineLink } from './engine-link.js';
 import { balenaArchitecture, localRelease } from './local-release.js';
-import { checkProject, type Project, readProject } from '../project/project.js';
+import { type BuildSource, readBuildSource } from '../project/build-source.js';
+import { readProject } from '../project/project.js';
+import { onlyService } from '../project/single-service.js';
 import { replaceContainer } from './replace-container.js';
 import { type ContainerHost, planContainer } from './service-container.js';
 
@@ -42,7 +43,7 @@ export interface PushPlan {
   /** Who starts the container; undefined where that is ourselves, straight on the engine. */
   readonly supervisor: SupervisorAddress | undefined;
   readonly host: ContainerHost;
-  readonly project: Project;
+  readonly source: BuildSource;
   readonly context: BuildContext;
   readonly request: PushRequest;
 }
@@ -64,13 +65,12 @@ export interface PushOptions {
   readonly progress?: ProgressListener;
 }
 
-/** A project with a single Dockerfile has one service, which balena calls so. */
-const onlyService = 'main';
-
 /** Reads the project, asks the device what it is, and settles what would be sent. */
 export async function planPush(link: EngineLink, request: PushRequest, { signal }: PushOptions): Promise<PushPlan> {
-  const folder = path.resolve(request.folder);
-  await checkProject(folder, request.dockerfile);
+  const project = await readProject({
+    folder: request.folder,
+    files: request.dockerfile === undefined ? [] : [request.dockerfile],
+  });
   const engine = await link.answeringEngine(request.timeoutMs, signal);
   const device = await link.device();
   const supervisor = await findSupervisor(device, engine, request.supervisorPort ?? supervisorPort, signal);
@@ -86,8 +86,9 @@ export async function planPush(link: EngineLink, request: PushRequest, { signal 
   };
   const { commit, appName } = localRelease;
   const values = { service: onlyService, commit, appName, deviceType, architecture };
-  const project = await readProject(folder, request.dockerfile, values);
-  const { dockerfile, rules, hasDockerignore } = project;
+  const source = await readBuildSource(project, values);
+  if (source === undefined) throw new Error(`${onlyService} is not built`);
+  const { folder, dockerfile, rules, hasDockerignore } = source;
   const context = await listBuildContext({
     folder,
     rules,
@@ -95,15 +96,15 @@ export async function planPush(link: EngineLink, request: PushRequest, { signal 
     replaced: dockerfile.isDerived ? { path: dockerfile.path, text: dockerfile.text } : undefined,
     signal,
   });
-  return { service: onlyService, device, engine, supervisor, host, project, context, request };
+  return { service: onlyService, device, engine, supervisor, host, source, context, request };
 }
 
 /** Builds the project on the device and puts its container in the place of the one before. */
 export async function runPush(plan: PushPlan, { signal, progress = ignoreProgress }: PushOptions): Promise<Pushed> {
-  const { service, engine, host, project, context, request } = plan;
+  const { service, engine, host, source, context, request } = plan;
   const { noCache, pull, environment } = request;
   const startedAt = performance.now();
-  const imageId = await buildService(engine, { service, project, context, noCache, pull }, { signal, progress });
+  const imageId = await buildService(engine, { service, source, context, noCache, pull }, { signal, progress });
   const { id, name, state } =
     plan.supervisor === undefined
       ? await replaceContainer(engine, planContainer(service, imageId, environment, host), { signal, progress })

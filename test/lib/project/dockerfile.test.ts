@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { dockerfileSteps } from '../../../src/lib/project/dockerfile-steps.js';
 import { fillTemplate } from '../../../src/lib/project/dockerfile-template.js';
-import { checkProject, readProject } from '../../../src/lib/project/project.js';
+import { readBuildSource } from '../../../src/lib/project/build-source.js';
+import { readProject } from '../../../src/lib/project/project.js';
 import { writeTree } from '../../support/file-tree.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -68,17 +69,22 @@ describe('a Dockerfile template', () => {
   });
 });
 
+async function dockerfileOf(folder: string, file?: string) {
+  const source = await readBuildSource(await readProject({ folder, files: file === undefined ? [] : [file] }), values);
+  return source?.dockerfile;
+}
+
 describe('a project', () => {
   it('uses the most specific Dockerfile there is', async (t) => {
     const folder = await temporaryFolder(t);
     const expectSource = async (source: string) => {
-      assert.equal((await readProject(folder, undefined, values)).dockerfile.source, source);
+      assert.equal((await dockerfileOf(folder))?.source, source);
     };
     for (const name of ['Dockerfile', 'Dockerfile.template', 'Dockerfile.aarch64', 'Dockerfile.raspberrypi4-64']) {
       await writeTree(folder, { [name]: 'FROM %%BALENA_ARCH%%' });
       await expectSource(name);
     }
-    const { dockerfile } = await readProject(folder, undefined, values);
+    const dockerfile = await dockerfileOf(folder);
     assert.deepEqual(dockerfile, {
       source: 'Dockerfile.raspberrypi4-64',
       path: 'Dockerfile',
@@ -90,7 +96,7 @@ describe('a project', () => {
   it('takes a plain Dockerfile as it is', async (t) => {
     const folder = await temporaryFolder(t);
     await writeTree(folder, { 'docker/Build': 'FROM %%BALENA_ARCH%%' });
-    const { dockerfile } = await readProject(folder, './docker/Build', values);
+    const dockerfile = await dockerfileOf(folder, './docker/Build');
     assert.deepEqual(dockerfile, {
       source: 'docker/Build',
       path: 'docker/Build',
@@ -101,19 +107,22 @@ describe('a project', () => {
 
   it('has to exist, be a folder, and hold a Dockerfile', async (t) => {
     const folder = await temporaryFolder(t);
-    await assert.rejects(checkProject(`${folder}/nowhere`, undefined), { kind: 'not-found' });
-    await assert.rejects(checkProject(folder, undefined), { kind: 'not-found', code: 'dockerfile-not-found' });
-    await assert.rejects(checkProject(folder, '../Dockerfile'), { kind: 'usage', code: 'dockerfile-outside' });
+    await assert.rejects(readProject({ folder: `${folder}/nowhere` }), { kind: 'not-found' });
+    await assert.rejects(readProject({ folder }), { kind: 'not-found', code: 'dockerfile-not-found' });
+    await assert.rejects(readProject({ folder, files: ['../Dockerfile'] }), {
+      kind: 'usage',
+      code: 'dockerfile-outside',
+    });
     await writeTree(folder, { 'Dockerfile.armv7hf': 'FROM a' });
-    await checkProject(folder, undefined);
-    await assert.rejects(readProject(folder, undefined, values), { kind: 'not-found', code: 'dockerfile-not-found' });
-    await assert.rejects(checkProject(`${folder}/Dockerfile.armv7hf`, undefined), { kind: 'usage' });
+    await readProject({ folder });
+    await assert.rejects(dockerfileOf(folder), { kind: 'not-found', code: 'dockerfile-not-found' });
+    await assert.rejects(readProject({ folder: `${folder}/Dockerfile.armv7hf` }), { kind: 'usage' });
   });
 
   it('with a compose file is refused unless one Dockerfile is named', async (t) => {
     const folder = await temporaryFolder(t);
     await writeTree(folder, { 'docker-compose.yml': 'services: {}', 'web/Dockerfile': 'FROM a' });
-    await assert.rejects(checkProject(folder, undefined), { kind: 'refused', code: 'compose-unsupported' });
-    await checkProject(folder, 'web/Dockerfile');
+    await assert.rejects(readProject({ folder }), { kind: 'refused', code: 'compose-unsupported' });
+    await readProject({ folder, files: ['web/Dockerfile'] });
   });
 });

@@ -13,6 +13,7 @@ import { engineStream } from '../../../src/lib/engine/engine-request.js';
 import { type BuildContext, listBuildContext, packBuildContext } from '../../../src/lib/project/build-context.js';
 import { buildService } from '../../../src/lib/push/build-service.js';
 import { parseIgnoreRules } from '../../../src/lib/project/ignore-rules.js';
+import { readBuildSource } from '../../../src/lib/project/build-source.js';
 import { readProject } from '../../../src/lib/project/project.js';
 import { importBaseImage } from '../../support/base-image.js';
 import { engineSkipReason, startEngine, type TestEngine } from '../../support/engine.js';
@@ -221,13 +222,14 @@ describe('ignore rules compared with docker build', { skip: engineSkipReason() }
       const isBeyondIt = theirs.stderr.includes('syntax error in pattern');
       const theirFiles = isBeyondIt ? beyondOldClients[name] : await filesIn(theirs.stdout.trim());
       assert.ok(theirFiles, theirs.stderr);
-      const read = await readProject(folder, undefined, values);
+      const source = await readBuildSource(await readProject({ folder }), values);
+      assert.ok(source !== undefined);
       const context = await listBuildContext({
         folder,
-        rules: read.rules,
+        rules: source.rules,
         alwaysIncluded: ['Dockerfile', '.dockerignore'],
       });
-      const build = { service: 'main', project: read, context, noCache: false, pull: false };
+      const build = { service: 'main', source, context, noCache: false, pull: false };
       const ours = await buildService(engine.connection, build);
       assert.deepEqual(await filesIn(ours), theirFiles);
     });
