@@ -1,4 +1,5 @@
 import type { Json } from '../platform/json.js';
+import { uuidPattern } from '../platform/uuid.js';
 import {
   countryShape,
   hostnameShape,
@@ -245,7 +246,7 @@ export const configKeys: Readonly<Record<string, ConfigKey>> = {
   },
   uuid: {
     meaning: 'Identity of the device.',
-    shape: text('32 (or 62) lower-case hexadecimal digits', /^([0-9a-f]{32}|[0-9a-f]{62})$/),
+    shape: text('32 (or 62) lower-case hexadecimal digits', uuidPattern),
     takesEffect: 'after a restart',
     otherwise: 'made at the first start',
     example: '0123456789abcdef0123456789abcdef',

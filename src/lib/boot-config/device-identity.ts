@@ -1,4 +1,5 @@
 import type { JsonObject } from '../platform/json.js';
+import { isUuid } from '../platform/uuid.js';
 import { configValue } from './config-json.js';
 import { isHostname } from './config-values.js';
 
@@ -18,6 +19,6 @@ export function identityIn(config: JsonObject): DeviceIdentity {
   const uuid = configValue(config, 'uuid');
   return {
     hostname: typeof hostname === 'string' && isHostname(hostname) ? hostname : undefined,
-    uuid: typeof uuid === 'string' && /^(?:[0-9a-f]{32}|[0-9a-f]{62})$/.test(uuid) ? uuid : undefined,
+    uuid: typeof uuid === 'string' && isUuid(uuid) ? uuid : undefined,
   };
 }

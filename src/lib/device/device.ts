@@ -66,6 +66,7 @@ function foundElsewhere({ name, user, port }: DeviceTarget, address: string): Re
     engineId: undefined,
     announcedSshPort: undefined,
     lookAgain: undefined,
+    route: undefined,
   };
   return { name, addresses: [address], user, sshPort: port, ...nothingMore };
 }

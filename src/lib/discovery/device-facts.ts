@@ -1,5 +1,5 @@
 import { isRecord } from '../platform/json.js';
-import { isUuid } from './known-device.js';
+import { isUuid } from '../platform/uuid.js';
 
 /** What a device says about itself. Facts it does not give are null. */
 export interface DeviceFacts {

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { isRecord } from '../platform/json.js';
+import { isUuid } from '../platform/uuid.js';
 import { isHostName } from './host-name.js';
 
 /** A device that davit has seen, or has made a card for. What it does not know is null. */
@@ -32,11 +33,6 @@ export const mostAliases = 8;
 
 /** How a short UUID looks, which is a device's host name unless it was given another. */
 const shortUuid = /^[0-9a-f]{7}$/;
-
-/** Whether a text is a whole UUID as balenaOS makes them. */
-export function isUuid(text: string): boolean {
-  return /^(?:[0-9a-f]{32}|[0-9a-f]{62})$/.test(text);
-}
 
 /** The short UUID that is a device's own host name, or undefined when it was given another one. */
 export function shortUuidOf({

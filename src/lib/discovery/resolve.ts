@@ -1,11 +1,13 @@
 import { Failure, interrupted } from '../failure/failure.js';
 import { limit } from '../platform/limit.js';
 import type { ProgressListener } from '../platform/progress.js';
+import { isUuid } from '../platform/uuid.js';
 import { waitAtMost } from '../platform/wait.js';
+import { type DeviceRoute, type FindRoute, RouteSearch } from './device-route.js';
 import { type DeviceTarget, parseDeviceTarget } from './device-target.js';
 import { ambiguousDevice, isOnlyBeginning, matchingDevices } from './find-known-device.js';
 import { Inventory } from './inventory.js';
-import { bareHostname, isUuid, type KnownDevice, nameOf, shortUuidOf } from './known-device.js';
+import { bareHostname, type KnownDevice, nameOf, shortUuidOf } from './known-device.js';
 import { lookUpName } from './look-up-name.js';
 import { multicastAddresses } from './multicast-addresses.js';
 import { answeringAddress } from './reachable-address.js';
@@ -30,9 +32,11 @@ export interface ResolvedDevice {
   readonly announcedSshPort: number | undefined;
   /**
    * Where the device is by its name, when the addresses are only those where it was last seen: somebody else may have them now, which shows
-   * in the host key or UUID. Undefined when nothing answers by its name.
+   * in the host key or UUID. Gives undefined when nothing answers by its name.
    */
   readonly lookAgain: (() => Promise<ResolvedDevice | undefined>) | undefined;
+  /** The way to it when it is not in this network. Its address is then that of the route, which means nothing here. */
+  readonly route: DeviceRoute | undefined;
 }
 
 /** How names are looked up. */
@@ -44,6 +48,8 @@ export interface ResolveOptions {
   readonly inventory?: Inventory;
   /** Reads the fingerprint of a host key, which tells devices of one name apart; it never fails. */
   readonly readHostKey?: ((address: string, port: number) => Promise<string | undefined>) | undefined;
+  /** Finds the way that is taken to a device that is not in this network. When it fails, that is only told. */
+  readonly findRoute?: FindRoute | undefined;
 }
 
 const limitMs = 5000;
@@ -58,35 +64,45 @@ const rememberedHeadStartMs = 60;
 export async function resolveDevice(text: string, options: ResolveOptions): Promise<ResolvedDevice> {
   const { signal, progress, inventory = new Inventory(progress) } = options;
   const target = parseDeviceTarget(text);
-  if (target.address !== undefined) return resolved(target, undefined, [target.address]);
+  if (target.address !== undefined) return resolved(target, undefined, { addresses: [target.address] });
   const remembered = matchingDevices(await inventory.readIfPossible(), target.name);
   const isHostName = isOnlyBeginning(remembered, target.name) && (await isAnswered(target.name, signal));
-  const matches = isHostName ? [] : remembered;
-  const [known, ...others] = matches;
-  if (others.length > 0 && matches.some(({ hostname }) => hostname !== bareHostname(target.name))) {
-    throw ambiguousDevice(target.name, matches);
+  const candidates = isHostName ? [] : remembered;
+  const [first, ...others] = candidates;
+  if (others.length > 0 && candidates.some(({ hostname }) => hostname !== bareHostname(target.name))) {
+    throw ambiguousDevice(target.name, candidates);
   }
+  const known = others.length > 0 ? undefined : first;
   const readHostKey = (address: string) =>
-    options.readHostKey?.(address, known?.sshPort ?? 22222) ?? Promise.resolve(undefined);
-  const tell = (places: readonly (readonly string[])[]) =>
-    tellPlaces({ name: target.name, places, candidates: matches, readHostKey });
-  if (known === undefined || others.length > 0) {
-    const place = await tell(await lookUpName(networkName(target.name, undefined), signal));
-    if (signal.aborted) throw interrupted();
-    if (place !== undefined) return resolved(target, place.device, place.addresses);
-    throw notFound(target.name, known);
-  }
-  const { asked, remembered: last } = await race(target, known, options);
-  const place = await tell(asked);
-  if (signal.aborted) throw interrupted();
-  if (place !== undefined) return resolved(target, known, place.addresses);
-  if (last === undefined) throw notFound(target.name, known);
-  const lookAgain = async () => {
-    const now = await tell(await lookUpName(networkName(target.name, known), signal));
-    if (signal.aborted) throw interrupted();
-    return now === undefined ? undefined : resolved(target, known, now.addresses);
+    options.readHostKey?.(address, first?.sshPort ?? 22222) ?? Promise.resolve(undefined);
+  const look = async (find: (signal: AbortSignal) => Promise<Found>): Promise<ResolvedDevice | undefined> => {
+    const distant = { name: target.name, uuid: known?.uuid ?? givenUuid(target.name) };
+    const elsewhere = new RouteSearch(options.findRoute, distant, { signal, progress });
+    try {
+      const { asked, last } = await find(elsewhere.nearSignal);
+      const place = await tellPlaces({ name: target.name, places: asked, candidates, readHostKey });
+      if (signal.aborted) throw interrupted();
+      if (place !== undefined) return resolved(target, known ?? place.device, place);
+      if (last !== undefined) {
+        const text = `${target.name} does not answer by its name; trying ${last}, where it was last seen`;
+        if (known !== undefined && !isProvable(known)) progress({ type: 'notice', level: 'warning', text });
+        return { ...resolved(target, known, { addresses: [last] }), lookAgain: () => look(askByName) };
+      }
+      const route = await elsewhere.found();
+      return route === undefined ? undefined : resolved(target, known, { addresses: [route.address], route });
+    } finally {
+      elsewhere.end();
+    }
   };
-  return { ...resolved(target, known, [last]), lookAgain };
+  const askByName = async (until: AbortSignal) => ({
+    asked: await lookUpName(networkName(target.name, known), until),
+    last: undefined,
+  });
+  const found = await look(
+    known === undefined ? askByName : (until) => race(target, known, { ...options, signal: until }),
+  );
+  if (found === undefined) throw notFound(target.name, first);
+  return found;
 }
 
 /** Whether a device of this host name is in the network now. */
@@ -103,28 +119,24 @@ interface Found {
   /** The addresses of each place at which its name was answered for. */
   asked: readonly (readonly string[])[];
   /** The address at which it was last seen, if something answers there. */
-  remembered: string | undefined;
+  last: string | undefined;
 }
 
 /**
  * Looks for a known device at its name and where it was last seen at once. Where a host key or an engine proves who it is, the first answer
  * counts; without, the name does, and the last address is only used when nothing else answers.
  */
-async function race(
-  target: DeviceTarget,
-  known: KnownDevice,
-  { signal, progress, knockPort }: ResolveOptions,
-): Promise<Found> {
-  const isProvable = known.hostKey !== null || known.engineId !== null;
-  const found: Found = { asked: [], remembered: undefined };
+async function race(target: DeviceTarget, known: KnownDevice, { signal, knockPort }: ResolveOptions): Promise<Found> {
+  const isSure = isProvable(known);
+  const found: Found = { asked: [], last: undefined };
   const search = limit(signal, limitMs);
   await Promise.all([
     answeringAddress(known.addresses, knockPort, search.signal).then((address) => {
       if (address === undefined) return;
-      found.remembered = address;
-      if (isProvable) search.end();
+      found.last = address;
+      if (isSure) search.end();
     }),
-    waitAtMost(isProvable && isSome(known.addresses) ? rememberedHeadStartMs : 0, search.signal)
+    waitAtMost(isSure && isSome(known.addresses) ? rememberedHeadStartMs : 0, search.signal)
       .then(() => lookUpName(networkName(target.name, known), search.signal))
       .then((places) => {
         found.asked = places;
@@ -132,16 +144,17 @@ async function race(
       }),
   ]);
   search.end();
-  if (!isSome(found.asked) && found.remembered !== undefined && !isProvable && !signal.aborted) {
-    const text = `${target.name} does not answer by its name; trying ${found.remembered}, where it was last seen`;
-    progress({ type: 'notice', level: 'warning', text });
-  }
   return found;
+}
+
+/** Whether a device can show that it is the one that was met. */
+function isProvable({ hostKey, engineId }: KnownDevice): boolean {
+  return hostKey !== null || engineId !== null;
 }
 
 /** The name under which the network is asked for a device. A UUID is none, but the short one is the host name of most devices. */
 function networkName(name: string, known: KnownDevice | undefined): string {
-  if (known === undefined) return isUuid(name.toLowerCase()) ? name.toLowerCase().slice(0, 7) : name.replace(/\.$/, '');
+  if (known === undefined) return givenUuid(name)?.slice(0, 7) ?? name.replace(/\.$/, '');
   if (known.hostname === bareHostname(name)) return name.replace(/\.$/, '');
   return known.hostname ?? shortUuidOf(known) ?? name;
 }
@@ -149,20 +162,25 @@ function networkName(name: string, known: KnownDevice | undefined): string {
 function resolved(
   { name, address, user, port }: DeviceTarget,
   known: KnownDevice | undefined,
-  addresses: readonly [string, ...string[]],
+  { addresses, route }: Pick<ResolvedDevice, 'addresses'> & { readonly route?: DeviceRoute },
 ): ResolvedDevice {
-  const givenUuid = isUuid(name.toLowerCase()) ? name.toLowerCase() : undefined;
   return {
     name: known?.hostname ?? name,
     hostname: known === undefined ? ownHostname(name, address) : (known.hostname ?? undefined),
-    uuid: known?.uuid ?? givenUuid,
+    uuid: known?.uuid ?? route?.uuid ?? givenUuid(name),
     engineId: known?.engineId ?? undefined,
     addresses,
     user,
     sshPort: port,
     announcedSshPort: known?.sshPort,
     lookAgain: undefined,
+    route,
   };
+}
+
+/** The UUID that a name is, if it is a whole one. */
+function givenUuid(name: string): string | undefined {
+  return isUuid(name.toLowerCase()) ? name.toLowerCase() : undefined;
 }
 
 /** The host name that a device has which was asked for by a name, unless that is one of the DNS, of this computer, or a UUID. */

@@ -1,5 +1,5 @@
 import { Failure } from '../failure/failure.js';
-import { isUuid } from './host-key-store.js';
+import { isUuid } from '../platform/uuid.js';
 import type { SshConnection } from './ssh-connection.js';
 
 /**

@@ -3,6 +3,7 @@ import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { folders, shellWord } from '../platform/environment.js';
 import { changeSharedFile, readSharedFile } from '../platform/shared-file.js';
+import { isUuid } from '../platform/uuid.js';
 import { type HostKey, isAbout, isSameKey, type KnownHost, parseKnownHost, parseKnownHosts } from './known-hosts.js';
 
 /** A device whose key is pinned. */
@@ -129,11 +130,6 @@ export function pinnedName(name: string, port: number): string {
     // Nothing that has a meaning in the file; host names and addresses have none of these.
     .replace(/[\s,*?!|@#]/g, (one) => `%${one.charCodeAt(0).toString(16)}`);
   return port === 22222 ? bare : `[${bare}]:${port}`;
-}
-
-/** A device's UUID: 32 hexadecimal digits, on devices of old 62. */
-export function isUuid(text: string): boolean {
-  return /^(?:[0-9a-f]{32}|[0-9a-f]{62})$/.test(text);
 }
 
 function isPattern(text: string): boolean {

@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { json } from 'node:stream/consumers';
+import { Failure } from '../../../src/lib/failure/failure.js';
 import { resolveDevice } from '../../../src/lib/discovery/resolve.js';
 import { ignoreProgress } from '../../../src/lib/platform/progress.js';
 import { projectRoot } from '../../support/davit.js';
@@ -26,6 +27,39 @@ describe('resolveDevice', () => {
 
   it('asks the system for names that are not local', async () => {
     assert.deepEqual((await resolveDevice('localhost', options)).addresses[0], '127.0.0.1');
+  });
+
+  const uuid = 'cafe1234c0ffee0000000000000000ff';
+  const route = {
+    uuid,
+    address: `${uuid}.balena`,
+    description: 'through a test',
+    openPort: () => Promise.reject(new Error()),
+  };
+
+  it('takes a way through another network to a device that is not in this one, and only then', async () => {
+    const asked: unknown[] = [];
+    const findRoute = (device: unknown) => {
+      asked.push(device);
+      return Promise.resolve(route);
+    };
+    const far = await resolveDevice(`admin@${uuid}:22`, { ...options, findRoute });
+    assert.deepEqual([far.route, far.addresses, far.user, far.sshPort], [route, [`${uuid}.balena`], 'admin', 22]);
+    assert.deepEqual(asked, [{ name: uuid, uuid }]);
+    const near = await resolveDevice('localhost', { ...options, findRoute });
+    assert.deepEqual([near.route, near.addresses[0]], [undefined, '127.0.0.1']);
+  });
+
+  it('tells why no way through another network was found, and goes on without one', async () => {
+    const told: unknown[] = [];
+    const failure = new Failure('unreachable', 'cloud', 'the cloud is away');
+    const resolving = resolveDevice(uuid, {
+      ...options,
+      progress: (event) => told.push(event),
+      findRoute: () => Promise.reject(failure),
+    });
+    await assert.rejects(resolving, { code: 'device-not-found' });
+    assert.deepEqual(told, [{ type: 'notice', level: 'warning', text: 'the cloud is away' }]);
   });
 
   it('ends as interrupted when it is aborted', async () => {
