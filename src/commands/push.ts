@@ -62,7 +62,6 @@ export default class Push extends BaseCommand {
       dockerfile: flags.file,
       deviceType: flags['device-type'],
       environment: parseEnvironment(flags.env ?? []),
-      supervisorPort: flags['supervisor-port'],
       timeoutMs: flags.timeout * 1000,
       noCache: flags.nocache,
       pull: flags.pull,

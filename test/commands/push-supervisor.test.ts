@@ -4,6 +4,7 @@ import { createContainer, listContainers, removeContainer } from '../../src/lib/
 import { engineJson } from '../../src/lib/engine/engine-request.js';
 import { listAt, valueAt } from '../../src/lib/engine/engine-answer.js';
 import { deployThroughSupervisor } from '../../src/lib/push/deploy-through-supervisor.js';
+import { tcpSupervisorConnection } from '../../src/lib/supervisor/supervisor-connection.js';
 import { importBaseImage } from '../support/base-image.js';
 import { davitJson } from '../support/davit.js';
 import { engineSkipReason, freePort, startEngine, type TestEngine } from '../support/engine.js';
@@ -122,7 +123,7 @@ describe('push to a device with a Supervisor', { skip: engineSkipReason() }, () 
     const deployment = { service: 'main', imageId: 'sha256:0', environment: {} };
     const options = { signal: new AbortController().signal, timeoutMs: 1000 };
     await assert.rejects(
-      deployThroughSupervisor({ address: '127.0.0.1', port }, engine.connection, deployment, options),
+      deployThroughSupervisor(tcpSupervisorConnection('127.0.0.1', port), engine.connection, deployment, options),
       { kind: 'failed', code: 'container-not-started', message: /Installing/ },
     );
   });

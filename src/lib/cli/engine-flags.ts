@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import { openDevice } from '../device/device.js';
+import { type DeviceOptions, openDevice } from '../device/device.js';
 import type { Streams } from '../output/streams.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { EngineLink } from '../push/engine-link.js';
@@ -27,6 +27,7 @@ export const supervisorFlags = {
 /** The values of `engineFlags` after parsing that say how a device is reached. */
 export interface EngineFlagValues extends SshFlagValues {
   readonly 'engine-port'?: number | undefined;
+  readonly 'supervisor-port'?: number | undefined;
 }
 
 /** What a command lends to the connection. */
@@ -42,6 +43,15 @@ export function engineLinkFrom(
   flags: EngineFlagValues,
   { streams, signal, progress }: CommandSurroundings,
 ): EngineLink {
-  const ssh = sshOptionsFrom(flags, streams, signal);
-  return new EngineLink(() => openDevice(device, { signal, progress, ssh, enginePort: flags['engine-port'] }));
+  const options = deviceOptionsFrom(flags, { streams, signal, progress });
+  return new EngineLink(() => openDevice(device, options));
+}
+
+/** How a device is reached, as the flags say. */
+export function deviceOptionsFrom(
+  flags: EngineFlagValues,
+  { streams, signal, progress }: CommandSurroundings,
+): DeviceOptions {
+  const ports = { enginePort: flags['engine-port'], supervisorPort: flags['supervisor-port'] };
+  return { signal, progress, ssh: sshOptionsFrom(flags, streams, signal), ...ports };
 }

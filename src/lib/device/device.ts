@@ -10,8 +10,16 @@ import { connectTcp } from '../platform/tcp.js';
 import { deviceSettings, type HostSettings } from '../ssh/host-settings.js';
 import { openSsh, openSshStream, type SshOptions } from '../ssh/open-ssh.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
+import { supervisedHostname } from '../supervisor/host-config.js';
+import { supervisorAnswers } from '../supervisor/supervisor-answers.js';
+import {
+  type SupervisorConnection,
+  supervisorPort as usualSupervisorPort,
+  tcpSupervisorConnection,
+} from '../supervisor/supervisor-connection.js';
 import { deviceSources } from './device-sources.js';
 import { rememberMeeting } from './remember-meeting.js';
+import { readSupervisorKey } from './supervisor-key.js';
 
 /**
  * One device: how it is reached and what it offers. Nothing above this module knows whether the engine is reached directly or
@@ -24,12 +32,23 @@ export interface Device {
   readonly address: string;
   /** The way to its engine: straight over TCP where that is open (development mode), else through SSH to its socket. */
   engine(): Promise<EngineConnection>;
+  /**
+   * The way to its Supervisor: straight over TCP where that is open (local mode, and devices without a fleet), else through SSH with the
+   * device's own key. Undefined when none answers.
+   */
+  supervisor(options?: SupervisorSearch): Promise<SupervisorConnection | undefined>;
   /** Its SSH connection, opened at the first call and again after the link was lost. */
   ssh(): Promise<SshConnection>;
   /** A byte stream to its SSH server, for another program to log in through. */
   sshStream(): Promise<Duplex>;
   /** Ends every connection. */
   close(): Promise<void>;
+}
+
+/** How far the search for a Supervisor goes. */
+export interface SupervisorSearch {
+  /** Whether to log in by SSH for it, as is usual; not where a device hardly has one. */
+  readonly mayLogIn?: boolean;
 }
 
 /** How a device is opened; everything but the signal has a default. */
@@ -39,6 +58,8 @@ export interface DeviceOptions {
   readonly ssh?: SshOptions;
   /** TCP port of the engine; 2375 without it. */
   readonly enginePort?: number | undefined;
+  /** Port of the Supervisor; 48484 without it. */
+  readonly supervisorPort?: number | undefined;
 }
 
 /** Finds a device by whatever it is called, see `resolveDevice`. Opens no connection before one is asked for. */
@@ -83,6 +104,7 @@ class NetworkDevice implements Device {
   #found: ResolvedDevice;
   #address: string;
   #engine: Promise<EngineConnection> | undefined;
+  #supervisor: SupervisorConnection | undefined;
   #ssh: Promise<SshConnection> | undefined;
   #remembering: Promise<void> | undefined;
 
@@ -101,6 +123,11 @@ class NetworkDevice implements Device {
   engine(): Promise<EngineConnection> {
     this.#engine ??= this.#findEngine();
     return this.#engine;
+  }
+
+  async supervisor({ mayLogIn = true }: SupervisorSearch = {}): Promise<SupervisorConnection | undefined> {
+    this.#supervisor ??= (await this.#openSupervisor()) ?? (mayLogIn ? await this.#supervisorOverSsh() : undefined);
+    return this.#supervisor;
   }
 
   async ssh(): Promise<SshConnection> {
@@ -198,6 +225,40 @@ class NetworkDevice implements Device {
     if (lookAgain === undefined) return true;
     const { id, hostname } = await engineInfo(engine, this.#options.signal);
     return (id !== undefined && id === engineId) || hostname?.toLowerCase() === name.toLowerCase();
+  }
+
+  /** The Supervisor on its port in the network. */
+  async #openSupervisor(): Promise<SupervisorConnection | undefined> {
+    const { signal, supervisorPort } = this.#options;
+    if (this.#settings?.proxy !== undefined) return undefined;
+    const supervisor = tcpSupervisorConnection(this.address, supervisorPort);
+    if (!(await supervisorAnswers(supervisor, signal))) return undefined;
+    return (await this.#isItsSupervisor(supervisor)) ? supervisor : undefined;
+  }
+
+  /** The same for a Supervisor, which tells the host name. */
+  async #isItsSupervisor(supervisor: SupervisorConnection): Promise<boolean> {
+    const { lookAgain, name } = this.#found;
+    if (lookAgain === undefined) return true;
+    try {
+      return (await supervisedHostname(supervisor, this.#options.signal)) === name.toLowerCase();
+    } catch (error) {
+      if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
+      return false;
+    }
+  }
+
+  async #supervisorOverSsh(): Promise<SupervisorConnection | undefined> {
+    const { signal, supervisorPort = usualSupervisorPort } = this.#options;
+    let key: Promise<string | undefined> | undefined;
+    const supervisor: SupervisorConnection = {
+      description: `the Supervisor of ${this.name} over SSH`,
+      connect: async () => (await this.ssh()).openTcp('127.0.0.1', supervisorPort),
+      apiKey: () => (key ??= this.engine().then((engine) => readSupervisorKey(engine, signal))),
+    };
+    // A device that lets nobody in is another matter than one without a Supervisor.
+    await this.ssh();
+    return (await supervisorAnswers(supervisor, signal)) ? supervisor : undefined;
   }
 
   async #engineOverSsh(closedPort: number): Promise<EngineConnection> {

@@ -6,7 +6,7 @@ import type { JsonObject } from '../platform/json.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { waitAtMost } from '../platform/wait.js';
 import { applyStatus, setLocalApps } from '../supervisor/local-state.js';
-import type { SupervisorAddress } from '../supervisor/supervisor-request.js';
+import type { SupervisorConnection } from '../supervisor/supervisor-connection.js';
 import { localImageTag, localRelease } from './local-release.js';
 import type { RunningContainer } from './replace-container.js';
 import { singleServiceComposition } from './service-container.js';
@@ -34,7 +34,7 @@ const pollMs = 500;
  * and replaces the container, as it does for other variables. Returns once the new container runs.
  */
 export async function deployThroughSupervisor(
-  supervisor: SupervisorAddress,
+  supervisor: SupervisorConnection,
   engine: EngineConnection,
   { service, imageId, environment }: SupervisedDeployment,
   { signal, progress = ignoreProgress, timeoutMs = 300_000 }: DeployOptions,

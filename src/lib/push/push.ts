@@ -5,8 +5,7 @@ import { engineInfo } from '../engine/engine-info.js';
 import { Failure } from '../failure/failure.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { supervisedDevice } from '../supervisor/local-state.js';
-import { supervisorAnswers } from '../supervisor/supervisor-answers.js';
-import { type SupervisorAddress, supervisorPort } from '../supervisor/supervisor-request.js';
+import type { SupervisorConnection } from '../supervisor/supervisor-connection.js';
 import { type BuildContext, listBuildContext } from '../project/build-context.js';
 import { buildService } from './build-service.js';
 import { deployThroughSupervisor } from './deploy-through-supervisor.js';
@@ -27,8 +26,6 @@ export interface PushRequest {
   readonly deviceType?: string | undefined;
   /** Variables set in the container. */
   readonly environment: Readonly<Record<string, string>>;
-  /** TCP port of the Supervisor; 48484 without it. */
-  readonly supervisorPort?: number | undefined;
   /** How long a device may take to answer. */
   readonly timeoutMs: number;
   readonly noCache: boolean;
@@ -41,7 +38,7 @@ export interface PushPlan {
   readonly device: Device;
   readonly engine: EngineConnection;
   /** Who starts the container; undefined where that is ourselves, straight on the engine. */
-  readonly supervisor: SupervisorAddress | undefined;
+  readonly supervisor: SupervisorConnection | undefined;
   readonly host: ContainerHost;
   readonly source: BuildSource;
   readonly context: BuildContext;
@@ -73,7 +70,7 @@ export async function planPush(link: EngineLink, request: PushRequest, { signal 
   });
   const engine = await link.answeringEngine(request.timeoutMs, signal);
   const device = await link.device();
-  const supervisor = await findSupervisor(device, engine, request.supervisorPort ?? supervisorPort, signal);
+  const supervisor = await findSupervisor(device, engine, signal);
   const info = await engineInfo(engine, signal);
   const said = supervisor === undefined ? undefined : await supervisedDevice(supervisor, signal);
   const deviceType = request.deviceType ?? said?.deviceType;
@@ -120,15 +117,22 @@ export async function runPush(plan: PushPlan, { signal, progress = ignoreProgres
 async function findSupervisor(
   device: Device,
   engine: EngineConnection,
-  port: number,
   signal: AbortSignal,
-): Promise<SupervisorAddress | undefined> {
-  const supervisor = { address: device.address, port };
-  if (await supervisorAnswers(supervisor, signal)) return supervisor;
+): Promise<SupervisorConnection | undefined> {
+  const supervisor = await device.supervisor({ mayLogIn: false });
+  if (supervisor !== undefined) return supervisor;
   const containers = await listContainers(engine, signal);
   if (!containers.some(({ name }) => /^(balena|resin)_supervisor$/.test(name))) return undefined;
-  const message = `${device.name} has a balena Supervisor, which does not answer on port ${port}`;
-  throw new Failure('refused', 'supervisor-closed', message, {
-    hint: 'It opens that port to the network in local mode only: switch local mode on for this device',
+  let cause: unknown;
+  try {
+    const hidden = await device.supervisor();
+    if (hidden !== undefined) return hidden;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    cause = error;
+  }
+  throw new Failure('refused', 'supervisor-closed', `${device.name} has a balena Supervisor, which does not answer`, {
+    hint: 'It opens its port to the network in local mode only: see davit device local-mode',
+    cause,
   });
 }

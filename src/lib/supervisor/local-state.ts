@@ -1,6 +1,9 @@
 import { Failure } from '../failure/failure.js';
 import { isJsonObject, isRecord, type JsonObject } from '../platform/json.js';
-import { type SupervisorAddress, supervisorJson } from './supervisor-request.js';
+import type { SupervisorConnection } from './supervisor-connection.js';
+import { supervisorJson } from './supervisor-request.js';
+
+const targetState = '/v2/local/target-state';
 
 /** What a Supervisor says of its device. */
 export interface SupervisedDevice {
@@ -10,7 +13,10 @@ export interface SupervisedDevice {
 }
 
 /** The device's type and architecture, from `/v2/local/device-info`. */
-export async function supervisedDevice(supervisor: SupervisorAddress, signal: AbortSignal): Promise<SupervisedDevice> {
+export async function supervisedDevice(
+  supervisor: SupervisorConnection,
+  signal: AbortSignal,
+): Promise<SupervisedDevice> {
   const answer = await supervisorJson(supervisor, { method: 'GET', path: '/v2/local/device-info', signal });
   const info = isRecord(answer) && isRecord(answer.info) ? answer.info : {};
   const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
@@ -24,22 +30,31 @@ export async function supervisedDevice(supervisor: SupervisorAddress, signal: Ab
  * @param apps in the shape of the version 2 target state, by app ID
  */
 export async function setLocalApps(
-  supervisor: SupervisorAddress,
+  supervisor: SupervisorConnection,
   apps: JsonObject,
   signal: AbortSignal,
 ): Promise<void> {
-  const path = '/v2/local/target-state';
-  const answer = await supervisorJson(supervisor, { method: 'GET', path, signal });
+  const state = await localState(supervisor, signal);
+  await postLocalState(supervisor, { ...state, apps }, signal);
+}
+
+/** The local target state: name, configuration and apps of the device. */
+async function localState(supervisor: SupervisorConnection, signal: AbortSignal): Promise<JsonObject> {
+  const answer = await supervisorJson(supervisor, { method: 'GET', path: targetState, signal });
   const state = isRecord(answer) && isRecord(answer.state) ? answer.state.local : undefined;
-  if (!isJsonObject(state)) {
-    throw new Failure(
-      'failed',
-      'supervisor-answer',
-      `the Supervisor at ${supervisor.address} gives no local target state`,
-    );
+  if (isJsonObject(state)) return state;
+  const message = `${supervisor.description} gives no local target state`;
+  throw new Failure('failed', 'supervisor-answer', message);
+}
+
+async function postLocalState(supervisor: SupervisorConnection, local: JsonObject, signal: AbortSignal): Promise<void> {
+  try {
+    await supervisorJson(supervisor, { method: 'POST', path: targetState, json: { local }, signal });
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'supervisor-refused') throw error;
+    const hint = 'The device accepts projects only in local mode: see davit device local-mode';
+    throw new Failure('refused', 'supervisor-refused', error.message, { cause: error, hint });
   }
-  const json = { local: { ...state, apps } };
-  await supervisorJson(supervisor, { method: 'POST', path, json, signal });
 }
 
 /** What a Supervisor is doing, in its own words: `applied` and the status of each service by name. */
@@ -49,7 +64,7 @@ export interface ApplyStatus {
 }
 
 /** How far the target state has been applied, from `/v2/state/status`. */
-export async function applyStatus(supervisor: SupervisorAddress, signal: AbortSignal): Promise<ApplyStatus> {
+export async function applyStatus(supervisor: SupervisorConnection, signal: AbortSignal): Promise<ApplyStatus> {
   const answer = await supervisorJson(supervisor, { method: 'GET', path: '/v2/state/status', signal });
   const containers = isRecord(answer) && Array.isArray(answer.containers) ? answer.containers.filter(isRecord) : [];
   return {

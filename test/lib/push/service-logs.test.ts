@@ -29,6 +29,7 @@ it('stops following a device that came back as another one', async (t) => {
     name: 'crane',
     address: '127.0.0.1',
     engine: () => Promise.resolve(engine),
+    supervisor: () => Promise.resolve(undefined),
     sshStream: () => Promise.reject(new Error('unused')),
     ssh: () => Promise.reject(new Error('nobody asks for it')),
     close: () => Promise.resolve(),
