@@ -11,7 +11,7 @@ import { detectFormat, formatHeadSize } from '../image/source-format.js';
 import { httpUrl, shownLocation } from '../image/source-location.js';
 import { type SourceFindings, SourceProof } from '../image/source-proof.js';
 import { DraftFile } from '../platform/draft-file.js';
-import { shellWord } from '../platform/environment.js';
+import { shellWord } from '../platform/shell-word.js';
 import type { ConfiguredImage, ConfigureImageOptions } from './configure-image.js';
 import { configuredName, requireOutput } from './configured-name.js';
 import { configuredImage, requireWhole } from './plan-image-configuration.js';

@@ -1,5 +1,5 @@
 import { Failure } from '../failure/failure.js';
-import { shellWord } from '../platform/environment.js';
+import { shellWord } from '../platform/shell-word.js';
 import type { Json, JsonObject } from '../platform/json.js';
 import { configKeys } from './config-keys.js';
 import { configOf } from './config-differences.js';

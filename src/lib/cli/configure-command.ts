@@ -5,7 +5,7 @@ import type { Drive } from '../drives/drive.js';
 import { Failure } from '../failure/failure.js';
 import { bootConfigurationLines, configuredImageLines } from '../output/boot-configuration-text.js';
 import { zipEntryPrompt } from '../output/zip-entry-prompt.js';
-import { shellWord } from '../platform/environment.js';
+import { shellWord } from '../platform/shell-word.js';
 import { BaseCommand } from './base-command.js';
 import type { EditTargetFlagValues } from './configure-target-flags.js';
 import { acceptedByFlags } from './drive-flags.js';

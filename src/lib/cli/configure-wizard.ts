@@ -13,7 +13,7 @@ import { Failure } from '../failure/failure.js';
 import { bootConfigurationLines, osText } from '../output/boot-configuration-text.js';
 import { askText, askWhich, askYesNo } from '../output/prompts.js';
 import { DraftFile } from '../platform/draft-file.js';
-import { shellWord } from '../platform/environment.js';
+import { shellWord } from '../platform/shell-word.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { askConfiguration, type AskContext, insteadOfAsking } from './ask-configuration.js';
 

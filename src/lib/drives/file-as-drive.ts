@@ -3,7 +3,7 @@ import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
-import { shellWord } from '../platform/environment.js';
+import { shellWord } from '../platform/shell-word.js';
 import type { Drive } from './drive.js';
 import { loopDevices } from './drive-uses.js';
 import type { HostView } from './host-view.js';

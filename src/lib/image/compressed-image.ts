@@ -1,5 +1,5 @@
 import { Failure } from '../failure/failure.js';
-import { shellWord } from '../platform/environment.js';
+import { shellWord } from '../platform/shell-word.js';
 import type { BlockReader } from './block-file.js';
 import { detectFormat, formatHeadSize } from './source-format.js';
 

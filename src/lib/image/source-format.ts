@@ -1,5 +1,5 @@
 import { Failure } from '../failure/failure.js';
-import { shellWord } from '../platform/environment.js';
+import { shellWord } from '../platform/shell-word.js';
 
 /** How an image may be packed; told by content, never by name. */
 export type SourceFormat = 'raw' | 'gzip' | 'xz' | 'zstd' | 'zip' | 'bzip2' | 'lz4' | 'dmg';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Entry } from 'yauzl';
 import { Failure } from '../failure/failure.js';
-import { shellWord } from '../platform/environment.js';
+import { shellWord } from '../platform/shell-word.js';
 import { archiveCorrupt } from './archive-corrupt.js';
 import type { BlockReader } from './block-file.js';
 

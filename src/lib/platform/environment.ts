@@ -1,5 +1,6 @@
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
+import { shellWord } from './shell-word.js';
 
 /** The value of an environment variable, or undefined when it is unset or empty. */
 export function environmentVariable(name: string): string | undefined {
@@ -52,9 +53,4 @@ function isLinuxRoot(): boolean {
 /** The command line that runs this very program with these very arguments as root, whatever root's PATH is. */
 export function commandLineAsRoot(): string {
   return ['sudo', process.execPath, ...process.argv.slice(1)].map(shellWord).join(' ');
-}
-
-/** A word as it is typed into a shell, in quotes where it needs them. */
-export function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

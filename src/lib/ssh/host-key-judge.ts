@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
-import { folders, shellWord } from '../platform/environment.js';
+import { folders } from '../platform/environment.js';
+import { shellWord } from '../platform/shell-word.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { readSharedFile } from '../platform/shared-file.js';
 import { type HostKeyStore, pinnedName } from './host-key-store.js';

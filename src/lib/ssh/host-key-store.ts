@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
-import { folders, shellWord } from '../platform/environment.js';
+import { folders } from '../platform/environment.js';
+import { shellWord } from '../platform/shell-word.js';
 import { changeSharedFile, readSharedFile } from '../platform/shared-file.js';
 import { isUuid } from '../platform/uuid.js';
 import { type HostKey, isAbout, isSameKey, type KnownHost, parseKnownHost, parseKnownHosts } from './known-hosts.js';

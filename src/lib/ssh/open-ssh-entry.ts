@@ -1,4 +1,4 @@
-import { shellWord } from '../platform/environment.js';
+import { shellWord } from '../platform/shell-word.js';
 import { deviceDefaults, proxyWords } from './host-settings.js';
 import type { PinnedDevice } from './host-key-store.js';
 
