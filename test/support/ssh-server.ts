@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -40,6 +40,10 @@ export interface SshServer {
   readonly identityFile: string;
   /** A private key that it does not accept. */
   readonly wrongIdentityFile: string;
+  /** The public key of that. */
+  publicKey: () => Promise<string>;
+  /** Lets another public key in as well. */
+  accept: (publicKey: string) => Promise<void>;
   /** Its first host key as a known-hosts file has it: type and key. */
   hostKey: () => Promise<string>;
   /** Shows keys of these types; those that it had stay the same. */
@@ -121,6 +125,8 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Ss
   return {
     port,
     identityFile: file('accepted'),
+    publicKey: () => readFile(`${file('accepted')}.pub`, 'utf8'),
+    accept: (publicKey) => appendFile(file('authorized_keys'), publicKey),
     wrongIdentityFile: file('other'),
     hostFingerprint: async () => {
       const line = await runChecked('reading the fingerprint', 'ssh-keygen', ['-l', '-f', hostKeyFile()]);

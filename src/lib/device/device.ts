@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type DeviceTarget, parseDeviceTarget } from '../discovery/device-target.js';
+import { isLoopback } from '../discovery/network-links.js';
 import { reachableAddress } from '../discovery/reachable-address.js';
 import { type ResolvedDevice, resolveDevice } from '../discovery/resolve.js';
 import { developmentEnginePort, type EngineConnection, tcpEngineConnection } from '../engine/engine-connection.js';
@@ -206,7 +207,8 @@ class NetworkDevice implements Device {
 
   async #findEngine(): Promise<EngineConnection> {
     const { signal, enginePort = developmentEnginePort } = this.#options;
-    if (this.#settings?.proxy !== undefined) return this.#engineOverSsh(enginePort);
+    if (this.#settings?.proxy !== undefined || this.#isForwarded(this.#options.enginePort))
+      return this.#engineOverSsh();
     try {
       const socket = await connectTcp({ address: this.address, port: enginePort, timeoutMs: engineProbeMs, signal });
       socket.destroy();
@@ -217,6 +219,12 @@ class NetworkDevice implements Device {
     const engine = tcpEngineConnection(this.address, enginePort);
     if (await this.#isItsEngine(engine)) return engine;
     return (await this.#moved(undefined)) ? this.#findEngine() : engine;
+  }
+
+  /** Whether the device is behind a port of this computer, whose other ports are its own. */
+  #isForwarded(givenPort: number | undefined): boolean {
+    const { sshPort = this.#options.ssh?.port, announcedSshPort = sshPort } = this.#found;
+    return givenPort === undefined && isLoopback(this.#address) && announcedSshPort !== undefined;
   }
 
   /** Whether an engine is the device's own, where the address is only the last one that it had: an open port asks nobody for a key. */
@@ -230,7 +238,7 @@ class NetworkDevice implements Device {
   /** The Supervisor on its port in the network. */
   async #openSupervisor(): Promise<SupervisorConnection | undefined> {
     const { signal, supervisorPort } = this.#options;
-    if (this.#settings?.proxy !== undefined) return undefined;
+    if (this.#settings?.proxy !== undefined || this.#isForwarded(supervisorPort)) return undefined;
     const supervisor = tcpSupervisorConnection(this.address, supervisorPort);
     if (!(await supervisorAnswers(supervisor, signal))) return undefined;
     return (await this.#isItsSupervisor(supervisor)) ? supervisor : undefined;
@@ -261,7 +269,7 @@ class NetworkDevice implements Device {
     return (await supervisorAnswers(supervisor, signal)) ? supervisor : undefined;
   }
 
-  async #engineOverSsh(closedPort: number): Promise<EngineConnection> {
+  async #engineOverSsh(closedPort?: number): Promise<EngineConnection> {
     const ssh = await this.ssh();
     for (const socketPath of engineSockets) {
       try {
@@ -274,7 +282,8 @@ class NetworkDevice implements Device {
         connect: async () => (await this.ssh()).openUnixSocket(socketPath),
       };
     }
-    const message = `${this.name} has no engine at ${engineSockets.join(' or ')}, and its port ${closedPort} is closed`;
+    const closed = closedPort === undefined ? '' : `, and its port ${closedPort} is closed`;
+    const message = `${this.name} has no engine at ${engineSockets.join(' or ')}${closed}`;
     throw new Failure('unreachable', 'engine-not-found', message, {
       hint: `See whether it runs: davit ssh ${this.name} -- systemctl status balena docker`,
     });

@@ -1,8 +1,9 @@
 import { Inventory } from '../discovery/inventory.js';
-import { isDeviceAddress } from '../discovery/network-links.js';
+import { isLoopback } from '../discovery/network-links.js';
 import { noteSighting, recognise } from '../discovery/note-sighting.js';
 import type { ResolvedDevice } from '../discovery/resolve.js';
 import type { ProgressListener } from '../platform/progress.js';
+import { deviceSshPort } from '../ssh/open-ssh.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
 
 /** A device that let us in, and where. */
@@ -21,21 +22,20 @@ const freshMs = 10 * 60 * 1000;
 /** Remembers that a device was met at an address and by which host key it proved who it is. What it fails with is only warned about. */
 export async function rememberMeeting({ found, address, sshPort, connection, progress }: Meeting): Promise<void> {
   const now = new Date();
-  // What is on this computer is the end of a tunnel, or this computer.
-  const isPlace = address !== undefined && isDeviceAddress(address);
-  const sighting = {
-    uuid: connection.uuid ?? found.uuid,
-    hostname: found.hostname,
-    hostKey: connection.hostKey,
-    ...(isPlace ? { addresses: [address], sshPort } : {}),
-  };
+  const who = { uuid: connection.uuid ?? found.uuid, hostname: found.hostname, hostKey: connection.hostKey };
+  const where = address === undefined ? undefined : { addresses: [address], sshPort: sshPort ?? deviceSshPort };
   await new Inventory(progress).changeIfPossible((devices) => {
-    const known = recognise(devices, sighting);
+    const known = recognise(devices, { ...who, ...where });
+    // A port of this computer is where a virtual device is, or else the end of somebody's tunnel to a device that has an address.
+    const isForwarded = address !== undefined && isLoopback(address);
+    const isElsewhere = known?.addresses.some((one) => !isLoopback(one)) === true;
+    const place = isForwarded && isElsewhere ? undefined : where;
     const isFresh = known !== undefined && known.seenAt !== null && now.getTime() - Date.parse(known.seenAt) < freshMs;
     const isSame =
-      known?.hostKey === sighting.hostKey &&
-      (sighting.uuid === undefined || known?.uuid === sighting.uuid) &&
-      (!isPlace || known?.addresses.includes(address) === true);
-    return isFresh && isSame ? devices : noteSighting(devices, sighting, { at: now.toISOString() });
+      known?.hostKey === who.hostKey &&
+      (who.uuid === undefined || known?.uuid === who.uuid) &&
+      (place === undefined ||
+        (known?.sshPort === place.sshPort && place.addresses.every((one) => known.addresses.includes(one))));
+    return isFresh && isSame ? devices : noteSighting(devices, { ...who, ...place }, { at: now.toISOString() });
   });
 }

@@ -77,6 +77,11 @@ export function isDeviceAddress(address: string): boolean {
   return isIPv6(address) && !nobodys.check(address, 'ipv6');
 }
 
+/** Whether an address is of this computer itself, where devices are only behind forwarded ports. */
+export function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.');
+}
+
 const nobodys = new BlockList();
 nobodys.addSubnet('0.0.0.0', 8, 'ipv4');
 nobodys.addSubnet('127.0.0.0', 8, 'ipv4');

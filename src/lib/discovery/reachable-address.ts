@@ -2,6 +2,7 @@ import { systemErrorCode } from '../failure/while-doing.js';
 import { limit } from '../platform/limit.js';
 import { connectTcp } from '../platform/tcp.js';
 import { waitAtMost } from '../platform/wait.js';
+import { isLoopback } from './network-links.js';
 
 /** Head start of each address over the next one (RFC 8305 calls it the connection attempt delay). */
 const headStartMs = 250;
@@ -23,7 +24,7 @@ export async function reachableAddress(
 
 /**
  * The first of some addresses, best first, from which packets come back, or undefined when none does. A port that refuses the connection is
- * as good a sign of life as one that accepts it.
+ * as good a sign of life as one that accepts it, but for one of this computer.
  */
 export async function answeringAddress(
   addresses: readonly string[],
@@ -49,6 +50,6 @@ async function answers(address: string, port: number, signal: AbortSignal): Prom
     (await connectTcp({ address, port, timeoutMs: patienceMs, signal })).destroy();
     return true;
   } catch (error) {
-    return systemErrorCode(error) === 'ECONNREFUSED';
+    return systemErrorCode(error) === 'ECONNREFUSED' && !isLoopback(address);
   }
 }

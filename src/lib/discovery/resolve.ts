@@ -9,6 +9,7 @@ import { ambiguousDevice, isOnlyBeginning, matchingDevices } from './find-known-
 import { Inventory } from './inventory.js';
 import { bareHostname, type KnownDevice, nameOf, shortUuidOf } from './known-device.js';
 import { lookUpName } from './look-up-name.js';
+import { isLoopback } from './network-links.js';
 import { multicastAddresses } from './multicast-addresses.js';
 import { answeringAddress } from './reachable-address.js';
 import { tellPlaces } from './tell-places.js';
@@ -131,7 +132,7 @@ async function race(target: DeviceTarget, known: KnownDevice, { signal, knockPor
   const found: Found = { asked: [], last: undefined };
   const search = limit(signal, limitMs);
   await Promise.all([
-    answeringAddress(known.addresses, knockPort, search.signal).then((address) => {
+    answeringAddress(known.addresses, isForwarded(known) ? known.sshPort : knockPort, search.signal).then((address) => {
       if (address === undefined) return;
       found.last = address;
       if (isSure) search.end();
@@ -150,6 +151,11 @@ async function race(target: DeviceTarget, known: KnownDevice, { signal, knockPor
 /** Whether a device can show that it is the one that was met. */
 function isProvable({ hostKey, engineId }: KnownDevice): boolean {
   return hostKey !== null || engineId !== null;
+}
+
+/** Whether a device was last seen behind a port of this computer, as a virtual one or through somebody's tunnel. */
+function isForwarded({ addresses }: KnownDevice): boolean {
+  return addresses.some(isLoopback);
 }
 
 /** The name under which the network is asked for a device. A UUID is none, but the short one is the host name of most devices. */
@@ -190,18 +196,30 @@ function ownHostname(name: string, address: string | undefined): string | undefi
 }
 
 function notFound(name: string, known: KnownDevice | undefined): Failure {
+  if (known === undefined && isLikeUuid(name)) {
+    const message = `davit knows no device whose UUID begins with ${name}, and none called so answers on this network`;
+    return new Failure('not-found', 'device-not-found', message, {
+      hint: `A device that davit has not met yet is found by its whole UUID or by its first seven digits, which it is called by: ${name.slice(0, 7).toLowerCase()}`,
+    });
+  }
   if (known === undefined) {
     return new Failure('not-found', 'device-not-found', `no device called ${name} answers on this network`, {
       hint: 'Run davit scan to see the devices that do; one that was just started needs a minute',
     });
   }
   const [last] = known.addresses;
+  const port = isForwarded(known) ? ` port ${known.sshPort}` : '';
   const where =
-    last === undefined ? 'and davit has never seen it' : `nor does anything at ${last}, where it was last seen`;
+    last === undefined ? 'and davit has never seen it' : `nor does anything at ${last}${port}, where it was last seen`;
   const called = nameOf(known) === name ? name : `${name} (${nameOf(known)})`;
   return new Failure('not-found', 'device-not-found', `${called} does not answer by its name, ${where}`, {
     hint: 'Check that it is on and in this network; davit scan lists the devices that are. One that was just started needs a minute',
   });
+}
+
+/** Whether a word looks like a part of a UUID that is longer than what devices are called by. */
+function isLikeUuid(name: string): boolean {
+  return /^[0-9a-f]{8,}$/i.test(name) && givenUuid(name) === undefined;
 }
 
 function isSome<T>(list: readonly T[]): list is readonly [T, ...T[]] {

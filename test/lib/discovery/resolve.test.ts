@@ -62,6 +62,16 @@ describe('resolveDevice', () => {
     assert.deepEqual(told, [{ type: 'notice', level: 'warning', text: 'the cloud is away' }]);
   });
 
+  it('says of a part of an unknown UUID how the device is found', async () => {
+    const word = uuid.slice(0, 12);
+    const resolving = resolveDevice(word, options);
+    await assert.rejects(resolving, ({ code, message, hint }: Failure) => {
+      assert.equal(code, 'device-not-found');
+      assert.match(message, /knows no device whose UUID begins with cafe1234c0ff/);
+      return hint?.endsWith('cafe123') === true;
+    });
+  });
+
   it('ends as interrupted when it is aborted', async () => {
     const abort = new AbortController();
     const resolving = resolveDevice('nobody.local', { ...options, signal: abort.signal });

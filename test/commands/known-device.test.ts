@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { runChecked } from '../../src/lib/platform/child-process.js';
+import { davit, type DavitOptions } from '../support/davit.js';
+import {
+  createNetwork,
+  type NetworkedDevice,
+  networkSkipReason,
+  type TestNetwork,
+} from '../support/network-namespace.js';
+import { type SshServer, sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+const uuids = ['aaaaaa14d6bb1ee1ed1eb7a8e05ce0d0', 'bbbbbb24d6bb1ee1ed1eb7a8e05ce0d0'] as const;
+
+/** A user with a data folder of their own, whose default key all devices accept. */
+async function userWith(t: TestContext, identityFile: string, wrapper: readonly string[] = []) {
+  const HOME = await temporaryFolder(t);
+  await mkdir(path.join(HOME, '.ssh'));
+  await copyFile(identityFile, path.join(HOME, '.ssh', 'id_ed25519'));
+  const environment = { HOME, DAVIT_DATA_DIR: path.join(HOME, 'data'), SSH_AUTH_SOCK: undefined };
+  return { environment, wrapper };
+}
+
+const readConfig = ['--', 'cat /mnt/boot/config.json'];
+
+describe('a virtual device behind a port of this computer', { skip: sshServerSkipReason() }, () => {
+  let server: SshServer;
+  before(async () => {
+    server = await startSshServer({ configJson: { uuid: uuids[0] } });
+  });
+  after(() => server.close());
+
+  it('is reached by its UUID, its beginning and an alias from the first meeting on', async (t) => {
+    const user = await userWith(t, server.identityFile);
+    const met = await davit(['ssh', `127.0.0.1:${server.port}`, '--', 'true'], user);
+    assert.equal(met.exitCode, 0, met.stderr);
+    assert.equal((await davit(['device', 'alias', uuids[0], 'virtual'], user)).exitCode, 0);
+    for (const name of [uuids[0], uuids[0].slice(0, 5), 'virtual']) {
+      const { exitCode, stdout, stderr } = await davit(['ssh', name, ...readConfig], user);
+      assert.deepEqual([exitCode, stderr], [0, ''], name);
+      assert.match(stdout, new RegExp(uuids[0]));
+    }
+  });
+
+  it('is not thought to be there when it was switched off', async (t) => {
+    const other = await startSshServer({ configJson: { uuid: uuids[1] } });
+    const user = await userWith(t, other.identityFile);
+    assert.equal((await davit(['ssh', '127.0.0.1', '--port', String(other.port), '--', 'true'], user)).exitCode, 0);
+    await other.close();
+    const { exitCode, stderr } = await davit(['ssh', uuids[1], '--', 'true'], user);
+    assert.equal(exitCode, 3, stderr);
+    assert.ok(stderr.includes(`nor does anything at 127.0.0.1 port ${other.port}, where it was last seen`), stderr);
+  });
+
+  it('takes the end of a tunnel for no place of a device that has one', async (t) => {
+    const user = await userWith(t, server.identityFile);
+    const known = { uuid: uuids[0], addresses: ['192.0.2.7'], hostKey: await server.hostFingerprint() };
+    await mkdir(user.environment.DAVIT_DATA_DIR);
+    const file = path.join(user.environment.DAVIT_DATA_DIR, 'devices.json');
+    await writeFile(file, JSON.stringify({ version: 1, devices: [known] }));
+    assert.equal((await davit(['ssh', `127.0.0.1:${server.port}`, '--', 'true'], user)).exitCode, 0);
+    const { stdout } = await davit(['device', 'list', '--json'], user);
+    const { devices } = JSON.parse(stdout) as { devices: { addresses: string[]; sshPort: number }[] };
+    assert.deepEqual([devices.length, devices[0]?.addresses, devices[0]?.sshPort], [1, ['192.0.2.7'], 22222]);
+  });
+});
+
+describe('devices whose addresses change', { skip: networkSkipReason() || sshServerSkipReason() }, () => {
+  let network: TestNetwork;
+  let servers: SshServer[];
+  before(async () => {
+    network = await createNetwork([
+      { hostname: 'aaaaaa1', segment: 'lan' },
+      { hostname: 'bbbbbb2', segment: 'lan' },
+    ]);
+    servers = await Promise.all(
+      network.devices.map(({ namespace }, index) =>
+        startSshServer({
+          port: 22222,
+          wrapper: ['ip', 'netns', 'exec', namespace],
+          configJson: { uuid: uuids[index] },
+        }),
+      ),
+    );
+    // Whoever is let in by the one must be let in by the other: only their host keys tell them apart.
+    const [first, second] = servers;
+    await second?.accept((await first?.publicKey()) ?? '');
+  });
+  after(async () => {
+    await Promise.all(servers.map((server) => server.close()));
+    await network.close();
+  });
+
+  const device = (index: 0 | 1): NetworkedDevice => {
+    const one = network.devices[index];
+    if (one === undefined) throw new Error('no such device');
+    return one;
+  };
+
+  const give = async (index: 0 | 1, address: string) => {
+    const { namespace } = device(index);
+    const ip = (...words: string[]) => runChecked('changing addresses', 'ip', ['-n', namespace, 'address', ...words]);
+    await ip('flush', 'dev', 'eth0', 'scope', 'global');
+    await ip('add', `${address}/24`, 'dev', 'eth0');
+    await network.run('ip', ['neigh', 'flush', 'all']);
+  };
+
+  const user = async (t: TestContext): Promise<DavitOptions> =>
+    userWith(t, servers[0]?.identityFile ?? '', network.wrapper);
+
+  const whoIs = async (name: string, options: DavitOptions) => {
+    const { exitCode, stdout, stderr } = await davit(['ssh', name, ...readConfig], options);
+    return exitCode === 0 ? (JSON.parse(stdout) as { uuid: string }).uuid : stderr;
+  };
+
+  it('reaches each by all its names when they have swapped them', async (t) => {
+    const options = await user(t);
+    const [first, second] = ['10.77.0.2', '10.77.0.3'];
+    for (const uuid of uuids) assert.equal(await whoIs(uuid, options), uuid);
+    assert.equal((await davit(['device', 'alias', uuids[0], 'bench'], options)).exitCode, 0);
+    try {
+      await Promise.all([give(0, second), give(1, first)]);
+      for (const name of [uuids[0], 'aaaaaa1', 'aaaaaa1.local', 'aaaa', 'bench']) {
+        assert.equal(await whoIs(name, options), uuids[0], name);
+      }
+      assert.equal(await whoIs(uuids[1], options), uuids[1]);
+    } finally {
+      await Promise.all([give(0, first), give(1, second)]);
+    }
+  });
+});
