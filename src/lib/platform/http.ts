@@ -46,7 +46,7 @@ export async function httpGet(start: URL, options: HttpOptions): Promise<HttpAns
   let url = start;
   for (let hop = 0; hop <= mostRedirects; hop += 1) {
     const login = url.origin === start.origin ? loginHeader('authorization', start) : {};
-    const answer = await ask(url, { ...options, headers: { ...options.headers, ...login } });
+    const answer = await httpAsk(url, { ...options, headers: { ...options.headers, ...login } });
     const { location } = answer.headers;
     if (!redirects.includes(answer.status) || location === undefined) return answer;
     answer.close();
@@ -72,7 +72,11 @@ function redirected(from: URL, location: string): URL {
   });
 }
 
-async function ask(url: URL, options: HttpOptions): Promise<HttpAnswer> {
+/**
+ * Asks for a URL by GET, once: a redirect is an answer like any other, so that what the headers say goes to nobody else. Fails with
+ * `unreachable` when there is no connection or no answer in time.
+ */
+export async function httpAsk(url: URL, options: HttpOptions): Promise<HttpAnswer> {
   const { signal, limits = defaultHttpLimits } = options;
   const { socket, forwardingProxy } = await connectHttp(url, { connectMs: limits.connectMs, signal });
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
