@@ -4,7 +4,7 @@ import { Failure } from '../failure/failure.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { type BuildContext, packBuildContext } from '../project/build-context.js';
 import { BuildReport, type ReachedStep } from './build-report.js';
-import { dockerfileSteps } from '../project/dockerfile-steps.js';
+import { parseDockerfile } from '../project/dockerfile.js';
 import { localImageTag } from './local-release.js';
 import type { BuildSource } from '../project/build-source.js';
 
@@ -60,7 +60,7 @@ function buildFailure(service: string, source: BuildSource, reached: ReachedStep
 
 /** `line 7 of Dockerfile (RUN make)`; the step alone where the builder counts otherwise than we do. */
 function placeOf({ number, of, text }: ReachedStep, { dockerfile }: BuildSource): string {
-  const step = dockerfileSteps(dockerfile.text)[number - 1];
+  const step = parseDockerfile(dockerfile.text).instructions[number - 1];
   const isSame = step !== undefined && firstWord(step.text) === firstWord(text);
   return isSame
     ? `line ${step.line} of ${dockerfile.source} (${text})`

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { dockerfileSteps } from '../../../src/lib/project/dockerfile-steps.js';
+import { parseDockerfile } from '../../../src/lib/project/dockerfile.js';
 import { fillTemplate } from '../../../src/lib/project/dockerfile-template.js';
 import { readBuildSource } from '../../../src/lib/project/build-source.js';
 import { readProject } from '../../../src/lib/project/project.js';
@@ -15,13 +15,13 @@ const values = {
   appName: 'localapp',
 };
 
-describe('the steps of a Dockerfile', () => {
-  it('are its instructions, each at the line where it begins', () => {
+describe('the instructions of a Dockerfile', () => {
+  it('are told with the line where each begins', () => {
     const text = ['# syntax', '', 'FROM a', 'RUN one && \\', '# inside', '', '  two \\', '  three', 'CMD ["x"]'].join(
       '\n',
     );
     assert.deepEqual(
-      dockerfileSteps(text).map((step) => step.line),
+      parseDockerfile(text).instructions.map(({ line }) => line),
       [3, 4, 9],
     );
   });
@@ -29,8 +29,64 @@ describe('the steps of a Dockerfile', () => {
   it('honour the escape directive and Windows line ends', () => {
     const text = '# escape=`\r\nFROM a\r\nRUN dir C:\\\r\nRUN one `\r\n two\r\n';
     assert.deepEqual(
-      dockerfileSteps(text).map((step) => step.line),
+      parseDockerfile(text).instructions.map(({ line }) => line),
       [2, 3, 4],
+    );
+  });
+
+  it('are taken apart into keyword, flags and arguments', () => {
+    const text = [
+      'from --platform=linux/arm64 alpine AS build',
+      '#dev-run=make tools',
+      'COPY --chown=node:node --link a\\ b \\',
+      '  # between',
+      '  c /app/',
+      'CMD ["npm", "start"]',
+      'RUN echo [a]',
+    ].join('\n');
+    const { instructions, comments } = parseDockerfile(text);
+    assert.deepEqual(
+      instructions.map(({ keyword, flags, rest, json }) => [keyword, flags, rest.split(/\s+/).join(' '), json]),
+      [
+        ['FROM', [{ name: 'platform', value: 'linux/arm64' }], 'alpine AS build', undefined],
+        [
+          'COPY',
+          [
+            { name: 'chown', value: 'node:node' },
+            { name: 'link', value: '' },
+          ],
+          'a\\ b c /app/',
+          undefined,
+        ],
+        ['CMD', [], '["npm", "start"]', ['npm', 'start']],
+        ['RUN', [], 'echo [a]', undefined],
+      ],
+    );
+    assert.deepEqual(comments, [{ line: 2, text: 'dev-run=make tools' }]);
+  });
+
+  it('may hold texts that look like instructions', () => {
+    const text = [
+      'FROM a',
+      'COPY <<one <<-"two" /etc/',
+      'RUN 1',
+      'one',
+      'RUN 2',
+      '\ttwo',
+      'RUN <<EOF',
+      'echo $x # no comment',
+      'EOF',
+      'RUN last',
+    ].join('\n');
+    const { instructions } = parseDockerfile(text);
+    assert.deepEqual(
+      instructions.map(({ line, hereDocuments }) => [line, hereDocuments.map((one) => one.text)]),
+      [
+        [1, []],
+        [2, ['RUN 1\n', 'RUN 2\n']],
+        [7, ['echo $x # no comment\n']],
+        [10, []],
+      ],
     );
   });
 });
