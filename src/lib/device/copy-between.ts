@@ -1,4 +1,5 @@
 import { Failure } from '../failure/failure.js';
+import { collectInOneGo } from '../platform/collect-in-one-go.js';
 import { type Copied, copy, type CopyOptions } from './copy.js';
 import type { PlacedFile } from './copy-file.js';
 import type { CopyPlace } from './copy-place.js';
@@ -13,6 +14,7 @@ export async function copyBetween(
   open: (device: string) => Promise<Device>,
   options: CopyOptions,
 ): Promise<Copied> {
+  collectInOneGo();
   const opened: Device[] = [];
   const openOnce = async (name: string) => {
     const device = await open(name);
