@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
-import { json } from 'node:stream/consumers';
+import { createServer } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { createContainer, listContainers, removeContainer, startContainer } from '../../src/lib/engine/containers.js';
 import { listAt, textAt, textMapAt, valueAt } from '../../src/lib/engine/engine-answer.js';
 import type { EngineConnection } from '../../src/lib/engine/engine-connection.js';
@@ -10,13 +10,36 @@ import { isRecord } from '../../src/lib/platform/json.js';
 
 /** How the stand-in behaves. */
 export interface SupervisorOptions {
-  readonly engine: EngineConnection;
+  /** Without one, accepted target states come to nothing. */
+  readonly engine?: EngineConnection;
   readonly deviceType?: string;
   readonly architecture?: string;
   /** Outside local mode a Supervisor refuses a target state with status 400. */
   readonly isInLocalMode?: boolean;
   /** Accepts target states and never applies them. */
   readonly isStuck?: boolean;
+  /** What outside local mode everything but `/ping` asks for; without it, the device belongs to no fleet. */
+  readonly apiKey?: string;
+  /** A service holds an update lock, which only `force` overrides. */
+  readonly isLocked?: boolean;
+  /** What it reports of containers in `/v2/state/status`. */
+  readonly containers?: readonly object[];
+  /** What else it answers, by method and path: a body, or a status with a body. */
+  readonly answers?: Readonly<Record<string, (body: unknown) => Answered>>;
+}
+
+/** An answer of the stand-in. */
+export interface Answered {
+  readonly status?: number;
+  readonly body: unknown;
+}
+
+/** A request that the stand-in was sent. */
+export interface SupervisorCall {
+  /** `POST /v1/reboot` */
+  readonly asked: string;
+  readonly body: unknown;
+  readonly authorization: string | undefined;
 }
 
 /** A stand-in for a balena Supervisor, which cannot be had here: the part of its API that davit uses, acting on a real engine. */
@@ -24,44 +47,75 @@ export interface FakeSupervisor {
   readonly port: number;
   /** Every target state that was posted and accepted. */
   readonly accepted: readonly unknown[];
+  /** Everything that was asked, apart from `/ping`. */
+  readonly calls: readonly SupervisorCall[];
+  /** Lets it behave in another way from now on. */
+  readonly change: (options: Partial<SupervisorOptions>) => void;
   readonly close: () => Promise<void>;
 }
 
-/** Starts the stand-in on a free port. The state it holds beside its apps has to come back unchanged. */
-export async function startSupervisor(options: SupervisorOptions): Promise<FakeSupervisor> {
-  const { engine, deviceType = 'raspberrypi4-64', architecture = 'aarch64' } = options;
+/** Starts the stand-in on a free port of 127.0.0.1. The state it holds beside its apps has to come back unchanged. */
+export async function startSupervisor(first: SupervisorOptions): Promise<FakeSupervisor> {
+  let options = first;
   const accepted: unknown[] = [];
+  const calls: SupervisorCall[] = [];
   const local = { name: 'crane', config: { SUPERVISOR_LOCAL_MODE: '1' }, apps: { 1: { commit: 'internal shape' } } };
   const applying = new Set<Promise<void>>();
-  const answer = (response: ServerResponse, status: number, body: unknown) => {
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  const success = (more: object): Answered => ({ body: { status: 'success', ...more } });
+  const failed = (status: number, message: string): Answered => ({ status, body: { status: 'failed', message } });
+  const usual: Readonly<Record<string, (body: unknown) => Answered>> = {
+    'GET /v2/local/device-info': () => {
+      const { deviceType = 'raspberrypi4-64', architecture = 'aarch64' } = options;
+      return success({ info: { arch: architecture, deviceType } });
+    },
+    'GET /v2/local/target-state': () => success({ state: { local } }),
+    'GET /v2/state/status': () =>
+      success({
+        appState: applying.size > 0 ? 'applying' : 'applied',
+        containers: options.containers ?? [{ serviceName: 'main', status: 'Installing' }],
+      }),
+    'POST /v2/local/target-state': (body) => {
+      if (options.isInLocalMode === false) return failed(400, 'Target state can only set when device is in local mode');
+      accepted.push(body);
+      const { engine } = options;
+      if (options.isStuck !== true && engine !== undefined) {
+        const work = apply(engine, body).finally(() => applying.delete(work));
+        applying.add(work);
+      }
+      return success({ message: 'OK' });
+    },
+  };
+  const answerTo = ({ asked, body, authorization }: SupervisorCall): Answered => {
+    const isOpen = options.isInLocalMode !== false || options.apiKey === undefined;
+    if (!isOpen && authorization !== `Bearer ${options.apiKey ?? ''}`) return { status: 401, body: 'Unauthorized' };
+    const isForced = isRecord(body) && body.force === true;
+    if (
+      options.isLocked === true &&
+      /reboot|shutdown|restart|stop|host-config$/.test(asked) &&
+      !asked.startsWith('GET')
+    ) {
+      if (!isForced) return { status: 423, body: { Data: '', Error: 'Updates are locked' } };
+    }
+    return (options.answers?.[asked] ?? usual[asked])?.(body) ?? failed(404, 'no such thing');
   };
   const server = createServer((request, response) => {
     const asked = `${request.method ?? ''} ${request.url ?? ''}`;
-    if (asked === 'GET /ping') response.end('OK');
-    else if (asked === 'GET /v2/local/device-info')
-      answer(response, 200, { status: 'success', info: { arch: architecture, deviceType } });
-    else if (asked === 'GET /v2/local/target-state') answer(response, 200, { status: 'success', state: { local } });
-    else if (asked === 'GET /v2/state/status')
-      answer(response, 200, {
-        status: 'success',
-        appState: applying.size > 0 ? 'applying' : 'applied',
-        containers: [{ serviceName: 'main', status: 'Installing' }],
-      });
-    else if (asked === 'POST /v2/local/target-state') {
-      void json(request).then((body) => {
-        if (options.isInLocalMode === false) {
-          const message = 'Target state can only set when device is in local mode';
-          answer(response, 400, { status: 'failed', message });
-          return;
-        }
-        accepted.push(body);
-        answer(response, 200, { status: 'success', message: 'OK' });
-        if (options.isStuck === true) return;
-        const work = apply(engine, body).finally(() => applying.delete(work));
-        applying.add(work);
-      });
-    } else answer(response, 404, {});
+    if (asked === 'GET /ping') {
+      response.end('OK');
+      return;
+    }
+    void text(request).then((sent) => {
+      const call: SupervisorCall = {
+        asked,
+        body: sent === '' ? undefined : (JSON.parse(sent) as unknown),
+        authorization: request.headers.authorization,
+      };
+      calls.push(call);
+      const { status = 200, body } = answerTo(call);
+      const isText = typeof body === 'string';
+      response.writeHead(status, { 'content-type': isText ? 'text/plain' : 'application/json' });
+      response.end(isText ? body : JSON.stringify(body));
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -70,6 +124,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<FakeS
   return {
     port: address.port,
     accepted,
+    calls,
+    change: (changes) => {
+      options = { ...options, ...changes };
+    },
     close: async () => {
       await Promise.allSettled(applying);
       server.closeAllConnections();

@@ -1,12 +1,14 @@
+import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { type DeviceTarget, parseDeviceTarget } from '../discovery/device-target.js';
 import { isLoopback } from '../discovery/network-links.js';
-import { reachableAddress } from '../discovery/reachable-address.js';
+import { answeringAddress, reachableAddress } from '../discovery/reachable-address.js';
 import { type ResolvedDevice, resolveDevice } from '../discovery/resolve.js';
 import { developmentEnginePort, type EngineConnection, tcpEngineConnection } from '../engine/engine-connection.js';
 import { engineInfo } from '../engine/engine-info.js';
 import { Failure } from '../failure/failure.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
+import { limit } from '../platform/limit.js';
 import { connectTcp } from '../platform/tcp.js';
 import { deviceSettings, type HostSettings } from '../ssh/host-settings.js';
 import { openSsh, openSshStream, type SshOptions } from '../ssh/open-ssh.js';
@@ -42,6 +44,8 @@ export interface Device {
   ssh(): Promise<SshConnection>;
   /** A byte stream to its SSH server, for another program to log in through. */
   sshStream(): Promise<Duplex>;
+  /** Whether any packets come back from where it is, if only to refuse a connection. */
+  isThere(): Promise<boolean>;
   /** Ends every connection. */
   close(): Promise<void>;
 }
@@ -98,6 +102,12 @@ const engineSockets = ['/var/run/balena-engine.sock', '/var/run/docker.sock'];
 
 const engineProbeMs = 2000;
 
+/** A port that no firewall of a device is silent about. */
+const knockPort = 22222;
+
+/** How long an SSH server may take to say that it is one (RFC 4253, 4.2). */
+const greetingMs = 3000;
+
 class NetworkDevice implements Device {
   readonly name: string;
   readonly #options: DeviceOptions;
@@ -146,6 +156,26 @@ class NetworkDevice implements Device {
   sshStream(): Promise<Duplex> {
     const { target, options } = this.#login();
     return openSshStream(target, options);
+  }
+
+  async isThere(): Promise<boolean> {
+    const { signal } = this.#options;
+    if (this.#settings?.proxy === undefined && !isLoopback(this.#address)) {
+      return (await answeringAddress([this.#address], knockPort, signal)) !== undefined;
+    }
+    // Whoever stands between accepts connections for a device that is gone.
+    const patience = limit(signal, greetingMs);
+    try {
+      const stream = await this.sshStream();
+      stream.on('error', () => undefined);
+      const greeting = once(stream, 'readable', { signal: patience.signal }).then(() => stream.readableLength > 0);
+      return await greeting.finally(() => stream.destroy());
+    } catch {
+      signal.throwIfAborted();
+      return false;
+    } finally {
+      patience.end();
+    }
   }
 
   async close(): Promise<void> {

@@ -96,6 +96,15 @@ export async function stopContainer(engine: EngineConnection, container: string,
   await engineJson(engine, { method: 'POST', path: `/containers/${container}/stop`, signal, timeoutMs: Infinity });
 }
 
+/** Stops a container, with its own grace period, and starts it again; one that does not run is started. */
+export async function restartContainer(
+  engine: EngineConnection,
+  container: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  await engineJson(engine, { method: 'POST', path: `/containers/${container}/restart`, signal, timeoutMs: Infinity });
+}
+
 /** Gives a container another name. */
 export async function renameContainer(
   engine: EngineConnection,

@@ -30,6 +30,15 @@ export async function askYesNo(
   return prompt({ type: 'confirm', default: question.isYesByDefault ?? false });
 }
 
+/** Asks for consent to something, and fails with `interrupted` without it, and without a terminal. */
+export async function requireConsent(
+  message: string,
+  { streams, signal }: { readonly streams: Streams; readonly signal: AbortSignal },
+): Promise<void> {
+  if (await askYesNo({ message, insteadOfAsking: '--yes', signal }, streams)) return;
+  throw new Failure('interrupted', 'declined', 'nothing was done');
+}
+
 /** One of several answers. */
 export interface Choice {
   readonly value: string;

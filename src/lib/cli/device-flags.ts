@@ -1,0 +1,48 @@
+import { Args, Flags } from '@oclif/core';
+import { openDevice } from '../device/device.js';
+import type { DeviceOpener } from '../device/reboot.js';
+import {
+  type CommandSurroundings,
+  deviceOptionsFrom,
+  engineFlags,
+  type EngineFlagValues,
+  supervisorFlags,
+} from './engine-flags.js';
+import { sshFlags } from './ssh-flags.js';
+
+/** Flags of commands that reach a device in whatever way it offers. */
+export const deviceFlags = { 'engine-port': engineFlags['engine-port'], ...supervisorFlags, ...sshFlags };
+
+/** The flag of commands that services may object to. */
+export const forceFlag = {
+  force: Flags.boolean({ default: false, summary: 'Do so although a service holds an update lock.' }),
+};
+
+/** Flags of commands that end a system. */
+export function waitFlags(forWhat: string, seconds: number) {
+  return {
+    wait: Flags.boolean({ default: true, allowNo: true, summary: `Wait until it is ${forWhat}.` }),
+    timeout: Flags.integer({
+      default: seconds,
+      min: 1,
+      helpValue: '<seconds>',
+      summary: `How long to wait until it is ${forWhat}.`,
+    }),
+  };
+}
+
+/** How long to wait, in milliseconds; undefined for not at all. */
+export function waitMsFrom(flags: { readonly wait: boolean; readonly timeout: number }): number | undefined {
+  return flags.wait ? flags.timeout * 1000 : undefined;
+}
+
+/** The arguments of commands that take any number of devices. */
+export const devicesArgs = {
+  devices: Args.string({ required: true, multiple: true, description: 'Names, addresses or UUIDs of devices.' }),
+};
+
+/** Opens a device that the user named, reached as the flags say, as often as that is needed. */
+export function deviceOpener(name: string, flags: EngineFlagValues, surroundings: CommandSurroundings): DeviceOpener {
+  const options = deviceOptionsFrom(flags, surroundings);
+  return (signal, progress = surroundings.progress) => openDevice(name, { ...options, signal, progress });
+}
