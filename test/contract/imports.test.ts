@@ -13,6 +13,7 @@ const layers: readonly (readonly string[])[] = [
   ['cli'],
   ['output', 'provision'],
   ['push', 'flash', 'os'],
+  ['deploy'],
   ['project'],
   ['device'],
   ['boot-config'],

@@ -1,9 +1,14 @@
 import type { Readable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { Failure } from '../failure/failure.js';
+import type { Json, JsonObject } from '../platform/json.js';
+import { limit } from '../platform/limit.js';
+import { removeContainer } from './containers.js';
 import { numberAt, valueAt } from './engine-answer.js';
 import type { EngineConnection } from './engine-connection.js';
 import { engineStream } from './engine-request.js';
+import { removeUntaggedImage } from './images.js';
+import { encodedHeader, type RegistryLogins } from './pull-image.js';
 import { textLines } from './text-lines.js';
 
 /** What the engine's classic builder is asked to build. */
@@ -17,6 +22,10 @@ export interface BuildRequest {
   readonly noCache: boolean;
   /** Whether base images are pulled even when the engine has them. */
   readonly pull: boolean;
+  /** Logins for the registries of base images. */
+  readonly logins?: RegistryLogins;
+  /** Further parameters of the API's `POST /build`. */
+  readonly parameters?: Readonly<Record<string, Json | undefined>>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -32,20 +41,20 @@ export interface BuildListener {
 
 /**
  * Builds an image with `POST /build`, which every engine has: BuildKit is left out of balenaEngine. Returns the image's
- * ID. Aborting closes the connection, upon which the engine kills the running step and removes its container.
- *
- * `cachefrom` is not sent: with it, an engine reuses only steps of the images listed there instead of all it ever built.
+ * ID. Aborting closes the connection, upon which the engine kills the running step; its container and what the build had
+ * made so far are gone before the abort is reported.
  */
 export async function buildImage(
   engine: EngineConnection,
   request: BuildRequest,
   listener: BuildListener,
 ): Promise<string> {
-  const { context, dockerfile, tag, labels, noCache, pull, signal } = request;
+  const { context, dockerfile, tag, labels, noCache, pull, logins = {}, parameters, signal } = request;
   const answer = engineStream(engine, {
     method: 'POST',
     path: '/build',
-    query: { t: tag, dockerfile, labels, nocache: noCache, pull, rm: true, forcerm: true },
+    query: { ...parameters, t: tag, dockerfile, labels, nocache: noCache, pull, rm: true, forcerm: true },
+    headers: Object.keys(logins).length === 0 ? {} : { 'x-registry-config': encodedHeader(loginsAsJson(logins)) },
     body: {
       tar: context,
       onSent: (bytes) => {
@@ -56,7 +65,9 @@ export async function buildImage(
     timeoutMs: Infinity,
   });
   let imageId: string | undefined;
+  const traces = new BuildTraces();
   const output = new OutputLines((text) => {
+    traces.line(text);
     listener.line(text);
   });
   try {
@@ -72,6 +83,9 @@ export async function buildImage(
       const status = valueAt(message, 'status');
       if (typeof status === 'string') reportStatus(message, status, listener);
     }
+  } catch (error) {
+    if (signal?.aborted) await traces.remove(engine);
+    throw error;
   } finally {
     output.end();
     context.destroy();
@@ -80,6 +94,12 @@ export async function buildImage(
   throw new Failure('unreachable', 'build-cut-off', 'the engine ended the build without a result', {
     hint: "Push again; if it happens again, look at the engine's log on the device: journalctl -u balena-engine",
   });
+}
+
+function loginsAsJson(logins: RegistryLogins): JsonObject {
+  return Object.fromEntries(
+    Object.entries(logins).map(([registry, { username, password }]) => [registry, { username, password }]),
+  );
 }
 
 function reportStatus(message: unknown, status: string, listener: BuildListener): void {
@@ -92,6 +112,41 @@ function reportStatus(message: unknown, status: string, listener: BuildListener)
       numberAt(message, 'progressDetail', 'current'),
       numberAt(message, 'progressDetail', 'total'),
     );
+}
+
+const removalMs = 5000;
+
+/** What a build that does not come to its end leaves on the engine, learnt from its output. */
+class BuildTraces {
+  readonly #images: string[] = [];
+  #container: string | undefined;
+  #isOwnStep = false;
+
+  line(text: string): void {
+    const instruction = /^Step \d+\/\d+ : (\S+)/.exec(text)?.[1];
+    // The first thing named after FROM is the base image, after "Using cache" one of an earlier build.
+    if (instruction !== undefined) this.#isOwnStep = instruction.toUpperCase() !== 'FROM';
+    else if (text === ' ---> Using cache') this.#isOwnStep = false;
+    const [, running, image] = /^ ---> (?:Running in ([0-9a-f]{12,})|([0-9a-f]{12,}))$/.exec(text) ?? [];
+    if (running !== undefined) this.#container = running;
+    if (image === undefined) return;
+    this.#container = undefined;
+    if (this.#isOwnStep) this.#images.push(image);
+  }
+
+  /** The engine does the same when it notices that the connection is closed, but not before we would be gone. */
+  async remove(engine: EngineConnection): Promise<void> {
+    const patience = limit(new AbortController().signal, removalMs);
+    try {
+      if (this.#container !== undefined) await removeContainer(engine, this.#container, patience.signal);
+      for (const image of this.#images.reverse()) await removeUntaggedImage(engine, image, patience.signal);
+    } catch (error) {
+      // A device that is gone can do no more than clean up by itself.
+      if (!(error instanceof Failure)) throw error;
+    } finally {
+      patience.end();
+    }
+  }
 }
 
 /** The builder sends text in pieces of any size, coloured, with carriage returns where a program redraws its line. */

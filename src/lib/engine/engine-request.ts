@@ -16,6 +16,8 @@ export interface EngineRequest {
   readonly query?: Readonly<Record<string, Json | undefined>>;
   /** A JSON body, or a tar stream. */
   readonly body?: { readonly json: Json } | TarBody;
+  /** Beside the type of the body: logins to registries. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
   /** How long the engine may take before it begins to answer; half a minute by default. `Infinity` for builds and streams. */
   readonly timeoutMs?: number;
@@ -39,7 +41,7 @@ export async function* engineStream(engine: EngineConnection, request: EngineReq
   const outgoing = http.request({
     method: request.method,
     path: pathWithQuery(request),
-    headers: { 'content-type': isTar ? 'application/x-tar' : 'application/json' },
+    headers: { ...request.headers, 'content-type': isTar ? 'application/x-tar' : 'application/json' },
     createConnection: () => stream,
   });
   const onAbort = () => outgoing.destroy(interrupted());

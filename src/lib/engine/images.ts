@@ -10,16 +10,22 @@ export interface ImageSummary {
   readonly tags: readonly string[];
   readonly bytes: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** The image before the last step of its build, where it was built on this engine; undefined for all others. */
+  readonly parent: string | undefined;
 }
 
-/** The images on the engine, without the intermediate ones of builds. */
-export async function listImages(engine: EngineConnection, signal?: AbortSignal): Promise<ImageSummary[]> {
-  const answer = await engineJson(engine, { method: 'GET', path: '/images/json', signal });
+/** The images on the engine; the intermediate ones of builds too, if all are wanted. */
+export async function listImages(
+  engine: EngineConnection,
+  { all = false, signal }: { readonly all?: boolean; readonly signal?: AbortSignal } = {},
+): Promise<ImageSummary[]> {
+  const answer = await engineJson(engine, { method: 'GET', path: '/images/json', query: { all }, signal });
   return (Array.isArray(answer) ? answer : []).map((one: unknown) => ({
     id: textAt(one, 'Id'),
     tags: listAt(one, 'RepoTags').map(String),
     bytes: numberAt(one, 'Size') ?? 0,
     labels: textMapAt(one, 'Labels'),
+    parent: textAt(one, 'ParentId') || undefined,
   }));
 }
 
@@ -50,4 +56,24 @@ export async function removeImage(engine: EngineConnection, name: string, signal
     if (error instanceof Failure && error.kind === 'refused') return false;
     throw error;
   }
+}
+
+/** Removes one image, and none of its parents, if no tag, no container and no other image needs it. */
+export async function removeUntaggedImage(engine: EngineConnection, id: string, signal?: AbortSignal): Promise<void> {
+  try {
+    await engineJson(engine, { method: 'DELETE', path: `/images/${id}`, query: { noprune: true }, signal });
+  } catch (error) {
+    if (!(error instanceof Failure && (error.kind === 'not-found' || error.kind === 'refused'))) throw error;
+  }
+}
+
+/** Gives an image a further name: `repository:tag`. */
+export async function tagImage(
+  engine: EngineConnection,
+  id: string,
+  name: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const [repo = name, tag = 'latest'] = name.split(':');
+  await engineJson(engine, { method: 'POST', path: `/images/${id}/tag`, query: { repo, tag }, signal });
 }

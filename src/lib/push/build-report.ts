@@ -1,5 +1,7 @@
 import type { BuildListener } from '../engine/build-image.js';
+import type { PullListener } from '../engine/pull-image.js';
 import type { ProgressListener } from '../platform/progress.js';
+import { type Instruction, parseDockerfile } from '../project/dockerfile.js';
 
 /** The step of a Dockerfile that a build had reached. */
 export interface ReachedStep {
@@ -13,16 +15,25 @@ export class BuildReport implements BuildListener {
   /** The last step that the builder began. */
   reached: ReachedStep | undefined;
   readonly #service: string;
+  readonly #steps: readonly Instruction[];
   readonly #contextBytes: number;
   readonly #progress: ProgressListener;
+  readonly layer: PullListener;
   #sent = 0;
   #reportedAt = -Infinity;
   #phase: 'send' | 'build' = 'send';
 
-  constructor(service: string, contextBytes: number, progress: ProgressListener) {
+  /** @param dockerfile its text as the user knows it, whose lines are shown in place of what was made of them for the engine */
+  constructor(service: string, dockerfile: string, contextBytes: number, progress: ProgressListener) {
     this.#service = service;
+    this.#steps = parseDockerfile(dockerfile).instructions;
     this.#contextBytes = contextBytes;
     this.#progress = progress;
+    const onLayer = layerProgress(progress);
+    this.layer = (...layer) => {
+      this.#beginBuild();
+      onLayer(...layer);
+    };
     this.sent(0);
   }
 
@@ -38,18 +49,19 @@ export class BuildReport implements BuildListener {
   line(text: string): void {
     this.#beginBuild();
     const [, number, of, instruction] = /^Step (\d+)\/(\d+) : (.*)$/.exec(text) ?? [];
-    if (instruction !== undefined) {
-      this.reached = { number: Number(number), of: Number(of), text: instruction };
-      this.#step('build', 'active', { detail: `step ${this.reached.number} of ${this.reached.of}` });
+    if (instruction === undefined) {
+      this.#progress({ type: 'line', id: this.#service, text });
+      return;
     }
-    this.#progress({ type: 'line', id: this.#service, text });
+    this.reached = { number: Number(number), of: Number(of), text: this.#written(Number(number), instruction) };
+    this.#step('build', 'active', { detail: `step ${number} of ${of}` });
+    this.#progress({ type: 'line', id: this.#service, text: `Step ${number}/${of} : ${this.reached.text}` });
   }
 
-  layer(id: string, status: string, current?: number, total?: number): void {
-    this.#beginBuild();
-    const bytes = current === undefined || total === undefined ? {} : { current, total };
-    const state = /complete|exists/i.test(status) ? 'done' : 'active';
-    this.#progress({ type: 'step', id, phase: 'pull', state, ...bytes });
+  /** An instruction as it stands in the Dockerfile, if the engine counts as we do. */
+  #written(number: number, instruction: string): string {
+    const step = this.#steps[number - 1];
+    return step?.keyword === firstWord(instruction) ? step.text : instruction;
   }
 
   done(): void {
@@ -74,4 +86,17 @@ export class BuildReport implements BuildListener {
   ): void {
     this.#progress({ type: 'step', id: this.#service, phase, state, ...more });
   }
+}
+
+function firstWord(instruction: string): string {
+  return (instruction.split(/\s/, 1)[0] ?? '').toUpperCase();
+}
+
+/** Reports the layers of images that an engine pulls. */
+export function layerProgress(progress: ProgressListener): PullListener {
+  return (id, status, current, total) => {
+    const bytes = current === undefined || total === undefined ? {} : { current, total };
+    const state = /complete|exists/i.test(status) ? 'done' : 'active';
+    progress({ type: 'step', id, phase: 'pull', state, ...bytes });
+  };
 }

@@ -1,40 +1,56 @@
 import { buildImage } from '../engine/build-image.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
+import type { RegistryLogins } from '../engine/pull-image.js';
 import { Failure } from '../failure/failure.js';
+import { localImageTag } from '../deploy/local-release.js';
+import type { Json } from '../platform/json.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { type BuildContext, packBuildContext } from '../project/build-context.js';
-import { BuildReport, type ReachedStep } from './build-report.js';
-import { parseDockerfile } from '../project/dockerfile.js';
-import { localImageTag } from './local-release.js';
 import type { BuildSource } from '../project/build-source.js';
+import type { Build } from '../project/composition.js';
+import { parseDockerfile } from '../project/dockerfile.js';
+import { BuildReport, type ReachedStep } from './build-report.js';
+import { secretHosts, withSecrets } from './build-secrets.js';
+import type { BuiltService } from './delivery.js';
 
-/** What is built, and how. */
-export interface ServiceBuild {
-  readonly service: string;
-  readonly source: BuildSource;
-  readonly context: BuildContext;
+/** How images are built, whatever they are. */
+export interface BuildOptions {
   readonly noCache: boolean;
+  /** Whether base images are pulled even when the engine has them. */
   readonly pull: boolean;
+  readonly logins?: RegistryLogins;
+  /** Images whose steps count as built on this engine. */
+  readonly cacheFrom?: readonly string[];
+  readonly signal?: AbortSignal;
+  readonly progress?: ProgressListener;
 }
 
 /**
- * Builds a service's image on a device's engine and returns the image's ID. The build's output is reported as lines; a build
- * that fails says at which line of the Dockerfile.
+ * Builds a service's image with an engine's classic builder and returns the image's ID; it is then known there by the service's local
+ * tag. The build's output is reported as lines; a build that fails says at which line of the Dockerfile.
  */
 export async function buildService(
   engine: EngineConnection,
-  { service, source, context, noCache, pull }: ServiceBuild,
-  { signal, progress = ignoreProgress }: { readonly signal?: AbortSignal; readonly progress?: ProgressListener } = {},
+  { service, build, source, context, secrets = new Map() }: BuiltService,
+  { noCache, pull, logins = {}, cacheFrom = [], signal, progress = ignoreProgress }: BuildOptions,
 ): Promise<string> {
-  const report = new BuildReport(service, context.bytes, progress);
+  const report = new BuildReport(service, source.dockerfile.text, context.bytes, progress);
+  const hosts = [...hostList(build.extra_hosts), ...secretHosts(secrets)];
   try {
     const request = {
-      context: await packBuildContext(context),
+      context: await packBuildContext(secrets.size === 0 ? context : contextWithSecrets(context, source)),
       dockerfile: source.dockerfile.path,
       tag: localImageTag(service),
-      labels: { 'io.resin.local.image': '1', 'io.resin.local.service': service },
-      noCache,
-      pull,
+      labels: { ...build.labels, 'io.resin.local.image': '1', 'io.resin.local.service': service },
+      noCache: noCache || build.no_cache === true,
+      pull: pull || build.pull === true,
+      logins,
+      parameters: {
+        ...buildParameters(build),
+        // With it, an engine reuses nothing that is not part of these images.
+        cachefrom: cacheFrom.length > 0 ? cacheFrom : undefined,
+        extrahosts: hosts.length > 0 ? hosts : undefined,
+      },
       signal,
     };
     const imageId = await buildImage(engine, request, report);
@@ -44,6 +60,31 @@ export async function buildService(
     report.failed();
     throw buildFailure(service, source, report.reached, error);
   }
+}
+
+function buildParameters(build: Build): Readonly<Record<string, Json | undefined>> {
+  const ulimits = Object.entries(build.ulimits ?? {});
+  return {
+    buildargs: Object.keys(build.args).length > 0 ? build.args : undefined,
+    target: build.target,
+    shmsize: build.shm_size,
+    networkmode: build.network,
+    ulimits:
+      ulimits.length > 0 ? ulimits.map(([Name, { soft, hard }]) => ({ Name, Soft: soft, Hard: hard })) : undefined,
+  };
+}
+
+/** Hosts as the engine's API has them: `name:address`. */
+export function hostList(hosts: Readonly<Record<string, readonly string[]>> = {}): readonly string[] {
+  return Object.entries(hosts).flatMap(([name, addresses]) => addresses.map((address) => `${name}:${address}`));
+}
+
+function contextWithSecrets(context: BuildContext, { dockerfile }: BuildSource): BuildContext {
+  return {
+    ...context,
+    paths: context.paths.filter((one) => one !== dockerfile.path),
+    replaced: { path: dockerfile.path, text: withSecrets(dockerfile.text) },
+  };
 }
 
 /** The engine's own words, with the line of the Dockerfile that it had reached. */
@@ -61,12 +102,7 @@ function buildFailure(service: string, source: BuildSource, reached: ReachedStep
 /** `line 7 of Dockerfile (RUN make)`; the step alone where the builder counts otherwise than we do. */
 function placeOf({ number, of, text }: ReachedStep, { dockerfile }: BuildSource): string {
   const step = parseDockerfile(dockerfile.text).instructions[number - 1];
-  const isSame = step !== undefined && firstWord(step.text) === firstWord(text);
-  return isSame
+  return step?.text === text
     ? `line ${step.line} of ${dockerfile.source} (${text})`
     : `step ${number} of ${of} of ${dockerfile.source} (${text})`;
-}
-
-function firstWord(instruction: string): string {
-  return (instruction.split(/\s/, 1)[0] ?? '').toUpperCase();
 }

@@ -7,7 +7,7 @@ import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { waitAtMost } from '../platform/wait.js';
 import { applyStatus, setLocalApps } from '../supervisor/local-state.js';
 import type { SupervisorConnection } from '../supervisor/supervisor-connection.js';
-import { localImageTag, localRelease } from './local-release.js';
+import { localImageTag, localRelease } from '../deploy/local-release.js';
 import type { RunningContainer } from './replace-container.js';
 import { singleServiceComposition } from './service-container.js';
 

@@ -6,12 +6,12 @@ import { Failure } from '../failure/failure.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { supervisedDevice } from '../supervisor/local-state.js';
 import type { SupervisorConnection } from '../supervisor/supervisor-connection.js';
-import { type BuildContext, listBuildContext } from '../project/build-context.js';
-import { buildService } from './build-service.js';
+import { buildOnDevice } from './build-on-device.js';
+import type { ServiceImage } from './delivery.js';
+import { readServiceImages } from './service-images.js';
 import { deployThroughSupervisor } from './deploy-through-supervisor.js';
 import type { EngineLink } from './engine-link.js';
-import { balenaArchitecture, localRelease } from './local-release.js';
-import { type BuildSource, readBuildSource } from '../project/build-source.js';
+import { balenaArchitecture, localRelease } from '../deploy/local-release.js';
 import { readProject } from '../project/project.js';
 import { onlyService } from '../project/single-service.js';
 import { replaceContainer } from './replace-container.js';
@@ -40,8 +40,7 @@ export interface PushPlan {
   /** Who starts the container; undefined where that is ourselves, straight on the engine. */
   readonly supervisor: SupervisorConnection | undefined;
   readonly host: ContainerHost;
-  readonly source: BuildSource;
-  readonly context: BuildContext;
+  readonly images: readonly ServiceImage[];
   readonly request: PushRequest;
 }
 
@@ -82,26 +81,18 @@ export async function planPush(link: EngineLink, request: PushRequest, { signal 
     operatingSystem: info.operatingSystem,
   };
   const { commit, appName } = localRelease;
-  const values = { service: onlyService, commit, appName, deviceType, architecture };
-  const source = await readBuildSource(project, values);
-  if (source === undefined) throw new Error(`${onlyService} is not built`);
-  const { folder, dockerfile, rules, hasDockerignore } = source;
-  const context = await listBuildContext({
-    folder,
-    rules,
-    alwaysIncluded: [...(dockerfile.isDerived ? [] : [dockerfile.path]), ...(hasDockerignore ? ['.dockerignore'] : [])],
-    replaced: dockerfile.isDerived ? { path: dockerfile.path, text: dockerfile.text } : undefined,
-    signal,
-  });
-  return { service: onlyService, device, engine, supervisor, host, source, context, request };
+  const images = await readServiceImages(project, { commit, appName, deviceType, architecture }, signal);
+  return { service: onlyService, device, engine, supervisor, host, images, request };
 }
 
 /** Builds the project on the device and puts its container in the place of the one before. */
 export async function runPush(plan: PushPlan, { signal, progress = ignoreProgress }: PushOptions): Promise<Pushed> {
-  const { service, engine, host, source, context, request } = plan;
+  const { service, engine, host, images, request } = plan;
   const { noCache, pull, environment } = request;
   const startedAt = performance.now();
-  const imageId = await buildService(engine, { service, source, context, noCache, pull }, { signal, progress });
+  const delivery = buildOnDevice({ noCache, pull, logins: {} });
+  const target = { engine, architecture: host.architecture };
+  const imageId = (await delivery.deliver(target, images, { signal, progress })).get(service) ?? '';
   const { id, name, state } =
     plan.supervisor === undefined
       ? await replaceContainer(engine, planContainer(service, imageId, environment, host), { signal, progress })

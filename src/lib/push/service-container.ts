@@ -1,5 +1,5 @@
 import type { JsonObject } from '../platform/json.js';
-import { localContainerName, localRelease } from './local-release.js';
+import { localContainerName, localRelease } from '../deploy/local-release.js';
 
 /** What a container needs to know of the device it will run on; what is not known is left out. */
 export interface ContainerHost {

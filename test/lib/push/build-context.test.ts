@@ -229,8 +229,9 @@ describe('ignore rules compared with docker build', { skip: engineSkipReason() }
         rules: source.rules,
         alwaysIncluded: ['Dockerfile', '.dockerignore'],
       });
-      const build = { service: 'main', source, context, noCache: false, pull: false };
-      const ours = await buildService(engine.connection, build);
+      const build = { context: folder, args: {}, labels: {} };
+      const one = { service: 'main', build, source, context };
+      const ours = await buildService(engine.connection, one, { noCache: false, pull: false });
       assert.deepEqual(await filesIn(ours), theirFiles);
     });
   }

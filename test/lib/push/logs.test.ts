@@ -6,7 +6,7 @@ import { engineTime, LogCursor } from '../../../src/lib/push/log-cursor.js';
 import { parseSince } from '../../../src/lib/push/log-since.js';
 import { parseEnvironment } from '../../../src/lib/push/environment-variables.js';
 import { serviceOfContainer } from '../../../src/lib/engine/find-service.js';
-import { balenaArchitecture } from '../../../src/lib/push/local-release.js';
+import { balenaArchitecture } from '../../../src/lib/deploy/local-release.js';
 
 const at = (nanoseconds: number) => `2026-11-21T00:00:00.${String(nanoseconds).padStart(9, '0')}Z`;
 

@@ -1,0 +1,35 @@
+import { listBuildContext } from '../project/build-context.js';
+import { readBuildSource } from '../project/build-source.js';
+import type { TemplateValues } from '../project/dockerfile-template.js';
+import type { Project } from '../project/project.js';
+import type { ServiceImage } from './delivery.js';
+
+/** What each service's image of a project comes from on one kind of device; reads Dockerfiles and lists what would be sent. */
+export async function readServiceImages(
+  project: Project,
+  values: Omit<TemplateValues, 'service'>,
+  signal: AbortSignal,
+): Promise<ServiceImage[]> {
+  const images: ServiceImage[] = [];
+  // One after the other: a disk does not get faster by being asked several things at once.
+  for (const [service, { build, image }] of Object.entries(project.composition.services)) {
+    const source = await readBuildSource(project, { ...values, service });
+    if (build === undefined || source === undefined) {
+      if (image !== undefined) images.push({ service, image });
+      continue;
+    }
+    const { folder, dockerfile, rules, hasDockerignore } = source;
+    const context = await listBuildContext({
+      folder,
+      rules,
+      alwaysIncluded: [
+        ...(dockerfile.isDerived ? [] : [dockerfile.path]),
+        ...(hasDockerignore ? ['.dockerignore'] : []),
+      ],
+      replaced: dockerfile.isDerived ? { path: dockerfile.path, text: dockerfile.text } : undefined,
+      signal,
+    });
+    images.push({ service, build, source, context });
+  }
+  return images;
+}
