@@ -131,4 +131,43 @@ describe('devices whose addresses change', { skip: networkSkipReason() || sshSer
       await Promise.all([give(0, first), give(1, second)]);
     }
   });
+
+  it('lets nobody take the place of a device that is gone, who has its address now', async (t) => {
+    const met = await user(t);
+    const [first, second] = ['10.77.0.2', '10.77.0.3'];
+    assert.equal(await whoIs(first, met), uuids[0]);
+    // Announced once and never met, so that nothing is known that it could prove.
+    const seen = await user(t);
+    const folder = seen.environment?.DAVIT_DATA_DIR ?? '';
+    await mkdir(folder);
+    const devices = [{ hostname: 'aaaaaa1', aliases: ['bench'], addresses: [first] }];
+    await writeFile(path.join(folder, 'devices.json'), JSON.stringify({ version: 1, devices }));
+    await device(0).setConnected(false);
+    try {
+      await give(1, first);
+      const logins = () => servers[1]?.log().split('Accepted').length;
+      const before = logins();
+      const asking = [met, seen].flatMap((options) =>
+        [
+          ['ssh', 'aaaaaa1', '--', 'true'],
+          ['cp', '/etc/hostname', 'aaaaaa1:/tmp/davit-test'],
+          ['logs', 'aaaaaa1'],
+          ['tunnel', 'aaaaaa1', '0:80'],
+          ['ssh', options === met ? uuids[0] : 'bench', '--', 'true'],
+        ].map(async (words) => {
+          const { exitCode, stderr } = await davit(words, options);
+          assert.equal(exitCode, 3, `${words.join(' ')}: ${stderr}`);
+          assert.match(
+            stderr,
+            /by its name, and at 10\.77\.0\.2, where it was last seen, is (?:another device|bbbbbb2)/,
+          );
+        }),
+      );
+      await Promise.all(asking);
+      assert.equal(logins(), before);
+    } finally {
+      await device(0).setConnected(true);
+      await Promise.all([give(0, first), give(1, second)]);
+    }
+  });
 });

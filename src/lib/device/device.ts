@@ -161,7 +161,7 @@ class NetworkDevice implements Device {
   async isThere(): Promise<boolean> {
     const { signal } = this.#options;
     if (this.#settings?.proxy === undefined && !isLoopback(this.#address)) {
-      return (await answeringAddress([this.#address], knockPort, signal)) !== undefined;
+      return (await answeringAddress([this.#address], [knockPort], signal)) !== undefined;
     }
     // Whoever stands between accepts connections for a device that is gone.
     const patience = limit(signal, greetingMs);

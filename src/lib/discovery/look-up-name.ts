@@ -1,7 +1,9 @@
 import { limit } from '../platform/limit.js';
 import { systemAddresses } from '../platform/system-addresses.js';
+import { isUuid } from '../platform/uuid.js';
 import { waitAtMost } from '../platform/wait.js';
 import { looksLikeNumber } from './device-target.js';
+import { bareHostname, type KnownDevice, shortUuidOf } from './known-device.js';
 import { multicastAddresses } from './multicast-addresses.js';
 
 const limitMs = 4500;
@@ -38,4 +40,16 @@ export async function lookUpName(name: string, signal: AbortSignal): Promise<str
   } finally {
     search.end();
   }
+}
+
+/** The name under which the network is asked for a device. A UUID is none, but the short one is the host name of most devices. */
+export function networkName(name: string, known: KnownDevice | undefined): string {
+  if (known === undefined) return givenUuid(name)?.slice(0, 7) ?? name.replace(/\.$/, '');
+  if (known.hostname === bareHostname(name)) return name.replace(/\.$/, '');
+  return known.hostname ?? shortUuidOf(known) ?? name;
+}
+
+/** The UUID that a name is, if it is a whole one. */
+export function givenUuid(name: string): string | undefined {
+  return isUuid(name.toLowerCase()) ? name.toLowerCase() : undefined;
 }

@@ -19,22 +19,23 @@ export async function reachableAddress(
   signal: AbortSignal,
 ): Promise<string> {
   const [best, ...others] = addresses;
-  return others.length === 0 ? best : ((await answeringAddress(addresses, port, signal)) ?? best);
+  return others.length === 0 ? best : ((await answeringAddress(addresses, [port], signal)) ?? best);
 }
 
 /**
- * The first of some addresses, best first, from which packets come back, or undefined when none does. A port that refuses the connection is
- * as good a sign of life as one that accepts it, but for one of this computer.
+ * The first of some addresses, best first, from which packets come back on one of some ports, or undefined when none does. A port that
+ * refuses the connection is as good a sign of life as one that accepts it, but for one of this computer.
  */
 export async function answeringAddress(
   addresses: readonly string[],
-  port: number,
+  ports: readonly number[],
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const search = limit(signal, patienceMs);
+  const tries = ports.flatMap((port) => addresses.map((address) => ({ address, port })));
   let found: string | undefined;
   await Promise.all(
-    addresses.map(async (address, index) => {
+    tries.map(async ({ address, port }, index) => {
       await waitAtMost(index * headStartMs, search.signal);
       if (search.signal.aborted || !(await answers(address, port, search.signal))) return;
       found ??= address;

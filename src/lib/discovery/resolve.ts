@@ -1,17 +1,15 @@
-import { Failure, interrupted } from '../failure/failure.js';
+import { interrupted } from '../failure/failure.js';
 import { limit } from '../platform/limit.js';
 import type { ProgressListener } from '../platform/progress.js';
-import { isUuid } from '../platform/uuid.js';
-import { waitAtMost } from '../platform/wait.js';
+import { deviceNotFound, requireNobodyElse } from './device-not-found.js';
 import { type DeviceRoute, type FindRoute, RouteSearch } from './device-route.js';
 import { type DeviceTarget, parseDeviceTarget } from './device-target.js';
+import { findKnownAgain, type FoundPlaces, isProvable } from './find-again.js';
 import { ambiguousDevice, isOnlyBeginning, matchingDevices } from './find-known-device.js';
 import { Inventory } from './inventory.js';
-import { bareHostname, type KnownDevice, nameOf, shortUuidOf } from './known-device.js';
-import { lookUpName } from './look-up-name.js';
-import { isLoopback } from './network-links.js';
+import { bareHostname, type KnownDevice } from './known-device.js';
+import { givenUuid, lookUpName, networkName } from './look-up-name.js';
 import { multicastAddresses } from './multicast-addresses.js';
-import { answeringAddress } from './reachable-address.js';
 import { tellPlaces } from './tell-places.js';
 
 /** A device's name and where it is. */
@@ -53,13 +51,8 @@ export interface ResolveOptions {
   readonly findRoute?: FindRoute | undefined;
 }
 
-const limitMs = 5000;
-
 /** How long a device that is called like the beginning of another one's UUID gets to say so. */
 const namesakeMs = 400;
-
-/** How long a device that is still where it was gets to answer before the network is asked for it. */
-const rememberedHeadStartMs = 60;
 
 /** Finds out where the device is that a user means; see `parseDeviceTarget` for what that can be, besides UUIDs and aliases. */
 export async function resolveDevice(text: string, options: ResolveOptions): Promise<ResolvedDevice> {
@@ -76,7 +69,7 @@ export async function resolveDevice(text: string, options: ResolveOptions): Prom
   const known = others.length > 0 ? undefined : first;
   const readHostKey = (address: string) =>
     options.readHostKey?.(address, first?.sshPort ?? 22222) ?? Promise.resolve(undefined);
-  const look = async (find: (signal: AbortSignal) => Promise<Found>): Promise<ResolvedDevice | undefined> => {
+  const look = async (find: (signal: AbortSignal) => Promise<FoundPlaces>): Promise<ResolvedDevice | undefined> => {
     const distant = { name: target.name, uuid: known?.uuid ?? givenUuid(target.name) };
     const elsewhere = new RouteSearch(options.findRoute, distant, { signal, progress });
     try {
@@ -85,8 +78,11 @@ export async function resolveDevice(text: string, options: ResolveOptions): Prom
       if (signal.aborted) throw interrupted();
       if (place !== undefined) return resolved(target, known ?? place.device, place);
       if (last !== undefined) {
-        const text = `${target.name} does not answer by its name; trying ${last}, where it was last seen`;
-        if (known !== undefined && !isProvable(known)) progress({ type: 'notice', level: 'warning', text });
+        if (known !== undefined && !isProvable(known)) {
+          await requireNobodyElse(target.name, known, last, signal);
+          const text = `${target.name} does not answer by its name; trying ${last}, where it was last seen`;
+          progress({ type: 'notice', level: 'warning', text });
+        }
         return { ...resolved(target, known, { addresses: [last] }), lookAgain: () => look(askByName) };
       }
       const route = await elsewhere.found();
@@ -100,9 +96,9 @@ export async function resolveDevice(text: string, options: ResolveOptions): Prom
     last: undefined,
   });
   const found = await look(
-    known === undefined ? askByName : (until) => race(target, known, { ...options, signal: until }),
+    known === undefined ? askByName : (until) => findKnownAgain(target.name, known, options.knockPort, until),
   );
-  if (found === undefined) throw notFound(target.name, first);
+  if (found === undefined) throw deviceNotFound(target.name, first);
   return found;
 }
 
@@ -110,59 +106,10 @@ export async function resolveDevice(text: string, options: ResolveOptions): Prom
 async function isAnswered(hostname: string, signal: AbortSignal): Promise<boolean> {
   const search = limit(signal, namesakeMs);
   try {
-    return isSome(await multicastAddresses(`${hostname}.local`, search.signal));
+    return (await multicastAddresses(`${hostname}.local`, search.signal)).length > 0;
   } finally {
     search.end();
   }
-}
-
-interface Found {
-  /** The addresses of each place at which its name was answered for. */
-  asked: readonly (readonly string[])[];
-  /** The address at which it was last seen, if something answers there. */
-  last: string | undefined;
-}
-
-/**
- * Looks for a known device at its name and where it was last seen at once. Where a host key or an engine proves who it is, the first answer
- * counts; without, the name does, and the last address is only used when nothing else answers.
- */
-async function race(target: DeviceTarget, known: KnownDevice, { signal, knockPort }: ResolveOptions): Promise<Found> {
-  const isSure = isProvable(known);
-  const found: Found = { asked: [], last: undefined };
-  const search = limit(signal, limitMs);
-  await Promise.all([
-    answeringAddress(known.addresses, isForwarded(known) ? known.sshPort : knockPort, search.signal).then((address) => {
-      if (address === undefined) return;
-      found.last = address;
-      if (isSure) search.end();
-    }),
-    waitAtMost(isSure && isSome(known.addresses) ? rememberedHeadStartMs : 0, search.signal)
-      .then(() => lookUpName(networkName(target.name, known), search.signal))
-      .then((places) => {
-        found.asked = places;
-        if (isSome(places)) search.end();
-      }),
-  ]);
-  search.end();
-  return found;
-}
-
-/** Whether a device can show that it is the one that was met. */
-function isProvable({ hostKey, engineId }: KnownDevice): boolean {
-  return hostKey !== null || engineId !== null;
-}
-
-/** Whether a device was last seen behind a port of this computer, as a virtual one or through somebody's tunnel. */
-function isForwarded({ addresses }: KnownDevice): boolean {
-  return addresses.some(isLoopback);
-}
-
-/** The name under which the network is asked for a device. A UUID is none, but the short one is the host name of most devices. */
-function networkName(name: string, known: KnownDevice | undefined): string {
-  if (known === undefined) return givenUuid(name)?.slice(0, 7) ?? name.replace(/\.$/, '');
-  if (known.hostname === bareHostname(name)) return name.replace(/\.$/, '');
-  return known.hostname ?? shortUuidOf(known) ?? name;
 }
 
 function resolved(
@@ -184,44 +131,10 @@ function resolved(
   };
 }
 
-/** The UUID that a name is, if it is a whole one. */
-function givenUuid(name: string): string | undefined {
-  return isUuid(name.toLowerCase()) ? name.toLowerCase() : undefined;
-}
-
 /** The host name that a device has which was asked for by a name, unless that is one of the DNS, of this computer, or a UUID. */
 function ownHostname(name: string, address: string | undefined): string | undefined {
   const bare = bareHostname(name);
-  return address !== undefined || bare.includes('.') || bare === 'localhost' || isUuid(bare) ? undefined : bare;
-}
-
-function notFound(name: string, known: KnownDevice | undefined): Failure {
-  if (known === undefined && isLikeUuid(name)) {
-    const message = `davit knows no device whose UUID begins with ${name}, and none called so answers on this network`;
-    return new Failure('not-found', 'device-not-found', message, {
-      hint: `A device that davit has not met yet is found by its whole UUID or by its first seven digits, which it is called by: ${name.slice(0, 7).toLowerCase()}`,
-    });
-  }
-  if (known === undefined) {
-    return new Failure('not-found', 'device-not-found', `no device called ${name} answers on this network`, {
-      hint: 'Run davit scan to see the devices that do; one that was just started needs a minute',
-    });
-  }
-  const [last] = known.addresses;
-  const port = isForwarded(known) ? ` port ${known.sshPort}` : '';
-  const where =
-    last === undefined ? 'and davit has never seen it' : `nor does anything at ${last}${port}, where it was last seen`;
-  const called = nameOf(known) === name ? name : `${name} (${nameOf(known)})`;
-  return new Failure('not-found', 'device-not-found', `${called} does not answer by its name, ${where}`, {
-    hint: 'Check that it is on and in this network; davit scan lists the devices that are. One that was just started needs a minute',
-  });
-}
-
-/** Whether a word looks like a part of a UUID that is longer than what devices are called by. */
-function isLikeUuid(name: string): boolean {
-  return /^[0-9a-f]{8,}$/i.test(name) && givenUuid(name) === undefined;
-}
-
-function isSome<T>(list: readonly T[]): list is readonly [T, ...T[]] {
-  return list.length > 0;
+  return address !== undefined || bare.includes('.') || bare === 'localhost' || givenUuid(bare) !== undefined
+    ? undefined
+    : bare;
 }

@@ -216,10 +216,18 @@ describe('resolveDevice in a network', { skip: networkSkipReason() }, () => {
   });
 
   it('falls back to the last address when the name is not answered for, and says so', async (t) => {
-    const address = network.devices[2]?.ipv4;
+    // Something answers there, which does not say who it is.
+    const address = '10.77.2.1';
     const { addresses, told } = await resolve('absent', await knowing(t, { hostname: 'absent', addresses: [address] }));
     assert.deepEqual(addresses, [address]);
-    assert.match(String(told), /absent does not answer by its name; trying 10\.77\.2\.4, where it was last seen/);
+    assert.match(String(told), /absent does not answer by its name; trying 10\.77\.2\.1, where it was last seen/);
+  });
+
+  it('does not fall back to a last address at which somebody else is now', async (t) => {
+    const address = network.devices[2]?.ipv4;
+    const { code, message } = await resolve('absent', await knowing(t, { hostname: 'absent', addresses: [address] }));
+    assert.equal(code, 'device-not-found');
+    assert.match(String(message), /at 10\.77\.2\.4, where it was last seen, is laptop\.local/);
   });
 
   it('says where a known device was that is nowhere, in seconds', async (t) => {
