@@ -12,7 +12,7 @@ const layers: readonly (readonly string[])[] = [
   ['commands'],
   ['cli'],
   ['output', 'provision'],
-  ['push', 'flash', 'os'],
+  ['push', 'flash', 'os', 'join'],
   ['deploy'],
   ['project'],
   ['device'],

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
@@ -10,8 +11,12 @@ import { temporaryFolder } from './temporary-folder.js';
 export interface LiveDeviceOptions extends SshServerOptions {
   /** Files of its boot partition, by name. */
   readonly boot: Readonly<Record<string, string>>;
+  /** Files below /etc, by their paths there. */
+  readonly etc?: Readonly<Record<string, string>>;
   /** Scripts that stand in for programs of the OS, by name. */
   readonly programs?: Readonly<Record<string, string>>;
+  /** Its services, which run, besides the Supervisor. */
+  readonly units?: readonly string[];
 }
 
 /** A real OpenSSH server that has /mnt, /run and programs of its own, as far as davit needs a balenaOS device. */
@@ -20,13 +25,18 @@ export interface LiveDevice {
   /** The name of one of its files here. */
   file: (name: string) => string;
   read: (name: string) => Promise<string>;
+  write: (name: string, content: string) => Promise<void>;
+  exists: (name: string) => boolean;
   /** What its `systemctl` was called with, apart from questions. */
   unitCalls: () => Promise<readonly string[]>;
   /** Logs in without the rest of davit; the connection is closed after the test. */
   connect: () => Promise<SshConnection>;
 }
 
-/** Stands in for systemctl: units are files of /run/units, and what is done to them is noted. */
+/**
+ * Stands in for systemctl: units are files of /run/units, and what is done to them is noted. A Supervisor that starts runs the program
+ * `supervisor-start`, if there is one.
+ */
 const systemctl = `#!/bin/sh
 verb=$1; shift
 [ "$1" = --quiet ] && shift
@@ -38,14 +48,20 @@ esac
 echo "$verb \${1%.service}" >> /run/unit-calls
 [ -e "$unit" ] || { echo "Unit $1 not found" >&2; exit 5; }
 case $verb in start|restart|reload-or-restart) echo active ;; *) echo inactive ;; esac > "$unit"
+[ "$verb $unit" != 'start /run/units/balena-supervisor' ] || supervisor-start < /dev/null > /dev/null 2>&1 &
+exit 0
 `;
 
 /** Starts such a device, with an active Supervisor; it ends with the test. */
 export async function startLiveDevice(t: TestContext, options: LiveDeviceOptions): Promise<LiveDevice> {
   const folder = await temporaryFolder(t);
   const inside = (...names: string[]) => path.join(folder, ...names);
-  await Promise.all(['boot', 'programs'].map((name) => mkdir(inside(name))));
+  await Promise.all(['boot', 'programs', 'etc'].map((name) => mkdir(inside(name))));
   for (const [name, content] of Object.entries(options.boot)) await writeFile(inside('boot', name), content);
+  for (const [name, content] of Object.entries(options.etc ?? {})) {
+    await mkdir(path.dirname(inside('etc', name)), { recursive: true });
+    await writeFile(inside('etc', name), content);
+  }
   for (const [name, content] of Object.entries({ systemctl, ...options.programs })) {
     await writeFile(inside('programs', name), content, { mode: 0o755 });
   }
@@ -53,7 +69,7 @@ export async function startLiveDevice(t: TestContext, options: LiveDeviceOptions
     ...options,
     configuration: [...(options.configuration ?? []), `SetEnv PATH=${pathOf(inside('programs'))}`],
   };
-  const wrapper = ['unshare', '-m', 'sh', '-c', withOwnFolders, 'sh', inside('boot'), ...(options.wrapper ?? [])];
+  const wrapper = ['unshare', '-m', 'sh', '-c', withOwnFolders, 'sh', folder, (options.units ?? []).join(' ')];
   const server = await startSshServer({ ...rest, wrapper });
   t.after(() => server.close());
   const file = (name: string) => `/proc/${server.pid()}/root${name}`;
@@ -62,6 +78,8 @@ export async function startLiveDevice(t: TestContext, options: LiveDeviceOptions
     server,
     file,
     read,
+    write: (name, content) => writeFile(file(name), content),
+    exists: (name) => existsSync(file(name)),
     unitCalls: async () => (await read('/run/unit-calls').catch(() => '')).split('\n').filter(Boolean),
     connect: async () => {
       const abort = new AbortController();
@@ -84,10 +102,11 @@ function pathOf(programs: string): string {
   return `${programs}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`;
 }
 
-/** A shell script that gives what follows a boot partition of its own, with a Supervisor that runs. */
+/** A shell script that gives what follows a boot partition, an /etc and a /run of its own, with services that run. */
 const withOwnFolders = `
-boot=$1; shift
-mount -t tmpfs tmpfs /mnt && mount -t tmpfs tmpfs /run && mkdir -p /mnt/boot /run/sshd /run/units || exit
-cp "$boot"/* /mnt/boot/
-echo active > /run/units/balena-supervisor
+folder=$1 units=$2; shift 2
+mount -t tmpfs tmpfs /mnt && mount -t tmpfs tmpfs /run && mkdir -p /mnt/boot /mnt/etc /mnt/work /run/sshd /run/units || exit
+mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/etc,workdir=/mnt/work /etc || exit
+cp -r "$folder"/boot/. /mnt/boot/ && cp -r "$folder"/etc/. /etc/ || exit
+for unit in balena-supervisor $units; do echo active > "/run/units/$unit"; done
 exec "$@"`;

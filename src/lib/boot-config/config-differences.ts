@@ -1,5 +1,5 @@
 import { shownChange, type ShownConfigChange } from './changed-config.js';
-import { configChanges } from './config-json.js';
+import { type ConfigChange, configChanges } from './config-json.js';
 import { type ExistingConfig, readExistingConfig } from './existing-config.js';
 import type { ConfigSource } from './read-config-source.js';
 
@@ -11,11 +11,14 @@ export interface ConfigDifference extends ShownConfigChange {
 
 /** What differs between the config.json of two sources, in the order of its keys, with secrets hidden. Fails with `invalid-json`. */
 export function configDifferences(before: ConfigSource, after: ConfigSource): ConfigDifference[] {
-  return configChanges(configOf(before).config, configOf(after).config).map((change) => {
-    const { key, before, after } = shownChange(change);
-    const own = [change.before ?? null, change.after ?? null];
-    return { key, before, after, isHidden: JSON.stringify([before, after]) !== JSON.stringify(own) };
-  });
+  return configChanges(configOf(before).config, configOf(after).config).map(shownDifference);
+}
+
+/** A change as it may be shown, with what it hides told. */
+export function shownDifference(change: ConfigChange): ConfigDifference {
+  const { key, before, after } = shownChange(change);
+  const own = [change.before ?? null, change.after ?? null];
+  return { key, before, after, isHidden: JSON.stringify([before, after]) !== JSON.stringify(own) };
 }
 
 /** The config.json of a source, parsed; one that is not there is empty. Fails with `invalid-json`. */
