@@ -9,6 +9,7 @@ import { HostKeyJudge } from './host-key-judge.js';
 import { HostKeyStore } from './host-key-store.js';
 import { deviceDefaults, type HostSettings } from './host-settings.js';
 import { fingerprint, type HostKey, hostKeyOf } from './known-hosts.js';
+import { askEveryMs, watchLink } from './link-watch.js';
 import { Login } from './login.js';
 import { streamThroughCommand, streamThroughHosts } from './proxied-stream.js';
 import { SshConnection } from './ssh-connection.js';
@@ -18,8 +19,8 @@ import type { NewHostKeyPermit } from './new-host-key-permit.js';
 export const deviceSshPort = deviceDefaults.port;
 
 const connectTimeoutMs = 5000;
-/** A lost link is noticed after four unanswered questions: 8 s. */
-const keepAlive = { keepaliveInterval: 2000, keepaliveCountMax: 3 };
+/** That nobody answers is for `watchLink` to notice. */
+const keepAlive = { keepaliveInterval: askEveryMs, keepaliveCountMax: Infinity };
 
 /** How to log in to a device; everything has a default. */
 export interface SshOptions {
@@ -100,6 +101,7 @@ export async function openSsh(
     stream.destroy();
     throw error;
   }
+  watchLink(stream);
   const connection = new SshConnection(client, name, hostKey && fingerprint(hostKey));
   try {
     if (judge.wantsUuid && hostKey !== undefined) {
