@@ -1,12 +1,12 @@
 import { isRecord } from '../platform/json.js';
 import { factAt, factText, factUuid, type PartialFacts } from './device-facts.js';
-import type { DeviceHttp } from './http-document.js';
+import type { DeviceDocuments } from './http-document.js';
 
 /**
  * What an engine in reach says about its device. The Supervisor tells every service it starts which device it is on, so the variables of one
  * say what the engine itself does not know; no others are looked at.
  */
-export async function engineFacts(http: DeviceHttp): Promise<PartialFacts> {
+export async function engineFacts(http: DeviceDocuments): Promise<PartialFacts> {
   const [info, version, containers] = await Promise.all([
     http.document('/info'),
     http.document('/version'),
@@ -36,7 +36,7 @@ function tagVersion(image: string | null): string | null {
   return /:v?(\d+\.\d+\.\d+[\w.-]*)$/.exec(image ?? '')?.[1] ?? null;
 }
 
-async function variablesOf(http: DeviceHttp, id: string | null): Promise<(name: string) => string | null> {
+async function variablesOf(http: DeviceDocuments, id: string | null): Promise<(name: string) => string | null> {
   const details =
     id !== null && /^[0-9a-f]{12,64}$/.test(id) ? await http.document(`/containers/${id}/json`) : undefined;
   const config = isRecord(details) ? details.Config : undefined;

@@ -3,8 +3,14 @@ import { Agent, get } from 'node:http';
 /** Answers are small; somebody who sends more is no device. */
 const mostBytes = 1_000_000;
 
+/** Documents that an engine or a Supervisor gives of its device, however it is reached. What does not come is undefined. */
+export interface DeviceDocuments {
+  text(path: string): Promise<string | undefined>;
+  document(path: string): Promise<unknown>;
+}
+
 /** An HTTP server of a device, asked several things over few connections. */
-export class DeviceHttp {
+export class DeviceHttp implements DeviceDocuments {
   readonly #address: string;
   readonly #port: number;
   readonly #signal: AbortSignal;

@@ -16,16 +16,22 @@ export const factsScript = [
   // A file need not end with a line end, and sed then does not either.
 ].join('; echo; ');
 
-/** The facts in what the script printed. */
-export function parseLoginFacts(output: string): PartialFacts {
-  const values = new Map<string, string>();
-  for (const line of output.slice(0, 10_000).split('\n')) {
+/** The values of each name in `name=value` lines that a device has printed, fit for a terminal, in the order in which they came. */
+export function factLines(output: string): (name: string) => readonly string[] {
+  const values = new Map<string, string[]>();
+  for (const line of output.slice(0, 50_000).split('\n')) {
     const at = line.indexOf('=');
     const name = line.slice(0, at);
     const value = factText(line.slice(at + 1));
-    if (at > 0 && value !== null && !values.has(name)) values.set(name, value);
+    if (at > 0 && value !== null) values.set(name, [...(values.get(name) ?? []), value]);
   }
-  const get = (name: string) => values.get(name) ?? null;
+  return (name) => values.get(name) ?? [];
+}
+
+/** The facts in what the script printed. */
+export function parseLoginFacts(output: string): PartialFacts {
+  const lines = factLines(output);
+  const get = (name: string) => lines(name)[0] ?? null;
   const development = get('development');
   return {
     uuid: factUuid(get('uuid')),

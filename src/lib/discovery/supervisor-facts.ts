@@ -1,8 +1,8 @@
 import { factAt, type PartialFacts } from './device-facts.js';
-import type { DeviceHttp } from './http-document.js';
+import type { DeviceDocuments } from './http-document.js';
 
 /** What a Supervisor in reach says about its device; a device that belongs to a fleet and is not in local mode lets nobody in. */
-export async function supervisorFacts(http: DeviceHttp): Promise<PartialFacts> {
+export async function supervisorFacts(http: DeviceDocuments): Promise<PartialFacts> {
   if ((await http.text('/ping')) !== 'OK') return {};
   const [version, info, device] = await Promise.all([
     http.document('/v2/version'),

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, before, beforeEach, describe, it, type TestContext } from 'node:test';
+import { createContainer, listContainers, removeContainer, startContainer } from '../../src/lib/engine/containers.js';
+import { importBaseImage } from '../support/base-image.js';
+import { davit, davitJson } from '../support/davit.js';
+import { engineSkipReason, freePort, startEngine, type TestEngine } from '../support/engine.js';
+import { type LiveDevice, startLiveDevice } from '../support/live-device.js';
+import { sshServerSkipReason } from '../support/ssh-server.js';
+import { type FakeSupervisor, startSupervisor, type SupervisorOptions } from '../support/supervisor.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+const uuid = '63ec46c14d6bb1ee1ed1eb7a8e05ce0d';
+const config = {
+  uuid,
+  developmentMode: false,
+  apiEndpoint: 'https://api.example.com',
+  deviceApiKey: 'k3y-of-the-cloud',
+};
+const key = 'k3y-of-the-supervisor';
+
+describe('davit device info and restart', { skip: engineSkipReason() || sshServerSkipReason() }, () => {
+  let engine: TestEngine;
+  before(async () => {
+    engine = await startEngine();
+    await importBaseImage(engine.connection);
+  });
+  after(() => engine.close());
+  beforeEach(async () => {
+    for (const { id } of await listContainers(engine.connection)) await removeContainer(engine.connection, id);
+  });
+
+  async function service(name: string, more: object = {}): Promise<string> {
+    const id = await createContainer(engine.connection, `${name}_1_1_10ca12e1ea5e`, {
+      Image: 'base',
+      Cmd: ['/bin/sleep', '100000'],
+      HostConfig: { NetworkMode: 'host' },
+      StopSignal: 'SIGKILL',
+      ...more,
+    });
+    await startContainer(engine.connection, id);
+    return id;
+  }
+
+  const startedAt = async (id: string) =>
+    (await engine.docker(['inspect', '--format', '{{.State.StartedAt}}', id])).stdout.trim();
+
+  /** A device with SSH, in production mode: its engine is reached through that alone. */
+  async function production(t: TestContext): Promise<LiveDevice> {
+    const socket = 'touch /run/balena-engine.sock && mount --bind "$0" /run/balena-engine.sock && exec "$@"';
+    return startLiveDevice(t, {
+      boot: { 'config.json': JSON.stringify(config), 'device-type.json': '{"slug":"raspberrypi4-64"}' },
+      wrapper: ['sh', '-c', socket, engine.socket],
+    });
+  }
+
+  async function supervisorFor(t: TestContext, options: SupervisorOptions = {}): Promise<FakeSupervisor> {
+    const supervisor = await startSupervisor(options);
+    t.after(() => supervisor.close());
+    return supervisor;
+  }
+
+  /** By 127.0.0.1 the Supervisor's port is open, by 127.0.0.2 it is closed. */
+  async function reaching(t: TestContext, { live, supervisor, enginePort }: Reached) {
+    const HOME = await temporaryFolder(t);
+    const ports = {
+      'engine-port': enginePort,
+      port: live?.server.port,
+      'supervisor-port': supervisor?.port,
+    };
+    const flags = await Promise.all(
+      Object.entries(ports).map(async ([name, port]) => [`--${name}`, String(port ?? (await freePort()))]),
+    );
+    return {
+      flags: [...flags.flat(), ...(live === undefined ? [] : ['--identity', live.server.identityFile])],
+      options: { environment: { HOME, DAVIT_DATA_DIR: path.join(HOME, 'data'), SSH_AUTH_SOCK: undefined } },
+    };
+  }
+
+  it('puts together what the host, the engine and the Supervisor of a device say', async (t) => {
+    await service('main');
+    const [live, supervisor] = [
+      await production(t),
+      await supervisorFor(t, {
+        answers: { 'GET /v1/device': () => ({ body: { status: 'Idle', update_pending: false, commit: 'abcdef0' } }) },
+      }),
+    ];
+    const { flags, options } = await reaching(t, { live, supervisor });
+    const { exitCode, document } = await davitJson(['device', 'info', '127.0.0.1', ...flags], options);
+    assert.equal(exitCode, 0, JSON.stringify(document));
+    const info = document as Record<string, unknown> & {
+      services: Record<string, unknown>[];
+      memory: { total: number };
+    };
+    assert.deepEqual(
+      [info.version, info.uuid, info.mode, info.deviceType, info.apiEndpoint, info.isFlasher],
+      [1, uuid, 'production', 'raspberrypi4-64', 'https://api.example.com', false],
+    );
+    assert.ok(info.memory.total > 100_000_000);
+    assert.equal(typeof info.uptimeSeconds, 'number');
+    assert.match(String(info.engineVersion), /^\d+\./);
+    assert.deepEqual(
+      info.services.map(({ name, state, image }) => [name, state, image]),
+      [['main', 'running', 'base']],
+    );
+    assert.deepEqual(info.supervisorReport, {
+      hostname: null,
+      isInLocalMode: true,
+      status: 'Idle',
+      commit: 'abcdef0',
+      update: 'none',
+      downloadProgress: null,
+    });
+    assert.doesNotMatch(JSON.stringify(document), /k3y/);
+    const { stdout } = await davit(['device', 'info', '127.0.0.1', ...flags], options);
+    assert.match(stdout, new RegExp(`^UUID +${uuid}$`, 'm'));
+    assert.match(stdout, /^main +running +Up .* +base$/m);
+  });
+
+  it('tells what an open engine knows where nobody may log in, and why they may not', async (t) => {
+    await service('main');
+    const { flags, options } = await reaching(t, { enginePort: engine.port });
+    const { exitCode, document } = await davitJson(['device', 'info', '127.0.0.1', ...flags], options);
+    assert.equal(exitCode, 0, JSON.stringify(document));
+    const info = document as Record<string, unknown> & { ssh: { isOpen: boolean; reason: string } };
+    assert.deepEqual([info.mode, info.uptimeSeconds, info.ssh.isOpen], ['development', null, false]);
+    assert.match(info.ssh.reason, /connection refused/);
+  });
+
+  it('fails as the login does where nothing of a device is in reach', async (t) => {
+    const { flags, options } = await reaching(t, {});
+    const { exitCode, document } = await davitJson(['device', 'info', '127.0.0.1', ...flags], options);
+    assert.equal(exitCode, 6, JSON.stringify(document));
+  });
+
+  it('restarts services straight on the engine where there is no Supervisor', async (t) => {
+    const ids = [await service('main'), await service('web')];
+    const before = await Promise.all(ids.map(startedAt));
+    const { flags, options } = await reaching(t, { live: await production(t) });
+    const one = await davitJson(['device', 'restart', '127.0.0.1', 'web', ...flags], options);
+    assert.deepEqual((one.document as { services?: unknown }).services, ['web'], JSON.stringify(one.document));
+    const between = await Promise.all(ids.map(startedAt));
+    assert.equal(between[0], before[0]);
+    assert.notEqual(between[1], before[1]);
+    const all = await davitJson(['device', 'restart', '127.0.0.1', ...flags], options);
+    assert.deepEqual((all.document as { services?: unknown }).services, ['main', 'web']);
+    assert.notEqual((await Promise.all(ids.map(startedAt)))[0], before[0]);
+    const none = await davitJson(['device', 'restart', '127.0.0.1', 'nobody', ...flags], options);
+    assert.equal(none.exitCode, 3);
+    assert.match(JSON.stringify(none.document), /main, web/);
+  });
+
+  it('has the Supervisor restart services, of which it knows the app', async (t) => {
+    const done = () => ({ body: 'OK' });
+    const supervisor = await supervisorFor(t, {
+      containers: ['main', 'web'].map((serviceName) => ({ serviceName, appId: 1234, status: 'Running' })),
+      answers: {
+        'POST /v2/applications/1234/restart': done,
+        'POST /v2/applications/1234/restart-service': done,
+      },
+    });
+    const { flags, options } = await reaching(t, { supervisor });
+    assert.equal((await davit(['device', 'restart', '127.0.0.1', ...flags], options)).exitCode, 0);
+    assert.equal((await davit(['device', 'restart', '127.0.0.1', 'web', '--force', ...flags], options)).exitCode, 0);
+    assert.deepEqual(
+      supervisor.calls.filter(({ asked }) => asked.startsWith('POST')).map(({ asked, body }) => [asked, body]),
+      [
+        ['POST /v2/applications/1234/restart', { force: false }],
+        ['POST /v2/applications/1234/restart-service', { serviceName: 'web', force: true }],
+      ],
+    );
+    assert.equal((await davit(['device', 'restart', '127.0.0.1', 'nobody', ...flags], options)).exitCode, 3);
+  });
+
+  it('opens a Supervisor outside local mode with the key of a service, and shows that to nobody', async (t) => {
+    await service('main', {
+      Labels: { 'io.balena.features.supervisor-api': '1' },
+      Env: [`BALENA_SUPERVISOR_API_KEY=${key}`],
+    });
+    const [live, supervisor] = [
+      await production(t),
+      await supervisorFor(t, {
+        isInLocalMode: false,
+        apiKey: key,
+        answers: { 'POST /v1/blink': () => ({ body: 'OK' }) },
+      }),
+    ];
+    const { flags, options } = await reaching(t, { live, supervisor });
+    const { exitCode, stdout, stderr } = await davit(['device', 'identify', '127.0.0.2', ...flags], options);
+    assert.equal(exitCode, 0, stderr);
+    assert.ok(
+      supervisor.calls.some(
+        ({ asked, authorization }) => asked === 'POST /v1/blink' && authorization === `Bearer ${key}`,
+      ),
+    );
+    const info = await davitJson(['device', 'info', '127.0.0.2', ...flags], options);
+    const { supervisorReport } = info.document as { supervisorReport: { isInLocalMode: boolean } };
+    assert.equal(supervisorReport.isInLocalMode, false);
+    assert.ok(!(stdout + stderr + JSON.stringify(info)).includes(key));
+  });
+
+  it('never shows the key where others can listen in', async (t) => {
+    await service('main', {
+      Labels: { 'io.balena.features.supervisor-api': '1' },
+      Env: [`BALENA_SUPERVISOR_API_KEY=${key}`],
+    });
+    const supervisor = await supervisorFor(t, { isInLocalMode: false, apiKey: key });
+    const { flags, options } = await reaching(t, { live: await production(t), supervisor });
+    await davit(['device', 'info', '127.0.0.1', ...flags], options);
+    assert.ok(supervisor.calls.length > 0);
+    assert.deepEqual(
+      supervisor.calls.filter(({ authorization }) => authorization !== undefined),
+      [],
+    );
+  });
+});
+
+/** What of a device can be reached. */
+interface Reached {
+  readonly live?: LiveDevice;
+  readonly supervisor?: FakeSupervisor;
+  readonly enginePort?: number;
+}
