@@ -1,5 +1,5 @@
 import { Failure } from '../failure/failure.js';
-import { valueAt } from './engine-answer.js';
+import { listAt, valueAt } from './engine-answer.js';
 import type { EngineConnection } from './engine-connection.js';
 import { engineJson, engineStream, notAnEngine } from './engine-request.js';
 
@@ -12,6 +12,8 @@ export interface EngineInfo {
   readonly operatingSystem: string | undefined;
   /** As the kernel calls it: `x86_64`, `aarch64`, `armv7l`, … */
   readonly machine: string | undefined;
+  /** Whether it keeps images in containerd, as new Docker engines do, instead of in layers of its own; balenaEngine never does. */
+  readonly keepsImagesInContainerd: boolean;
 }
 
 /** Makes sure that an engine answers; fails as unreachable otherwise. */
@@ -39,5 +41,8 @@ export async function engineInfo(engine: EngineConnection, signal?: AbortSignal)
     id: text('ID'),
     operatingSystem: text('OperatingSystem'),
     machine: text('Architecture'),
+    keepsImagesInContainerd: listAt(info, 'DriverStatus').some((pair) =>
+      String(pair).includes('io.containerd.snapshotter'),
+    ),
   };
 }

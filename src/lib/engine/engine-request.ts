@@ -137,7 +137,12 @@ const stallMs = 60_000;
 function sendTar({ tar, onSent }: TarBody, outgoing: http.ClientRequest, onError: (error: Error) => void): void {
   let sent = 0;
   const stalled = setTimeout(() => {
-    const message = `the engine has taken nothing of the build context for ${stallMs / 1000} s`;
+    // What is sent may itself be waiting for something.
+    if (!outgoing.writableNeedDrain) {
+      stalled.refresh();
+      return;
+    }
+    const message = `the engine has taken nothing of what is sent to it for ${stallMs / 1000} s`;
     outgoing.destroy(new Failure('unreachable', 'engine-timeout', message));
   }, stallMs);
   tar.on('data', (chunk: Buffer) => {

@@ -1,7 +1,7 @@
 import { Failure } from '../failure/failure.js';
-import { listAt, numberAt, textAt, textMapAt } from './engine-answer.js';
+import { listAt, numberAt, textAt, textMapAt, valueAt } from './engine-answer.js';
 import type { EngineConnection } from './engine-connection.js';
-import { engineJson } from './engine-request.js';
+import { engineJson, engineStream } from './engine-request.js';
 
 /** One image on an engine. */
 export interface ImageSummary {
@@ -41,6 +41,61 @@ export async function findImage(
     if (error instanceof Failure && error.kind === 'not-found') return undefined;
     throw error;
   }
+}
+
+/** What an engine knows of one image. */
+export interface ImageDetails {
+  /** `sha256:…`; the digest of its configuration, except on engines that keep images in containerd, where it is that of its manifest. */
+  readonly id: string;
+  /** Digests of its unpacked layers (`sha256:…`), the lowest first. */
+  readonly layers: readonly string[];
+  /** Bytes of its layers together, unpacked. */
+  readonly bytes: number;
+  /** As Go calls them: `linux`; `amd64`, `arm64`, `arm`; `v7`, `v6`, or empty where there is one only. */
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant: string;
+}
+
+/** What lies behind a tag or an ID, or undefined when the engine has no such image. */
+export async function imageDetails(
+  engine: EngineConnection,
+  name: string,
+  signal?: AbortSignal,
+): Promise<ImageDetails | undefined> {
+  try {
+    const answer = await engineJson(engine, { method: 'GET', path: `/images/${name}/json`, signal });
+    const variant = valueAt(answer, 'Variant');
+    return {
+      id: textAt(answer, 'Id'),
+      layers: listAt(answer, 'RootFS', 'Layers').map(String),
+      bytes: numberAt(answer, 'Size') ?? 0,
+      os: textAt(answer, 'Os'),
+      architecture: textAt(answer, 'Architecture'),
+      variant: typeof variant === 'string' ? variant : '',
+    };
+  } catch (error) {
+    if (error instanceof Failure && error.kind === 'not-found') return undefined;
+    throw error;
+  }
+}
+
+/** Gives an image a tag, which another one may have had until then. */
+export async function tagImage(
+  engine: EngineConnection,
+  image: string,
+  name: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const colon = name.lastIndexOf(':');
+  const query =
+    colon > name.lastIndexOf('/') ? { repo: name.slice(0, colon), tag: name.slice(colon + 1) } : { repo: name };
+  await engineJson(engine, { method: 'POST', path: `/images/${image}/tag`, query, signal });
+}
+
+/** An image with everything that belongs to it, as `docker save` writes it: a tar stream. The engine first puts it together on its disk. */
+export function saveImage(engine: EngineConnection, name: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  return engineStream(engine, { method: 'GET', path: `/images/${name}/get`, signal, timeoutMs: Infinity });
 }
 
 /**

@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+/** A way to a TCP port that counts what goes through it and can be cut. */
+export interface CountedLink {
+  readonly port: number;
+  /** Bytes that went to the port, and that came back from it. */
+  readonly sent: () => number;
+  readonly received: () => number;
+  /** Breaks every connection as soon as so many more bytes have been sent; new ones work. */
+  readonly cutAfter: (bytes: number) => void;
+  /** Changes bytes on their way to the port; `at` counts all that were sent. */
+  setDamage: (damage: ((chunk: Buffer, at: number) => Buffer) | undefined) => void;
+  readonly close: () => Promise<void>;
+}
+
+/** Opens such a way on a free port of this address. */
+export async function openCountedLink(port: number, address = '127.0.0.1'): Promise<CountedLink> {
+  let sent = 0;
+  let received = 0;
+  let cutAt = Infinity;
+  let damage: ((chunk: Buffer, at: number) => Buffer) | undefined;
+  const sockets = new Set<Socket>();
+  const cut = () => {
+    cutAt = Infinity;
+    for (const socket of sockets) socket.resetAndDestroy();
+  };
+  const server = createServer({ noDelay: true }, (near) => {
+    const far = connect({ host: '127.0.0.1', port, noDelay: true });
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(one);
+      one.on('error', () => other.destroy());
+      one.on('close', () => {
+        sockets.delete(one);
+        other.destroy();
+      });
+      one.on('end', () => other.end());
+      one.on('data', (chunk: Buffer) => {
+        const isSent = one === near;
+        const passed = isSent && damage !== undefined ? damage(chunk, sent) : chunk;
+        if (isSent) sent += chunk.length;
+        else received += chunk.length;
+        if (sent >= cutAt) {
+          cut();
+          return;
+        }
+        if (!other.write(passed)) {
+          one.pause();
+          other.once('drain', () => one.resume());
+        }
+      });
+    }
+  });
+  server.listen(0, address);
+  await once(server, 'listening');
+  const listening = server.address();
+  if (listening === null || typeof listening === 'string') throw new Error('no port');
+  return {
+    port: listening.port,
+    sent: () => sent,
+    received: () => received,
+    cutAfter: (bytes) => {
+      cutAt = sent + bytes;
+    },
+    setDamage: (change) => {
+      damage = change;
+    },
+    close: async () => {
+      cut();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
