@@ -35,12 +35,7 @@ export async function findImage(
   name: string,
   signal?: AbortSignal,
 ): Promise<string | undefined> {
-  try {
-    return textAt(await engineJson(engine, { method: 'GET', path: `/images/${name}/json`, signal }), 'Id');
-  } catch (error) {
-    if (error instanceof Failure && error.kind === 'not-found') return undefined;
-    throw error;
-  }
+  return (await imageDetails(engine, name, signal))?.id;
 }
 
 /** What an engine knows of one image. */
@@ -80,19 +75,6 @@ export async function imageDetails(
   }
 }
 
-/** Gives an image a tag, which another one may have had until then. */
-export async function tagImage(
-  engine: EngineConnection,
-  image: string,
-  name: string,
-  signal?: AbortSignal,
-): Promise<void> {
-  const colon = name.lastIndexOf(':');
-  const query =
-    colon > name.lastIndexOf('/') ? { repo: name.slice(0, colon), tag: name.slice(colon + 1) } : { repo: name };
-  await engineJson(engine, { method: 'POST', path: `/images/${image}/tag`, query, signal });
-}
-
 /** An image with everything that belongs to it, as `docker save` writes it: a tar stream. The engine first puts it together on its disk. */
 export function saveImage(engine: EngineConnection, name: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
   return engineStream(engine, { method: 'GET', path: `/images/${name}/get`, signal, timeoutMs: Infinity });
@@ -122,13 +104,15 @@ export async function removeUntaggedImage(engine: EngineConnection, id: string, 
   }
 }
 
-/** Gives an image a further name: `repository:tag`. */
+/** Gives an image a further name, `repository:tag`, which another one may have had until then. */
 export async function tagImage(
   engine: EngineConnection,
   id: string,
   name: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  const [repo = name, tag = 'latest'] = name.split(':');
-  await engineJson(engine, { method: 'POST', path: `/images/${id}/tag`, query: { repo, tag }, signal });
+  const colon = name.lastIndexOf(':');
+  const query =
+    colon > name.lastIndexOf('/') ? { repo: name.slice(0, colon), tag: name.slice(colon + 1) } : { repo: name };
+  await engineJson(engine, { method: 'POST', path: `/images/${id}/tag`, query, signal });
 }

@@ -1,3 +1,4 @@
+import { awaitEngine, isLinkBroken } from '../engine/await-engine.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
 import { engineInfo } from '../engine/engine-info.js';
 import { imageDetails, tagImage } from '../engine/images.js';
@@ -6,10 +7,9 @@ import { limit } from '../platform/limit.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { waitAtMost } from '../platform/wait.js';
 import { removeImagesOfDelivery } from './delivery-remains.js';
-import type { EngineLink } from './engine-link.js';
 import type { LayerSpool } from './layer-spool.js';
 import { presentLayers } from './present-layers.js';
-import { isLinkBroken, sendLayers } from './send-layers.js';
+import { sendLayers } from './send-layers.js';
 
 /** What is to be on a device's engine. */
 export interface DeliveryRequest {
@@ -18,8 +18,6 @@ export interface DeliveryRequest {
   readonly tag: string;
   /** What the progress calls it: the service, or the device where there are several. */
   readonly id: string;
-  /** How long a device may take to answer at first. One whose link breaks on the way is given a minute at least. */
-  readonly timeoutMs: number;
 }
 
 /** What a delivery came to. */
@@ -35,6 +33,7 @@ export interface Delivered {
   readonly seconds: number;
 }
 
+/** How long a device may stay away on the way. */
 const patienceMs = 60_000;
 const fruitlessAttempts = 3;
 const unansweredMs = 10_000;
@@ -44,14 +43,13 @@ const unansweredMs = 10_000;
  * its tag only when the engine has all of it under the same ID. Nothing else is left behind, unless the device stays away.
  */
 export async function deliverImage(
-  link: EngineLink,
+  engine: EngineConnection,
   request: DeliveryRequest,
   { signal, progress = ignoreProgress }: { readonly signal: AbortSignal; readonly progress?: ProgressListener },
 ): Promise<Delivered> {
   const delivery = new Delivery(request, signal, progress);
   const startedAt = performance.now();
   let fruitless = 0;
-  let engine = await link.answeringEngine(request.timeoutMs, signal);
   try {
     for (;;) {
       const presentBefore = delivery.present;
@@ -62,10 +60,7 @@ export async function deliverImage(
         if (signal.aborted) throw interrupted();
         fruitless = delivery.present > presentBefore ? 0 : fruitless + 1;
         if (fruitless === fruitlessAttempts || !delivery.mayTryAgainAfter(error)) throw error;
-        if (isLinkBroken(error)) {
-          await link.drop();
-          engine = await link.answeringEngine(Math.max(request.timeoutMs, patienceMs), signal);
-        }
+        if (isLinkBroken(error)) await awaitEngine(engine, patienceMs, signal);
       }
     }
   } catch (error) {

@@ -21,7 +21,7 @@ export async function removeImagesOfDelivery(
 ): Promise<void> {
   const { signal, end } = limit(new AbortController().signal, removingMs);
   try {
-    const images = await listImages(engine, signal);
+    const images = await listImages(engine, { signal });
     const pieces = images.filter(({ labels }) => pieceLabel in labels).map(({ id }) => id);
     const unwanted = images.filter(({ id, tags }) => id === unnamed && tags.length === 0).map(({ id }) => id);
     for (const id of [...unwanted, ...pieces]) await removeImage(engine, id, signal);

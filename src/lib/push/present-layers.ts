@@ -13,7 +13,7 @@ export async function presentLayers(
   layers: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
-  const images = new Set((await listImages(engine, signal)).map(({ id }) => id));
+  const images = new Set((await listImages(engine, { signal })).map(({ id }) => id));
   let present = 0;
   const ask = async () => {
     for (const id of images) {

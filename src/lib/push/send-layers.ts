@@ -1,6 +1,6 @@
+import { isLinkBroken } from '../engine/await-engine.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
 import { loadImage } from '../engine/load-image.js';
-import { Failure } from '../failure/failure.js';
 import { type ImagePiece, pieceConfiguration, pieceTar, type PieceTar } from './image-piece.js';
 import type { LayerSpool, PackedLayer } from './layer-spool.js';
 import { digestOf } from './saved-image.js';
@@ -71,11 +71,6 @@ export async function sendLayers(engine: EngineConnection, request: LayersReques
     await Promise.allSettled(answers);
     throw error;
   }
-}
-
-/** Whether a failure is one of the way to a device, which may be open again later. */
-export function isLinkBroken(error: unknown): boolean {
-  return error instanceof Failure && error.kind === 'unreachable';
 }
 
 function arriving(answer: Promise<string>, onArrived: () => void): Promise<string> {

@@ -3,11 +3,10 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { openDevice } from '../../../src/lib/device/device.js';
+import { tcpEngineConnection } from '../../../src/lib/engine/engine-connection.js';
 import { imageDetails, listImages, removeImage } from '../../../src/lib/engine/images.js';
 import type { ProgressEvent } from '../../../src/lib/platform/progress.js';
 import { deliverImage, type Delivered } from '../../../src/lib/push/deliver-image.js';
-import { EngineLink } from '../../../src/lib/push/engine-link.js';
 import { imageInEngine, imageInFile } from '../../../src/lib/push/image-source.js';
 import { LayerSpool } from '../../../src/lib/push/layer-spool.js';
 import { type CountedLink, openCountedLink } from '../../support/counted-link.js';
@@ -68,8 +67,8 @@ describe('an image delivered to a device', { skip: engineSkipReason() }, () => {
         : await imageInFile(options.file, signal);
     const image = new LayerSpool(source);
     try {
-      const request = { image, tag, id: 'main', timeoutMs: 0 };
-      return await deliverImage(deviceLink(link.port), request, {
+      const request = { image, tag, id: 'main' };
+      return await deliverImage(tcpEngineConnection('127.0.0.1', link.port), request, {
         signal,
         progress: options.onEvent ?? (() => undefined),
       });
@@ -182,9 +181,4 @@ describe('an image delivered to a device', { skip: engineSkipReason() }, () => {
 function noise(bytes: number, seed: number): Buffer {
   const random = seededRandom(seed);
   return random.bytes(bytes);
-}
-
-function deviceLink(port: number): EngineLink {
-  const { signal } = new AbortController();
-  return new EngineLink(() => openDevice('127.0.0.1', { signal, enginePort: port }));
 }
