@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { runChecked } from '../../src/lib/platform/child-process.js';
@@ -67,6 +68,56 @@ describe('a virtual device behind a port of this computer', { skip: sshServerSki
     assert.deepEqual([devices.length, devices[0]?.addresses, devices[0]?.sshPort], [1, ['192.0.2.7'], 22222]);
   });
 });
+
+describe('a device that is not there', { skip: networkSkipReason() }, () => {
+  let network: TestNetwork;
+  let folder: string;
+  before(async () => {
+    network = await createNetwork([{ hostname: 'laptop', port: false }]);
+    // Packets to these vanish without a word, as behind a firewall or with the plug pulled a moment ago.
+    await network.run('ip', ['neigh', 'add', '10.77.0.9', 'lladdr', '02:00:00:00:00:09', 'dev', 'lan0']);
+    folder = await mkdtemp(path.join(tmpdir(), 'davit-known-device-'));
+    await mkdir(path.join(folder, 'project'));
+    await writeFile(path.join(folder, 'project', 'Dockerfile'), 'FROM scratch\nCOPY Dockerfile /\n');
+    const devices = [
+      { uuid: uuids[0], hostname: 'kiosk', addresses: ['10.77.0.9'], hostKey: `SHA256:${'A'.repeat(43)}` },
+    ];
+    await mkdir(path.join(folder, 'data'));
+    await writeFile(path.join(folder, 'data', 'devices.json'), JSON.stringify({ version: 1, devices }));
+  });
+  after(async () => {
+    await network.close();
+    await rm(folder, { recursive: true });
+  });
+
+  it('makes every command fail in seconds', async () => {
+    const targets = [
+      ['a name that nobody has', 'nobody', 3],
+      ['known and off', uuids[0], 3],
+      ['an address that nobody has', '10.77.0.8', 6],
+      ['an address that answers no packet', '10.77.0.9', 6],
+    ] as const;
+    const environment = { HOME: folder, DAVIT_DATA_DIR: path.join(folder, 'data') };
+    // What does not give up by itself is killed, and has no exit code then.
+    const options = { environment, wrapper: network.wrapper, timeoutMs: notMinutes };
+    const failing = targets.flatMap(([what, name, expected]) =>
+      [
+        ['ssh', name, '--', 'true'],
+        ['cp', '/etc/hostname', `${name}:/tmp/davit-test`],
+        ['logs', name],
+        ['push', name, '--source', path.join(folder, 'project')],
+        ['tunnel', name, '0:80'],
+      ].map(async (words) => {
+        const { exitCode, stderr } = await davit(words, options);
+        assert.equal(exitCode, expected, `${words.join(' ')}, ${what}: ${stderr}`);
+      }),
+    );
+    await Promise.all(failing);
+  });
+});
+
+/** What gives up after 5 s may take so many milliseconds where the machine is slow; what does not give up takes minutes. */
+const notMinutes = 40_000;
 
 describe('devices whose addresses change', { skip: networkSkipReason() || sshServerSkipReason() }, () => {
   let network: TestNetwork;
