@@ -1,7 +1,7 @@
 import { Args } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
-import { engineFlags } from '../lib/cli/engine-flags.js';
-import { sshFlags, sshOptionsFrom } from '../lib/cli/ssh-flags.js';
+import { deviceOptionsFrom, engineFlags } from '../lib/cli/engine-flags.js';
+import { sshFlags } from '../lib/cli/ssh-flags.js';
 import { copyBetween } from '../lib/device/copy-between.js';
 import type { Copied } from '../lib/device/copy.js';
 import { parseCopyPlace } from '../lib/device/copy-place.js';
@@ -38,8 +38,8 @@ export default class Cp extends BaseCommand {
   async run(): Promise<CpResult> {
     const { args, flags } = await this.parse(Cp);
     const { signal, progress, streams } = this;
-    const ssh = sshOptionsFrom(flags, streams, signal);
-    const open = (device: string) => openDevice(device, { signal, progress, ssh, enginePort: flags['engine-port'] });
+    const options = deviceOptionsFrom(flags, { signal, progress, streams });
+    const open = (device: string) => openDevice(device, options);
     const [source, target] = [parseCopyPlace(args.source), parseCopyPlace(args.target)];
     const copied = await copyBetween(source, target, open, { signal, progress });
     const amount = `${copied.files} ${copied.files === 1 ? 'file' : 'files'}, ${formatBytes(copied.bytes)}`;

@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
-import { engineFlags } from '../lib/cli/engine-flags.js';
-import { sshFlags, sshOptionsFrom } from '../lib/cli/ssh-flags.js';
+import { deviceOptionsFrom, engineFlags } from '../lib/cli/engine-flags.js';
+import { sshFlags } from '../lib/cli/ssh-flags.js';
 import { openDevice } from '../lib/device/device.js';
 import { programStarter } from '../lib/device/program.js';
 import { runSession, type SessionExit } from '../lib/device/session.js';
@@ -60,8 +60,7 @@ export default class Ssh extends BaseCommand {
       });
     }
     const { signal, progress, streams } = this;
-    const ssh = sshOptionsFrom(flags, streams, signal);
-    const device = await openDevice(name, { signal, progress, ssh, enginePort: flags['engine-port'] });
+    const device = await openDevice(name, deviceOptionsFrom(flags, { signal, progress, streams }));
     try {
       if (flags.stdio) {
         await relay(await device.sshStream(), streams, signal);

@@ -1,7 +1,7 @@
 import { Args } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
-import { engineFlags } from '../lib/cli/engine-flags.js';
-import { sshFlags, sshOptionsFrom } from '../lib/cli/ssh-flags.js';
+import { deviceOptionsFrom, engineFlags } from '../lib/cli/engine-flags.js';
+import { sshFlags } from '../lib/cli/ssh-flags.js';
 import { openDevice } from '../lib/device/device.js';
 import { type OpenTunnel, tunnels } from '../lib/device/tunnel.js';
 import { parseTunnel } from '../lib/device/tunnel-target.js';
@@ -30,8 +30,8 @@ export default class Tunnel extends BaseCommand {
     const { args, flags } = await this.parse(Tunnel);
     const { signal, progress, streams } = this;
     const plans = args.tunnel.map(parseTunnel);
-    const ssh = sshOptionsFrom(flags, streams, signal);
-    const open = () => openDevice(args.device, { signal, progress, ssh, enginePort: flags['engine-port'] });
+    const options = deviceOptionsFrom(flags, { signal, progress, streams });
+    const open = () => openDevice(args.device, options);
     await this.showUntilLeft(tunnels(plans, { open, signal, progress }), (tunnel) => {
       this.streams.stdout.write(`${this.jsonEnabled() ? JSON.stringify({ version: 1, ...tunnel }) : textOf(tunnel)}\n`);
     });

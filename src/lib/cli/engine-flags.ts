@@ -53,5 +53,6 @@ export function deviceOptionsFrom(
   { streams, signal, progress }: CommandSurroundings,
 ): DeviceOptions {
   const ports = { enginePort: flags['engine-port'], supervisorPort: flags['supervisor-port'] };
-  return { signal, progress, ssh: sshOptionsFrom(flags, streams, signal), ...ports };
+  const { route, account } = flags;
+  return { signal, progress, ssh: sshOptionsFrom(flags, streams, signal), route, account, ...ports };
 }

@@ -1,10 +1,12 @@
 import { Flags } from '@oclif/core';
+import { accountFlags } from './account-flags.js';
+import { routes, type Route } from '../device/cloud-access.js';
 import { askSecret } from '../output/prompts.js';
 import type { Streams } from '../output/streams.js';
 import { NewHostKeyPermit } from '../ssh/new-host-key-permit.js';
 import type { SshOptions } from '../ssh/open-ssh.js';
 
-/** Flags of every command that may log in to a device. */
+/** Flags of every command that may log in to a device, and that say which way leads to it. */
 export const sshFlags = {
   user: Flags.string({ helpValue: '<name>', summary: 'User to log in as. [default: root]', helpGroup: 'SSH' }),
   port: Flags.integer({
@@ -24,6 +26,12 @@ export const sshFlags = {
     summary: 'Accept and remember the host key the device shows now, as after flashing it anew.',
     helpGroup: 'SSH',
   }),
+  route: Flags.option({
+    options: routes,
+    summary: 'The only way to take: through this network, or through the cloud you are logged in to.',
+    helpGroup: 'CLOUD',
+  })(),
+  ...accountFlags,
 };
 
 /** The values of `sshFlags` after parsing. */
@@ -32,6 +40,8 @@ export interface SshFlagValues {
   readonly port?: number | undefined;
   readonly identity?: string | undefined;
   readonly 'accept-new-key': boolean;
+  readonly route?: Route | undefined;
+  readonly account?: string | undefined;
 }
 
 /** What the flags say, with passphrases asked for on the terminal if there is one. */

@@ -11,7 +11,7 @@ import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { limit } from '../platform/limit.js';
 import { connectTcp } from '../platform/tcp.js';
 import { deviceSettings, type HostSettings } from '../ssh/host-settings.js';
-import { openSsh, openSshStream, type SshOptions } from '../ssh/open-ssh.js';
+import { openSsh, openSshStream, type SshOptions, type SshTarget } from '../ssh/open-ssh.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
 import { supervisedHostname } from '../supervisor/host-config.js';
 import { supervisorAnswers } from '../supervisor/supervisor-answers.js';
@@ -20,6 +20,7 @@ import {
   supervisorPort as usualSupervisorPort,
   tcpSupervisorConnection,
 } from '../supervisor/supervisor-connection.js';
+import { CloudAccess, isLoginRefused, type Route } from './cloud-access.js';
 import { deviceSources } from './device-sources.js';
 import { rememberMeeting } from './remember-meeting.js';
 import { readSupervisorKey } from './supervisor-key.js';
@@ -31,8 +32,10 @@ import { readSupervisorKey } from './supervisor-key.js';
 export interface Device {
   /** What the user called it. */
   readonly name: string;
-  /** An IP address, with `%zone` when it is link-local. */
+  /** An IP address, with `%zone` when it is link-local; what the device is called on the way where that leads through the cloud. */
   readonly address: string;
+  /** Whether it is reached in this network or through the cloud. */
+  readonly route: Route;
   /** The way to its engine: straight over TCP where that is open (development mode), else through SSH to its socket. */
   engine(): Promise<EngineConnection>;
   /**
@@ -61,6 +64,10 @@ export interface DeviceOptions {
   readonly signal: AbortSignal;
   readonly progress?: ProgressListener;
   readonly ssh?: SshOptions;
+  /** The only way to take; without it, the cloud is tried where this network does not lead to the device. */
+  readonly route?: Route | undefined;
+  /** Name of the account to use, if not the one that counts. */
+  readonly account?: string | undefined;
   /** TCP port of the engine; 2375 without it. */
   readonly enginePort?: number | undefined;
   /** Port of the Supervisor; 48484 without it. */
@@ -72,17 +79,28 @@ export async function openDevice(target: string, options: DeviceOptions): Promis
   const { signal, progress = ignoreProgress, enginePort = developmentEnginePort } = options;
   const asked = parseDeviceTarget(target);
   const settings = await deviceSettings(asked.name, signal);
-  if (settings?.proxy !== undefined) {
+  const cloud = new CloudAccess(options.account, progress);
+  if (settings?.proxy !== undefined && options.route !== 'cloud') {
     // Only whoever stands between knows where the device is.
-    return new NetworkDevice(foundElsewhere(asked, settings.hostName), settings.hostName, settings, options);
+    return new NetworkDevice(foundElsewhere(asked, settings.hostName), settings.hostName, settings, options, cloud);
   }
   const isRenamed = settings !== undefined && settings.hostName.toLowerCase() !== asked.name.toLowerCase();
   const wanted = isRenamed ? settings.hostName : target;
   const readHostKey = (at: string, port: number) => deviceSources().hostKey(at, port, signal);
-  const found = await resolveDevice(wanted, { signal, progress, knockPort: enginePort, readHostKey });
-  const address = await reachableAddress(found.addresses, enginePort, signal);
+  const elsewhere = {
+    local: {},
+    cloud: { findRoute: cloud.requireRoute, isElsewhere: true },
+    any: { findRoute: cloud.findRoute },
+  }[options.route ?? 'any'];
+  const found = await resolveDevice(wanted, {
+    ...{ signal, progress, knockPort: enginePort, readHostKey },
+    ...elsewhere,
+  }).catch(async (error: unknown) => {
+    throw await cloud.explain(error, asked.name);
+  });
+  const address = found.route?.address ?? (await reachableAddress(found.addresses, enginePort, signal));
   const known = isRenamed ? { ...found, name: asked.name, user: asked.user, sshPort: asked.port } : found;
-  return new NetworkDevice(known, address, settings, options);
+  return new NetworkDevice(known, address, settings, options, cloud);
 }
 
 function foundElsewhere({ name, user, port }: DeviceTarget, address: string): ResolvedDevice {
@@ -112,6 +130,7 @@ class NetworkDevice implements Device {
   readonly name: string;
   readonly #options: DeviceOptions;
   readonly #settings: HostSettings | undefined;
+  readonly #cloud: CloudAccess;
   #found: ResolvedDevice;
   #address: string;
   #engine: Promise<EngineConnection> | undefined;
@@ -119,9 +138,16 @@ class NetworkDevice implements Device {
   #ssh: Promise<SshConnection> | undefined;
   #remembering: Promise<void> | undefined;
 
-  constructor(found: ResolvedDevice, address: string, settings: HostSettings | undefined, options: DeviceOptions) {
+  constructor(
+    found: ResolvedDevice,
+    address: string,
+    settings: HostSettings | undefined,
+    options: DeviceOptions,
+    cloud: CloudAccess,
+  ) {
     this.name = found.name;
     this.#settings = settings;
+    this.#cloud = cloud;
     this.#found = found;
     this.#address = address;
     this.#options = options;
@@ -129,6 +155,15 @@ class NetworkDevice implements Device {
 
   get address(): string {
     return this.#address;
+  }
+
+  get route(): Route {
+    return this.#found.route === undefined ? 'local' : 'cloud';
+  }
+
+  /** Whether the address is one that connections can be made to from here. */
+  get #isNear(): boolean {
+    return this.#settings?.proxy === undefined && this.#found.route === undefined;
   }
 
   engine(): Promise<EngineConnection> {
@@ -160,7 +195,7 @@ class NetworkDevice implements Device {
 
   async isThere(): Promise<boolean> {
     const { signal } = this.#options;
-    if (this.#settings?.proxy === undefined && !isLoopback(this.#address)) {
+    if (this.#isNear && !isLoopback(this.#address)) {
       return (await answeringAddress([this.#address], [knockPort], signal)) !== undefined;
     }
     // Whoever stands between accepts connections for a device that is gone.
@@ -193,22 +228,56 @@ class NetworkDevice implements Device {
     const { progress = ignoreProgress } = this.#options;
     const { target, options } = this.#login();
     try {
-      const connection = await openSsh(target, options);
-      const address = this.#settings?.proxy === undefined ? this.#address : undefined;
-      this.#remembering = rememberMeeting({ found: this.#found, address, sshPort: options.port, connection, progress });
+      const connection = await this.#logIn(target, options);
+      const { route } = this.#found;
+      const address = this.#isNear ? this.#address : undefined;
+      // In the cloud the device may be called anything.
+      const found = route === undefined ? this.#found : { ...this.#found, uuid: route.uuid, hostname: undefined };
+      this.#remembering = rememberMeeting({ found, address, sshPort: options.port, connection, progress });
       return connection;
     } catch (error) {
-      if (!(error instanceof Failure && isAboutAddress(error)) || !(await this.#moved(error))) throw error;
+      if (!(error instanceof Failure && isAboutAddress(error))) throw error;
+      if (!(await this.#moved(error)) && !(await this.#isBehindCloud(error))) throw error;
       return this.#openSsh();
     }
+  }
+
+  async #logIn(target: SshTarget, options: SshOptions): Promise<SshConnection> {
+    try {
+      return await openSsh(target, options);
+    } catch (error) {
+      if (!isLoginRefused(error) || (options.user ?? target.settings?.user) !== undefined) throw error;
+      return this.#cloud.logIn(error, target, options, this.#found.route);
+    }
+  }
+
+  /** Whether the cloud leads to the device where its address does not: then that is its way from now on. */
+  async #isBehindCloud({ kind }: Failure): Promise<boolean> {
+    const { signal, route: wanted } = this.#options;
+    const { name, uuid } = this.#found;
+    // By its name alone it could be another one there.
+    if (kind !== 'unreachable' || !this.#isNear || uuid === undefined || wanted === 'local') return false;
+    const route = await this.#cloud.findRoute({ name, uuid }, signal).catch((error: unknown) => {
+      if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
+      return undefined;
+    });
+    if (route === undefined) return false;
+    this.#found = { ...this.#found, route, lookAgain: undefined };
+    this.#address = route.address;
+    return true;
   }
 
   /** To what, and how, SSH logs in: what came with the name of the device counts before what was said of all devices of the command. */
   #login() {
     const { signal, progress = ignoreProgress, ssh } = this.#options;
-    const { uuid, user, sshPort, announcedSshPort } = this.#found;
-    const port = sshPort ?? ssh?.port ?? this.#settings?.port ?? announcedSshPort;
-    const target = { name: this.name, uuid, address: this.#address, settings: this.#settings, signal, progress };
+    const { uuid, user, sshPort, announcedSshPort, route } = this.#found;
+    // What it announced in its own network may be the port of somebody who forwards.
+    const usualPort = route === undefined ? announcedSshPort : undefined;
+    const port = sshPort ?? ssh?.port ?? this.#settings?.port ?? usualPort;
+    const { address } = this;
+    // Under its UUID the device has one key, wherever it is and whatever it is called there.
+    const { uuid: name = this.name, openPort } = route ?? {};
+    const target = { name, uuid, address, openPort, settings: this.#settings, signal, progress };
     return { target, options: { ...ssh, port, user: user ?? ssh?.user } };
   }
 
@@ -231,14 +300,13 @@ class NetworkDevice implements Device {
     }
     const before = this.#address;
     this.#found = found;
-    this.#address = await reachableAddress(found.addresses, enginePort, signal);
+    this.#address = found.route?.address ?? (await reachableAddress(found.addresses, enginePort, signal));
     return this.#address !== before;
   }
 
   async #findEngine(): Promise<EngineConnection> {
     const { signal, enginePort = developmentEnginePort } = this.#options;
-    if (this.#settings?.proxy !== undefined || this.#isForwarded(this.#options.enginePort))
-      return this.#engineOverSsh();
+    if (!this.#isNear || this.#isForwarded(this.#options.enginePort)) return this.#engineOverSsh();
     try {
       const socket = await connectTcp({ address: this.address, port: enginePort, timeoutMs: engineProbeMs, signal });
       socket.destroy();
@@ -268,7 +336,7 @@ class NetworkDevice implements Device {
   /** The Supervisor on its port in the network. */
   async #openSupervisor(): Promise<SupervisorConnection | undefined> {
     const { signal, supervisorPort } = this.#options;
-    if (this.#settings?.proxy !== undefined || this.#isForwarded(supervisorPort)) return undefined;
+    if (!this.#isNear || this.#isForwarded(supervisorPort)) return undefined;
     const supervisor = tcpSupervisorConnection(this.address, supervisorPort);
     if (!(await supervisorAnswers(supervisor, signal))) return undefined;
     return (await this.#isItsSupervisor(supervisor)) ? supervisor : undefined;

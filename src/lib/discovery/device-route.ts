@@ -30,6 +30,9 @@ export type FindRoute = (device: DistantDevice, signal: AbortSignal) => Promise<
 /** How long a device gets to answer in this network, in which it is asked for twice, when there is a way to it from another one. */
 const nearMs = 1500;
 
+/** How long a device gets to answer in this network before anybody else is asked about it. */
+const headStartMs = 500;
+
 const foreverMs = 2 ** 31 - 1;
 
 /** Looks for a way to a device while it is looked for in this network. */
@@ -46,13 +49,17 @@ export class RouteSearch {
     this.#near = limit(signal, foreverMs);
     this.#search = limit(signal, foreverMs);
     const near = waitAtMost(nearMs, this.#search.signal);
-    this.#found = (find?.(device, this.#search.signal) ?? Promise.resolve(undefined)).then(
+    const found = waitAtMost(find === undefined ? 0 : headStartMs, this.#search.signal).then(() =>
+      this.#search.signal.aborted ? undefined : find?.(device, this.#search.signal),
+    );
+    this.#found = found.then(
       (route) => {
         if (route !== undefined) void near.then(this.#near.end);
         return route;
       },
       (error: unknown) => {
-        if (!(error instanceof Failure)) throw error;
+        // What the user wrote can mean several devices, or is wrong in some other way that no waiting mends.
+        if (!(error instanceof Failure) || error.kind === 'usage') throw error;
         if (!this.#search.signal.aborted) progress({ type: 'notice', level: 'warning', text: error.message });
         return undefined;
       },

@@ -49,6 +49,8 @@ export interface ResolveOptions {
   readonly readHostKey?: ((address: string, port: number) => Promise<string | undefined>) | undefined;
   /** Finds the way that is taken to a device that is not in this network. When it fails, that is only told. */
   readonly findRoute?: FindRoute | undefined;
+  /** Takes that way wherever the device is, and fails as the search for it does. */
+  readonly isElsewhere?: boolean;
 }
 
 /** How long a device that is called like the beginning of another one's UUID gets to say so. */
@@ -67,11 +69,18 @@ export async function resolveDevice(text: string, options: ResolveOptions): Prom
     throw ambiguousDevice(target.name, candidates);
   }
   const known = others.length > 0 ? undefined : first;
+  const distant = { name: target.name, uuid: known?.uuid ?? givenUuid(target.name) };
+  if (options.isElsewhere === true) {
+    const route = await options.findRoute?.(distant, signal);
+    if (route === undefined) throw deviceNotFound(target.name, first);
+    return resolved(target, known, { addresses: [route.address], route });
+  }
+  // What the user calls a device here says nothing of what others call theirs.
+  const findRoute = known?.uuid === null ? undefined : options.findRoute;
   const readHostKey = (address: string) =>
     options.readHostKey?.(address, first?.sshPort ?? 22222) ?? Promise.resolve(undefined);
   const look = async (find: (signal: AbortSignal) => Promise<FoundPlaces>): Promise<ResolvedDevice | undefined> => {
-    const distant = { name: target.name, uuid: known?.uuid ?? givenUuid(target.name) };
-    const elsewhere = new RouteSearch(options.findRoute, distant, { signal, progress });
+    const elsewhere = new RouteSearch(findRoute, distant, { signal, progress });
     try {
       const { asked, last } = await find(elsewhere.nearSignal);
       const place = await tellPlaces({ name: target.name, places: asked, candidates, readHostKey });

@@ -61,6 +61,13 @@ export class Failure extends Error {
     this.report = details.report;
   }
 
+  /** The same failure with another next step for the user. */
+  withHint(hint: string): Failure {
+    const { kind, code, message, problems } = this;
+    const details = { hint, cause: this, problems };
+    return new Failure(kind, code, message, this.report === undefined ? details : { ...details, report: this.report });
+  }
+
   /** The same failure with something more for scripts. */
   withReport(report: object): Failure {
     const { kind, code, message, hint, problems } = this;

@@ -43,9 +43,16 @@ export interface SshTarget {
   readonly address: string;
   /** What the user's configuration of OpenSSH says of it; the options come before it. */
   readonly settings?: HostSettings | undefined;
+  /** Makes the byte stream to a port of it where that takes another way than the address. */
+  readonly openPort?: ((port: number, signal: AbortSignal) => Promise<Duplex>) | undefined;
+  /** Whether what answers is no device, and so has no UUID of its own. */
+  readonly isBetween?: boolean;
   readonly signal: AbortSignal;
   readonly progress: ProgressListener;
 }
+
+/** Makes a connection of a client that is logged in. */
+export type MakeConnection = (...parts: ConstructorParameters<typeof SshConnection>) => SshConnection;
 
 /**
  * Opens an SSH connection. Fails as unreachable when nothing answers, as refused when the device shows another host key than
@@ -55,6 +62,7 @@ export async function openSsh(
   target: SshTarget,
   options: SshOptions = {},
   hostKeys: HostKeyStore = new HostKeyStore(),
+  makeConnection: MakeConnection = (...parts) => new SshConnection(...parts),
 ): Promise<SshConnection> {
   const { name, uuid, progress, settings } = target;
   const { identityFile, askPassphrase, newHostKeyPermit: permit } = options;
@@ -102,9 +110,9 @@ export async function openSsh(
     throw error;
   }
   watchLink(stream);
-  const connection = new SshConnection(client, name, hostKey && fingerprint(hostKey));
+  const connection = makeConnection(client, name, hostKey && fingerprint(hostKey));
   try {
-    if (judge.wantsUuid && hostKey !== undefined) {
+    if (judge.wantsUuid && hostKey !== undefined && target.isBetween !== true) {
       connection.uuid = await readUuid(connection);
       if (connection.uuid !== undefined) await judge.identify(connection.uuid, hostKey);
     }
@@ -127,11 +135,12 @@ async function openStream(
   hostKeys: HostKeyStore,
 ): Promise<Duplex> {
   const { address, settings, signal } = target;
+  if (target.openPort !== undefined) return target.openPort(port, signal);
   if (settings?.proxy === undefined) return connectSocket(target, port);
   if ('command' in settings.proxy) return streamThroughCommand(settings.proxy.command, signal);
   return streamThroughHosts(settings.proxy.jumps, { address, port }, signal, (jump) =>
     openSsh(
-      { ...target, name: jump.name, uuid: undefined, address: jump.address, settings: jump.settings },
+      { ...target, name: jump.name, uuid: undefined, address: jump.address, settings: jump.settings, isBetween: true },
       { port: jump.port, user: jump.user, askPassphrase: options.askPassphrase },
       hostKeys,
     ),
