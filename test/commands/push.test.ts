@@ -282,7 +282,7 @@ describe('push without a usable project or device', () => {
     return { exitCode, code: valueAt(document, 'error', 'code') };
   };
 
-  it('names a folder that is not there, has no Dockerfile, or has a compose file', async (t) => {
+  it('names a folder that is not there, has no Dockerfile, or has a compose file without services', async (t) => {
     const folder = await temporaryFolder(t);
     assert.deepEqual(await failing(['push', '127.0.0.1', '--source', `${folder}/no`]), { exitCode: 3, code: 'enoent' });
     assert.deepEqual(await failing(['push', '127.0.0.1', '--source', folder]), {
@@ -291,8 +291,8 @@ describe('push without a usable project or device', () => {
     });
     await writeTree(folder, { 'docker-compose.yml': '' });
     assert.deepEqual(await failing(['push', '127.0.0.1', '--source', folder]), {
-      exitCode: 4,
-      code: 'compose-unsupported',
+      exitCode: 2,
+      code: 'invalid-project',
     });
   });
 

@@ -8,6 +8,11 @@ export function environmentVariable(name: string): string | undefined {
   return value === undefined || value === '' ? undefined : value;
 }
 
+/** The value of an environment variable, which may be set and empty; undefined when it is not set. */
+export function exactEnvironmentVariable(name: string): string | undefined {
+  return process.env[name];
+}
+
 /** Folders of programs: those of PATH, or of execvp(3) without one, and the ones that Debian leaves out of a user's PATH. */
 export function programFolders(): string[] {
   const named = (environmentVariable('PATH') ?? '/bin:/usr/bin')

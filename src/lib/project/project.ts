@@ -2,9 +2,19 @@ import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
-import { insideFolder, noDockerfile, readIfThere } from './build-source.js';
+import { exactEnvironmentVariable } from '../platform/environment.js';
+import { insideFolder, noDockerfile } from './build-source.js';
+import { findComposeFiles } from './compose-files.js';
 import type { Composition, Place } from './composition.js';
+import { finishComposition } from './finish-composition.js';
+import { projectName } from './finish-services.js';
+import type { UnsetVariable } from './interpolate-tree.js';
+import type { Variables } from './interpolation.js';
+import { Problems } from './problems.js';
+import { type FilesContext, variablesUnder } from './project-files.js';
+import { readComposeFiles } from './read-compose.js';
 import { singleServiceComposition } from './single-service.js';
+import { entryOf, textOf } from './tree.js';
 
 /** Which project is meant, and how it is to be read. */
 export interface ProjectRequest {
@@ -12,35 +22,119 @@ export interface ProjectRequest {
   readonly folder: string;
   /** Compose files, or one Dockerfile, relative to the folder; those with the usual names where there are none. */
   readonly files?: readonly string[] | undefined;
-  /** Profiles whose services belong to it; `*` is all. */
+  /** Profiles whose services belong to it, besides those of `COMPOSE_PROFILES`; `*` is all. */
   readonly profiles?: readonly string[] | undefined;
+  /** Files with variables in the place of `.env`, relative to the folder. */
+  readonly envFiles?: readonly string[] | undefined;
+  /** What variables stand for before any file is asked; davit's own environment without it. */
+  readonly environment?: Variables | undefined;
 }
 
 /** A project as it was read, for no device in particular; `readBuildSource` tells what each of its services is built from. */
 export interface Project {
   readonly composition: Composition;
+  /** The compose files, as the user would name them; none where there is only a Dockerfile. */
+  readonly files: readonly string[];
   /** Where a value of the composition was written, or what it belongs to: `placeOf(['services', 'web', 'ports', 0])`. */
   readonly placeOf: (path: readonly (string | number)[]) => Place | undefined;
+  /** Variables that the files refer to, that are not set, and that have nothing to stand in for them. */
+  readonly unset: readonly UnsetVariable[];
+  /** Variables of services that are asked for by name alone, and are empty as they have no value here. */
+  readonly unsetInServices: readonly (UnsetVariable & { readonly service: string })[];
+  /** Services that no active profile asks for, and their profiles. */
+  readonly leftOut: ReadonlyMap<string, readonly string[]>;
+  /** Names of files that look as if they counted and do not. */
+  readonly unread: readonly string[];
 }
 
-const composeFiles = ['docker-compose.yml', 'docker-compose.yaml'];
-
-/** Reads a project without asking a device anything. */
-export async function readProject({ folder: named, files = [] }: ProjectRequest): Promise<Project> {
+/** Reads a project without asking a device anything. Fails with all that is wrong with its compose files at once. */
+export async function readProject(request: ProjectRequest, signal?: AbortSignal): Promise<Project> {
+  const { folder: named, files = [] } = request;
   const folder = path.resolve(named);
-  const [file] = files;
   await requireFolder(folder);
-  if (file === undefined) await refuseCompose(folder);
-  const base = path.join(folder, insideFolder(folder, file ?? 'Dockerfile'));
+  const shown = (file: string) => shownName(named, folder, file);
+  const [file, ...others] = files;
+  const dockerfiles = files.filter((one) => !isComposeName(one));
+  const [dockerfile] = dockerfiles;
+  if (dockerfile !== undefined && (others.length > 0 || dockerfile !== file)) {
+    throw new Failure(
+      'usage',
+      'files-of-two-kinds',
+      `${dockerfile} is a Dockerfile, which cannot be one of several files`,
+      {
+        hint: 'Name compose files, which end in .yml, .yaml or .json, or one Dockerfile, with --file',
+      },
+    );
+  }
+  const found =
+    file === undefined
+      ? await findComposeFiles(folder)
+      : { files: dockerfile === undefined ? files.map((one) => path.resolve(folder, one)) : [], unread: [] };
+  if (found.files.length === 0) return readSingle(folder, dockerfile);
+  return readComposition(request, { ...found, folder, shown }, signal);
+}
+
+/** Whether a file is a compose file, by its name. */
+function isComposeName(file: string): boolean {
+  return /\.(ya?ml|json)$/i.test(file);
+}
+
+async function readSingle(folder: string, file: string | undefined): Promise<Project> {
+  const inside = insideFolder(folder, file ?? 'Dockerfile');
+  const base = path.join(folder, inside);
   const siblings = await readdir(path.dirname(base)).catch((error: unknown) => {
     throw whileDoing(`reading ${path.dirname(base)}`, error);
   });
   const name = path.basename(base);
   if (!siblings.some((one) => one === name || one.startsWith(`${name}.`))) throw noDockerfile(folder, name);
   return {
-    composition: singleServiceComposition(path.basename(folder), folder, file && insideFolder(folder, file)),
+    composition: singleServiceComposition(projectName(folder), folder, file && inside),
+    files: [],
     placeOf: () => undefined,
+    unset: [],
+    unsetInServices: [],
+    leftOut: new Map(),
+    unread: [],
   };
+}
+
+async function readComposition(
+  request: ProjectRequest,
+  found: {
+    readonly files: readonly string[];
+    readonly unread: readonly string[];
+    folder: string;
+    shown: FilesContext['shown'];
+  },
+  signal: AbortSignal | undefined,
+): Promise<Project> {
+  const { files, folder, shown, unread } = found;
+  const problems = new Problems();
+  const unset: UnsetVariable[] = [];
+  const context: FilesContext = { shown, problems, signal, onUnset: (variable) => unset.push(variable) };
+  const outside = request.environment ?? exactEnvironmentVariable;
+  const envFiles = request.envFiles?.map((one) => path.resolve(folder, one));
+  const base = await variablesUnder(outside, { named: envFiles, folder }, context, (missing) => {
+    throw new Failure('not-found', 'env-file-not-found', `there is no file ${shown(missing)}`, {
+      hint: 'Name files with variables with --env-file, relative to the project folder',
+    });
+  });
+  const chosen = base('COMPOSE_PROJECT_NAME');
+  const fallback = chosen === undefined || chosen === '' ? projectName(folder) : chosen;
+  const variables: Variables = (name) => base(name) ?? (name === 'COMPOSE_PROJECT_NAME' ? fallback : undefined);
+  const model = await readComposeFiles({ files, folder, variables }, context);
+  const name = chosen === undefined || chosen === '' ? (textOf(entryOf(model, 'name')) ?? fallback) : chosen;
+  const profiles = [...(request.profiles ?? []), ...(variables('COMPOSE_PROFILES') ?? '').split(',')].filter(Boolean);
+  const finished = await finishComposition(model, { name, folder, variables, profiles }, context);
+  const { composition, placeOf, leftOut, unset: unsetInServices } = finished;
+  return { composition, files: files.map(shown), placeOf, unset, unsetInServices, leftOut, unread };
+}
+
+/** A file as a user who named the folder so would name it. */
+function shownName(named: string, folder: string, file: string): string {
+  const relative = path.relative(folder, file);
+  if (relative.startsWith('..') || path.isAbsolute(relative)) return file;
+  return path.join(named, relative);
 }
 
 async function requireFolder(folder: string): Promise<void> {
@@ -52,18 +146,4 @@ async function requireFolder(folder: string): Promise<void> {
   throw new Failure('usage', 'not-a-folder', `${folder} is not a folder`, {
     hint: 'Name the project folder with --source',
   });
-}
-
-async function refuseCompose(folder: string): Promise<void> {
-  for (const name of composeFiles) {
-    if ((await readIfThere(path.join(folder, name))) === undefined) continue;
-    throw new Failure(
-      'refused',
-      'compose-unsupported',
-      `${folder} has a ${name}, and this version pushes only single Dockerfiles`,
-      {
-        hint: 'To build one Dockerfile of it as the service "main", name it with --file',
-      },
-    );
-  }
 }

@@ -67,6 +67,13 @@ export async function planPush(link: EngineLink, request: PushRequest, { signal 
     folder: request.folder,
     files: request.dockerfile === undefined ? [] : [request.dockerfile],
   });
+  const [composeFile] = project.files;
+  if (composeFile !== undefined) {
+    const message = `${composeFile} is a compose file, and this version pushes only single Dockerfiles`;
+    throw new Failure('refused', 'compose-unsupported', message, {
+      hint: 'To build one Dockerfile of it as the service "main", name it with --file',
+    });
+  }
   const engine = await link.answeringEngine(request.timeoutMs, signal);
   const device = await link.device();
   const supervisor = await findSupervisor(device, engine, signal);

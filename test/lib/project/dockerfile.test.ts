@@ -175,10 +175,10 @@ describe('a project', () => {
     await assert.rejects(readProject({ folder: `${folder}/Dockerfile.armv7hf` }), { kind: 'usage' });
   });
 
-  it('with a compose file is refused unless one Dockerfile is named', async (t) => {
+  it('with a compose file is one service all the same where a Dockerfile of it is named', async (t) => {
     const folder = await temporaryFolder(t);
-    await writeTree(folder, { 'docker-compose.yml': 'services: {}', 'web/Dockerfile': 'FROM a' });
-    await assert.rejects(readProject({ folder }), { kind: 'refused', code: 'compose-unsupported' });
-    await readProject({ folder, files: ['web/Dockerfile'] });
+    await writeTree(folder, { 'docker-compose.yml': 'services: {a: {image: a}}', 'web/Dockerfile': 'FROM a' });
+    const { composition } = await readProject({ folder, files: ['web/Dockerfile'] });
+    assert.deepEqual(Object.keys(composition.services), ['main']);
   });
 });
