@@ -22,7 +22,7 @@ import {
 } from '../supervisor/supervisor-connection.js';
 import { CloudAccess, isLoginRefused, type Route } from './cloud-access.js';
 import { deviceSources } from './device-sources.js';
-import { rememberMeeting } from './remember-meeting.js';
+import { rememberMeeting, rememberRenaming } from './remember-meeting.js';
 import { readSupervisorKey } from './supervisor-key.js';
 
 /**
@@ -47,6 +47,8 @@ export interface Device {
   ssh(): Promise<SshConnection>;
   /** A byte stream to its SSH server, for another program to log in through. */
   sshStream(): Promise<Duplex>;
+  /** Remembers that it goes by another host name from now on. */
+  rememberHostname(hostname: string, before: string): Promise<void>;
   /** Whether any packets come back from where it is, if only to refuse a connection. */
   isThere(): Promise<boolean>;
   /** Ends every connection. */
@@ -191,6 +193,15 @@ class NetworkDevice implements Device {
   sshStream(): Promise<Duplex> {
     const { target, options } = this.#login();
     return openSshStream(target, options);
+  }
+
+  async rememberHostname(hostname: string, before: string): Promise<void> {
+    const { progress = ignoreProgress } = this.#options;
+    await this.#remembering;
+    const connection = await this.#ssh?.catch(() => undefined);
+    const { engineId, uuid = connection?.uuid } = this.#found;
+    const device = { uuid, engineId, hostKey: connection?.hostKey };
+    await rememberRenaming({ device, from: before, to: hostname, sshPort: this.#login().options.port, progress });
   }
 
   async isThere(): Promise<boolean> {

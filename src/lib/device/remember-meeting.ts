@@ -1,8 +1,11 @@
 import { Inventory } from '../discovery/inventory.js';
+import { bareHostname } from '../discovery/known-device.js';
 import { isLoopback } from '../discovery/network-links.js';
-import { noteSighting, recognise } from '../discovery/note-sighting.js';
+import { noteSighting, recognise, type Sighting } from '../discovery/note-sighting.js';
 import type { ResolvedDevice } from '../discovery/resolve.js';
+import { Failure } from '../failure/failure.js';
 import type { ProgressListener } from '../platform/progress.js';
+import { HostKeyStore, pinnedName } from '../ssh/host-key-store.js';
 import { deviceSshPort } from '../ssh/open-ssh.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
 
@@ -38,4 +41,31 @@ export async function rememberMeeting({ found, address, sshPort, connection, pro
         (known?.sshPort === place.sshPort && place.addresses.every((one) => known.addresses.includes(one))));
     return isFresh && isSame ? devices : noteSighting(devices, { ...who, ...place }, { at: now.toISOString() });
   });
+}
+
+/** A device that was given another host name. */
+export interface Renaming {
+  /** By what it is recognised besides its name. */
+  readonly device: Pick<Sighting, 'uuid' | 'engineId' | 'hostKey'>;
+  readonly from: string;
+  readonly to: string;
+  readonly sshPort: number | undefined;
+  readonly progress: ProgressListener;
+}
+
+/** Remembers a device by another host name, and pins its host key under that. What it fails with is only warned about. */
+export async function rememberRenaming({ device, from, to, sshPort, progress }: Renaming): Promise<void> {
+  const [before, hostname] = [bareHostname(from), bareHostname(to)];
+  await new Inventory(progress).changeIfPossible((devices) => {
+    const known = recognise(devices, { ...device, hostname: before });
+    if (known !== undefined) return devices.map((one) => (one === known ? { ...known, hostname } : one));
+    return noteSighting(devices, { ...device, hostname }, { at: new Date().toISOString() });
+  });
+  try {
+    const [port, store] = [sshPort ?? deviceSshPort, new HostKeyStore()];
+    await store.rename(device.uuid, pinnedName(before, port), pinnedName(hostname, port));
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    progress({ type: 'notice', level: 'warning', text: error.message });
+  }
 }

@@ -87,6 +87,18 @@ export class HostKeyStore {
     return mayReplace ? undefined : other;
   }
 
+  /** Puts the key of a device that was given another name under that, in place of what was pinned under it before. */
+  async rename(uuid: string | undefined, from: string, to: string): Promise<void> {
+    await this.#change((lines) => {
+      const all = lines.flatMap(parsed).filter((one) => one.marker === undefined);
+      const device =
+        all.find((one) => uuid !== undefined && isAbout(one, uuid)) ?? all.find((one) => isAbout(one, from));
+      if (device === undefined) return undefined;
+      const kept = device.patterns.filter((name) => name !== from && name !== to);
+      return named(without(lines, [from, to]), device.hostKey, [...kept, to]);
+    });
+  }
+
   /** Forgets a device by any of its names, for when a fresh system is about to make a new key; returns whether it was known. */
   async forget(name: string): Promise<boolean> {
     // Nothing is made where nothing is pinned.

@@ -32,6 +32,7 @@ it('stops following a device that came back as another one', async (t) => {
     engine: () => Promise.resolve(engine),
     supervisor: () => Promise.resolve(undefined),
     sshStream: () => Promise.reject(new Error('unused')),
+    rememberHostname: () => Promise.resolve(),
     isThere: () => Promise.resolve(true),
     ssh: () => Promise.reject(new Error('nobody asks for it')),
     close: () => Promise.resolve(),
