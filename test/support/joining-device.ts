@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { projectRoot } from './davit.js';
 import { type LiveDevice, type LiveDeviceOptions, startLiveDevice } from './live-device.js';
 import { startWebServer } from './web-server.js';
@@ -16,12 +15,7 @@ export interface JoiningDeviceOptions {
   readonly configuration?: LiveDeviceOptions['configuration'];
 }
 
-/** A device with stand-ins for os-config and the Supervisor, written from their sources. */
-export interface JoiningDevice extends LiveDevice {
-  /** Waits until nothing changes it any more: whoever began may be gone by then. */
-  settled: () => Promise<void>;
-}
-
+/** The files that os-config writes. */
 export const vpnFiles = ['/etc/openvpn/openvpn.conf', '/etc/openvpn/ca.crt'] as const;
 
 /** What a cloud answers at `/os/v1/config`. */
@@ -37,11 +31,14 @@ export async function startCloud(t: TestContext) {
   return startWebServer(t, ({ path: asked }) => (asked === '/os/v1/config' ? { bytes } : { status: 404 }));
 }
 
-/** Starts a device in production mode that lets in one key; it ends with the test. */
+/**
+ * Starts a device in production mode that lets in one key, with stand-ins for os-config and the Supervisor that were written from their sources; it
+ * ends with the test.
+ */
 export async function startJoiningDevice(
   t: TestContext,
   { config, standIn = {}, etc = {}, configuration }: JoiningDeviceOptions,
-): Promise<JoiningDevice> {
+): Promise<LiveDevice> {
   const program = (name: string) => readFile(path.join(projectRoot, 'test', 'support', `${name}.py`), 'utf8');
   const device = await startLiveDevice(t, {
     boot: {
@@ -54,20 +51,7 @@ export async function startJoiningDevice(
     ...(configuration === undefined ? {} : { configuration }),
   });
   await device.write('/run/stand-in.json', JSON.stringify(standIn));
-  return {
-    ...device,
-    settled: async () => {
-      while (await isChanging(device)) await sleep(20);
-    },
-  };
-}
-
-async function isChanging(device: LiveDevice): Promise<boolean> {
-  const folder = '/run/davit-join';
-  if (!device.exists(folder) || device.exists(`${folder}/result`)) return false;
-  const pid = await device.read(`${folder}/pid`).catch(() => undefined);
-  // Until there is one, the session that makes it may still run.
-  return pid === undefined ? device.exists(folder) : true;
+  return device;
 }
 
 /** `/etc/os-config.json` as meta-balena has it. */
