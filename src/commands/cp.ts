@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
 import { deviceOptionsFrom, engineFlags } from '../lib/cli/engine-flags.js';
 import { sshFlags } from '../lib/cli/ssh-flags.js';
@@ -22,7 +22,7 @@ export default class Cp extends BaseCommand {
     'that the source has; otherwise it gets the name of the target. Modes and times are kept, symbolic links inside folders stay ' +
     'links, holes stay holes (not in services), and the owner is who writes.\n\n' +
     'A file gets its name when it is complete, and a new folder when all of it is there: what is interrupted leaves what was ' +
-    'there before.';
+    'there before. When the link is lost the copy goes on where it was as soon as the device is back (not in services).';
   static override examples = [
     '<%= config.bin %> cp firmware.bin 63ec46c:/mnt/data/',
     '<%= config.bin %> cp 63ec46c:/var/log/messages .',
@@ -33,7 +33,16 @@ export default class Cp extends BaseCommand {
     source: Args.string({ required: true, description: 'What to copy.' }),
     target: Args.string({ required: true, description: 'Where to.' }),
   };
-  static override flags = { ...sshFlags, 'engine-port': engineFlags['engine-port'] };
+  static override flags = {
+    ...sshFlags,
+    'engine-port': engineFlags['engine-port'],
+    timeout: Flags.integer({
+      default: 120,
+      min: 0,
+      helpValue: '<seconds>',
+      summary: 'How long a device may be away when the link to it is lost in the middle.',
+    }),
+  };
 
   async run(): Promise<CpResult> {
     const { args, flags } = await this.parse(Cp);
@@ -41,7 +50,7 @@ export default class Cp extends BaseCommand {
     const options = deviceOptionsFrom(flags, { signal, progress, streams });
     const open = (device: string) => openDevice(device, options);
     const [source, target] = [parseCopyPlace(args.source), parseCopyPlace(args.target)];
-    const copied = await copyBetween(source, target, open, { signal, progress });
+    const copied = await copyBetween(source, target, { open, patience: flags.timeout, signal, progress });
     const amount = `${copied.files} ${copied.files === 1 ? 'file' : 'files'}, ${formatBytes(copied.bytes)}`;
     this.print(`${copied.path}: ${amount}`);
     return { version: 1, ...copied };

@@ -19,7 +19,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { createContainer, startContainer } from '../../src/lib/engine/containers.js';
 import { run } from '../../src/lib/platform/child-process.js';
 import { importBaseImage } from '../support/base-image.js';
-import { davit, startDavit } from '../support/davit.js';
+import { davit, startDavit, watchDavit } from '../support/davit.js';
 import { engineSkipReason, startEngine, type TestEngine } from '../support/engine.js';
 import { createNetwork, networkSkipReason } from '../support/network-namespace.js';
 import { seededRandom } from '../support/seeded-random.js';
@@ -186,42 +186,92 @@ describe('davit cp', { skip }, () => {
     }
   });
 
-  it('ends with 6 in seconds when the link goes down', { skip: networkSkipReason() }, async (t) => {
+  it('goes on where it was when the connection is cut, there and back', async (t) => {
     const { here, there, options } = await places(t);
-    const network = await createNetwork([{ hostname: 'aaaaaa1', port: false }]);
-    t.after(() => network.close());
-    const [device] = network.devices;
-    if (device?.ipv4 === undefined) throw new Error('the device has no address');
-    const remote = await startSshServer({
-      wrapper: ['ip', 'netns', 'exec', device.namespace],
-      // Its session would live on, and with it the pipe of its log.
-      configuration: ['Subsystem sftp internal-sftp', 'ClientAliveInterval 1', 'ClientAliveCountMax 2'],
-    });
-    t.after(() => remote.close());
-    await writeFile(path.join(here, 'big'), seededRandom(1).bytes(80_000_000));
-    // Slow enough to be caught in the middle.
-    const shaping = ['qdisc', 'add', 'dev', 'eth0', 'root', 'tbf', 'rate', '40mbit', 'burst', '32k', 'latency', '50ms'];
-    const isSlow = (await run('ip', ['netns', 'exec', device.namespace, 'tc', ...shaping])).exitCode === 0;
-    const words = ['cp', '--port', String(remote.port), '--identity', remote.identityFile, '--progress', 'json'];
-    const child = startDavit([...words, `${device.ipv4}:${path.join(here, 'big')}`, there], {
-      ...options,
-      wrapper: network.wrapper,
-    });
-    let pulledAt = 0;
-    let said = '';
-    child.stderr?.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-      if (pulledAt > 0 || !/"current":\s*[1-9]\d{5}/.test(chunk.toString())) return;
-      pulledAt = performance.now();
-      void device.setConnected(false);
-    });
-    await once(child, 'close');
-    if (!isSlow && child.exitCode === 0) return;
-    assert.equal(child.exitCode, 6, said.slice(-2000));
-    // It is noticed after 8 s, or more where the machine is slow; TCP alone would take minutes.
-    assert.ok(performance.now() - pulledAt < 40_000);
-    assert.deepEqual(await readdir(there), []);
+    const bytes = seededRandom(9).bytes(80_000_000);
+    await writeFile(path.join(here, 'big'), bytes);
+    for (const [from, to, at] of [
+      [path.join(here, 'big'), on(path.join(there, 'up')), path.join(there, 'up')],
+      [on(path.join(here, 'big')), path.join(there, 'down'), path.join(there, 'down')],
+    ] as const) {
+      const copying = watchDavit(cp(from, to, '--progress', 'json'), options);
+      let isCut = false;
+      copying.child.stderr?.on('data', () => {
+        if (isCut || !/"current":\s*[1-9]\d{6}/.test(copying.output())) return;
+        isCut = true;
+        void run('pkill', ['-P', String(server.pid())]);
+      });
+      const { exitCode, stderr } = await copying.result;
+      assert.equal(exitCode, 0, stderr.slice(-2000));
+      assert.match(stderr, /connected to 127\.0\.0\.1 again/);
+      assert.ok((await readFile(at)).equals(bytes));
+    }
+    assert.deepEqual((await readdir(there)).toSorted(), ['down', 'up']);
   });
+
+  it(
+    'ends with 6 in seconds when the link goes down and nobody is to wait for it',
+    { skip: networkSkipReason() },
+    async (t) => {
+      const { here, there, options } = await places(t);
+      const network = await createNetwork([{ hostname: 'aaaaaa1', port: false }]);
+      t.after(() => network.close());
+      const [device] = network.devices;
+      if (device?.ipv4 === undefined) throw new Error('the device has no address');
+      const remote = await startSshServer({
+        wrapper: ['ip', 'netns', 'exec', device.namespace],
+        // Its session would live on, and with it the pipe of its log.
+        configuration: ['Subsystem sftp internal-sftp', 'ClientAliveInterval 1', 'ClientAliveCountMax 2'],
+      });
+      t.after(() => remote.close());
+      await writeFile(path.join(here, 'big'), seededRandom(1).bytes(80_000_000));
+      // Slow enough to be caught in the middle.
+      const shaping = [
+        'qdisc',
+        'add',
+        'dev',
+        'eth0',
+        'root',
+        'tbf',
+        'rate',
+        '40mbit',
+        'burst',
+        '32k',
+        'latency',
+        '50ms',
+      ];
+      const isSlow = (await run('ip', ['netns', 'exec', device.namespace, 'tc', ...shaping])).exitCode === 0;
+      const words = [
+        'cp',
+        '--port',
+        String(remote.port),
+        '--identity',
+        remote.identityFile,
+        '--progress',
+        'json',
+        '--timeout',
+        '0',
+      ];
+      const child = startDavit([...words, `${device.ipv4}:${path.join(here, 'big')}`, there], {
+        ...options,
+        wrapper: network.wrapper,
+      });
+      let pulledAt = 0;
+      let said = '';
+      child.stderr?.on('data', (chunk: Buffer) => {
+        said += chunk.toString();
+        if (pulledAt > 0 || !/"current":\s*[1-9]\d{5}/.test(chunk.toString())) return;
+        pulledAt = performance.now();
+        void device.setConnected(false);
+      });
+      await once(child, 'close');
+      if (!isSlow && child.exitCode === 0) return;
+      assert.equal(child.exitCode, 6, said.slice(-2000));
+      // It is noticed after 8 s, or more where the machine is slow; TCP alone would take minutes.
+      assert.ok(performance.now() - pulledAt < 40_000);
+      assert.deepEqual(await readdir(there), []);
+    },
+  );
 });
 
 describe('davit cp with a service', { skip: engineSkipReason() }, () => {

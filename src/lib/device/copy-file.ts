@@ -1,4 +1,4 @@
-import type { FileEntry, Files, OpenFile } from './files.js';
+import type { FileEntry, Files, OpenFile } from '../platform/files.js';
 
 /** Bytes of one read and one write: what servers take in one piece. */
 const pieceBytes = 128 * 1024;
@@ -25,22 +25,29 @@ export async function copyFile(
   signal: AbortSignal,
   onBytes: (bytes: number) => void,
 ): Promise<number> {
-  const source = await from.files.openToRead(from.path);
-  try {
-    const target = await to.files.create(to.path, 0o600);
-    try {
+  return whileOpen(await from.files.openToRead(from.path), async (source) =>
+    whileOpen(await to.files.create(to.path, 0o600), async (target) => {
       // Files of /proc and /sys say that they are empty.
       const size = await (entry.size === 0
         ? copyToEnd(source, target, signal, onBytes)
         : copyPieces(source, entry, target, signal, onBytes));
       await target.setAttributes({ size, mode: entry.mode, modified: entry.modified });
       return size;
-    } finally {
-      await target.close();
-    }
-  } finally {
-    await source.close();
+    }),
+  );
+}
+
+/** Closes a file after the work with it; what the work fails with is told before what closing fails with. */
+async function whileOpen<T>(file: OpenFile, work: (file: OpenFile) => Promise<T>): Promise<T> {
+  let result: T;
+  try {
+    result = await work(file);
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    throw error;
   }
+  await file.close();
+  return result;
 }
 
 /** Copies what a file is said to have; returns where it ends if that is earlier. */

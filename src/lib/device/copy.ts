@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Failure } from '../failure/failure.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { copyFile, type PlacedFile } from './copy-file.js';
-import type { FileEntry, Files } from './files.js';
+import type { FileEntry, Files } from '../platform/files.js';
 
 /** What was copied. */
 export interface Copied {

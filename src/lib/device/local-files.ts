@@ -16,7 +16,7 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
-import type { FileEntry, Files, OpenFile } from './files.js';
+import type { FileEntry, Files, OpenFile } from '../platform/files.js';
 
 /** The files of this computer. */
 export class LocalFiles implements Files {
@@ -85,9 +85,17 @@ export class LocalFiles implements Files {
     return new LocalFile(file, await doing(`opening ${file}`, open(file, 'r')));
   }
 
+  async openToWrite(file: string): Promise<OpenFile> {
+    return new LocalFile(file, await doing(`writing ${file}`, open(file, 'r+')));
+  }
+
   async create(file: string, mode: number): Promise<OpenFile> {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
     return new LocalFile(file, await doing(`writing ${file}`, open(file, flags, mode)));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 }
 

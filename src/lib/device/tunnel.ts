@@ -6,9 +6,9 @@ import { findRunningService } from '../engine/find-service.js';
 import { Failure, interrupted } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import type { ProgressListener } from '../platform/progress.js';
-import { waitAtMost } from '../platform/wait.js';
 import type { Device } from './device.js';
 import { describeTarget, type TunnelPlan, type TunnelTarget } from './tunnel-target.js';
+import { untilReached } from './until-reached.js';
 
 /** A tunnel that is open. */
 export interface OpenTunnel {
@@ -25,9 +25,6 @@ export interface TunnelOptions {
   readonly signal: AbortSignal;
   readonly progress: ProgressListener;
 }
-
-const firstPauseMs = 500;
-const longestPauseMs = 10_000;
 
 /**
  * Opens tunnels to a device, gives each as soon as it is open, and keeps them until the signal is aborted. When the link is lost the device is
@@ -133,7 +130,7 @@ class DeviceLink {
 
   /** The device as soon as it is there. */
   device(): Promise<Device> {
-    this.#device ??= this.#connectAgain();
+    this.#device ??= untilReached(() => this.#open(), this.#options);
     return this.#device;
   }
 
@@ -176,21 +173,6 @@ class DeviceLink {
     } catch (error) {
       await device.close();
       throw error;
-    }
-  }
-
-  async #connectAgain(): Promise<Device> {
-    const { signal } = this.#options;
-    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
-      try {
-        return await this.#open();
-      } catch (error) {
-        signal.throwIfAborted();
-        const isPassing = error instanceof Failure && (error.kind === 'unreachable' || error.kind === 'not-found');
-        if (!isPassing) throw error;
-      }
-      await waitAtMost(pauseMs, signal);
-      signal.throwIfAborted();
     }
   }
 }

@@ -16,7 +16,8 @@ export interface EngineConnection {
 export const developmentEnginePort = 2375;
 
 const connectTimeoutMs = 5000;
-const keepAliveMs = 10_000;
+/** Asked after this much silence, and given up ten questions, one a second, later. */
+const keepAliveMs = 1000;
 
 /** The engine on a plain TCP port. Keep-alive is on, so that a stream notices a device that lost power. */
 export function tcpEngineConnection(host: string, port: number = developmentEnginePort): EngineConnection {

@@ -1,28 +1,7 @@
 import path from 'node:path';
 import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import { Failure } from '../failure/failure.js';
-
-/** A file, folder or link on a device. */
-export interface RemoteEntry {
-  readonly kind: 'file' | 'folder' | 'link' | 'other';
-  /** Permission bits, without the kind. */
-  readonly mode: number;
-  /** Bytes. */
-  readonly size: number;
-  /** Whether it may have parts that take no room. SFTP does not tell how much room a file takes. */
-  readonly isSparse: boolean;
-  /** Seconds since 1970. */
-  readonly modified: number;
-}
-
-/** A remote file that is open. */
-export interface RemoteFile {
-  /** Fills the buffer from a position, as far as the file goes; returns how much that was. */
-  read(buffer: Buffer, position: number): Promise<number>;
-  write(buffer: Buffer, position: number): Promise<void>;
-  setAttributes(attributes: { readonly size: number; readonly mode: number; readonly modified: number }): Promise<void>;
-  close(): Promise<void>;
-}
+import type { FileEntry, Files, OpenFile } from '../platform/files.js';
 
 /** Status codes of SFTP (draft-ietf-secsh-filexfer-02, 7). */
 const [noSuchFile, permissionDenied] = [2, 3];
@@ -30,7 +9,7 @@ const [noSuchFile, permissionDenied] = [2, 3];
 const lost = new Error('the connection was lost');
 
 /** The files of a device, over one SFTP channel. Relative paths begin in the home folder of the user who logged in. */
-export class SftpFiles {
+export class SftpFiles implements Files {
   readonly #sftp: SFTPWrapper;
   readonly #device: string;
 
@@ -53,7 +32,6 @@ export class SftpFiles {
     void closed.then(lose);
   }
 
-  /** How a path is shown to people. */
   describe(file: string): string {
     return `${this.#device}:${file}`;
   }
@@ -70,8 +48,7 @@ export class SftpFiles {
     return path.posix.basename(file);
   }
 
-  /** Undefined when there is nothing of this name. */
-  async look(file: string, followLink: boolean): Promise<RemoteEntry | undefined> {
+  async look(file: string, followLink: boolean): Promise<FileEntry | undefined> {
     try {
       const stats = await this.#ask<Stats>('looking at', file, (done) => {
         if (followLink) this.#sftp.stat(file, done);
@@ -115,7 +92,6 @@ export class SftpFiles {
     });
   }
 
-  /** Gives a file or folder another name, in place of a file that has it. */
   async rename(from: string, to: string): Promise<void> {
     await this.#do('writing', to, (done) => {
       // The protocol's own rename refuses to replace anything.
@@ -123,7 +99,6 @@ export class SftpFiles {
     });
   }
 
-  /** Removes a file or link. */
   async remove(file: string): Promise<void> {
     await this.#do('removing', file, (done) => {
       this.#sftp.unlink(file, done);
@@ -136,12 +111,15 @@ export class SftpFiles {
     });
   }
 
-  async openToRead(file: string): Promise<RemoteFile> {
+  openToRead(file: string): Promise<OpenFile> {
     return this.#open(file, 'r', 0);
   }
 
-  /** Makes a file that must not be there yet. */
-  async create(file: string, mode: number): Promise<RemoteFile> {
+  openToWrite(file: string): Promise<OpenFile> {
+    return this.#open(file, 'r+', 0);
+  }
+
+  create(file: string, mode: number): Promise<OpenFile> {
     return this.#open(file, 'wx', mode);
   }
 
@@ -150,7 +128,7 @@ export class SftpFiles {
     return Promise.resolve();
   }
 
-  async #open(file: string, flags: 'r' | 'wx', mode: number): Promise<RemoteFile> {
+  async #open(file: string, flags: 'r' | 'r+' | 'wx', mode: number): Promise<OpenFile> {
     const handle = await this.#ask<Buffer>(flags === 'r' ? 'opening' : 'writing', file, (done) => {
       this.#sftp.open(file, flags, { mode }, done);
     });
@@ -242,7 +220,8 @@ export class SftpFiles {
   }
 }
 
-function entryOf(stats: Stats): RemoteEntry {
+function entryOf(stats: Stats): FileEntry {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : stats.isSymbolicLink() ? 'link' : 'other';
+  // SFTP does not tell how much room a file takes.
   return { kind, mode: stats.mode & 0o7777, size: stats.size, isSparse: true, modified: stats.mtime };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { copyFile } from '../../../src/lib/device/copy-file.js';
-import type { FileEntry, OpenFile } from '../../../src/lib/device/files.js';
+import type { FileEntry, OpenFile } from '../../../src/lib/platform/files.js';
 import { LocalFiles } from '../../../src/lib/device/local-files.js';
 
 /** Files of which each is the one given. */

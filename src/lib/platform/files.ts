@@ -20,7 +20,7 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
-/** The files of this computer or of a device, as far as copying needs them. */
+/** The files of this computer or of a device, as far as copying needs them. Everything that a device does not answer any more fails as unreachable. */
 export interface Files {
   /** How a path is shown to people. */
   describe(file: string): string;
@@ -40,6 +40,10 @@ export interface Files {
   remove(file: string): Promise<void>;
   removeFolder(folder: string): Promise<void>;
   openToRead(file: string): Promise<OpenFile>;
+  /** Opens a file to change it where it is. */
+  openToWrite(file: string): Promise<OpenFile>;
   /** Makes a file that must not be there yet. */
   create(file: string, mode: number): Promise<OpenFile>;
+  /** Ends the way to them. */
+  close(): Promise<void>;
 }
