@@ -111,7 +111,7 @@ describe('flash with configuration flags', () => {
       [image.path, ['--hostname', 'Kiosk', '--dev'], 'kiosk'],
       [image.path, ['--config', nameless], undefined],
       [`${image.path}.gz`, ['--dev'], 'lobby'],
-      [`${image.path}.gz`, [], undefined],
+      [`${image.path}.gz`, [], 'lobby'],
     ] as const) {
       for (const [seed, name] of names.entries()) await keys.replace(name, hostKeyFrom(seed));
       const base = ['flash', source, '--drive', card.path, ...words];

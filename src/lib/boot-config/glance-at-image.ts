@@ -1,5 +1,5 @@
 import { Failure } from '../failure/failure.js';
-import type { BlockReader } from '../image/block-file.js';
+import { type BlockReader, openBlockFile } from '../image/block-file.js';
 import { parseFatGeometry } from '../image/fat-geometry.js';
 import { readPartitionTable } from '../image/partition-table.js';
 import type { ImageSource } from '../image/source.js';
@@ -22,7 +22,7 @@ const nothing: ImageGlance = { identity: noIdentity, warnings: [] };
 const beginning = 4 * 1024 * 1024 + 64 * 1024;
 
 /**
- * Looks at an image that is going to be written as it is. Of what is packed only the beginning is seen, which tells a flasher but no identity.
+ * Looks at an image that is going to be written as it is. Of what is packed only the beginning is seen, which tells a flasher but no identity; see `identityOnDrive`.
  * Nothing is told of an image that has no boot partition or is damaged: whether it can be used is for others to decide.
  */
 export async function glanceAtImage({ reader, stream }: ImageSource): Promise<ImageGlance> {
@@ -32,6 +32,24 @@ export async function glanceAtImage({ reader, stream }: ImageSource): Promise<Im
       : await glanceAtAll(reader);
   } catch (error) {
     if (error instanceof Failure && error.kind !== 'interrupted' && error.kind !== 'unreachable') return nothing;
+    throw error;
+  }
+}
+
+/**
+ * What a drive that has been written makes its device known by: the part of an image that is packed is only seen there. Nothing where it
+ * cannot be told, as the drive is done.
+ */
+export async function identityOnDrive(path: string): Promise<DeviceIdentity> {
+  try {
+    const drive = await openBlockFile(path);
+    try {
+      return (await glanceAtAll(drive)).identity;
+    } finally {
+      await drive.close();
+    }
+  } catch (error) {
+    if (error instanceof Failure) return noIdentity;
     throw error;
   }
 }

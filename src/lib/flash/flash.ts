@@ -9,6 +9,7 @@ import type { SourceProof } from '../image/source-proof.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { DriveTask } from './drive-task.js';
 import { DriveWriter, tableSize } from './drive-writer.js';
+import { identityOnDrive } from '../boot-config/glance-at-image.js';
 import { expectFreshDevice } from './expect-fresh-device.js';
 import { FlashJournal } from './flash-journal.js';
 import { driveState, flashedDrive, flashedImage, flashFailure, type FlashResult } from './flash-result.js';
@@ -96,6 +97,7 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   // Nobody waits for the rest of an image that no drive takes any more; it may be long in coming.
   if (tasks.some((task) => task.failure === undefined)) await Promise.allSettled([reading]);
   options.signal.removeEventListener('abort', onAbort);
+  const identity = await knownBy(options.identity, tasks);
   const left = await Promise.allSettled(tasks.map((task) => leave(task, plan, progress)));
   await copy.close();
   const drives = tasks.map(flashedDrive);
@@ -103,10 +105,21 @@ export async function flash(plan: FlashPlan, source: ImageSource, options: Flash
   const failure = flashFailure(work.signal.reason, tasks, drives);
   if (failure !== undefined) throw failure;
   for (const one of left) if (one.status === 'rejected') throw one.reason;
-  if (options.identity !== undefined) await expectFreshDevice(options.identity, progress);
+  if (identity !== undefined) await expectFreshDevice(identity, progress);
   const mapped = estimate.found + Math.min(tableSize, await reading);
   const image = flashedImage(source, await reading, mapped, observer?.findings);
   return { image, drives, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+/** By what the device will be known, read from the first good drive where the image did not tell: what is packed shows it only there. */
+async function knownBy(
+  identity: DeviceIdentity | undefined,
+  tasks: readonly DriveTask[],
+): Promise<DeviceIdentity | undefined> {
+  const done = tasks.find((task) => task.failure === undefined);
+  if (identity === undefined || done === undefined) return undefined;
+  const isTold = identity.hostname !== undefined || identity.uuid !== undefined;
+  return isTold ? identity : identityOnDrive(done.writer.drive.path);
 }
 
 /** The image as each drive gets it, one after the other; drives with the same changes share one variant. */
