@@ -19,7 +19,7 @@ const config = {
 };
 const key = 'k3y-of-the-supervisor';
 
-describe('davit device info and restart', { skip: engineSkipReason() || sshServerSkipReason() }, () => {
+describe('davit device info, restart and local-mode', { skip: engineSkipReason() || sshServerSkipReason() }, () => {
   let engine: TestEngine;
   before(async () => {
     engine = await startEngine();
@@ -213,6 +213,51 @@ describe('davit device info and restart', { skip: engineSkipReason() || sshServe
       [],
     );
   });
+
+  it('switches local mode off after it has listed what that deletes, and only when told so', async (t) => {
+    await service('main', { Labels: { 'io.balena.app-id': '1' } });
+    await service('cloud', { Labels: { 'io.balena.app-id': '1234' } });
+    await engine.docker(['volume', 'create', '1_data']);
+    const supervisor: FakeSupervisor = await supervisorFor(t, {
+      apiKey: key,
+      answers: {
+        'POST /v2/local/target-state': () => {
+          supervisor.change({ isInLocalMode: false });
+          return { body: { status: 'success' } };
+        },
+      },
+    });
+    const { flags, options } = await reaching(t, { supervisor, enginePort: engine.port });
+    const words = ['device', 'local-mode', '127.0.0.1', 'off', ...flags];
+    assert.equal((await davit(['device', 'local-mode', '127.0.0.1', ...flags], options)).stdout, 'on\n');
+    const asked = await davitJson(words, options);
+    assert.deepEqual([asked.exitCode, codeOf(asked.document)], [2, 'answer-needed']);
+    assert.match(asked.stderr, /container main_1_1_10ca12e1ea5e\n *volume 1_data/);
+    assert.doesNotMatch(asked.stderr, /cloud/);
+    const done = await davitJson([...words, '--yes'], options);
+    assert.equal(done.exitCode, 0, JSON.stringify(done.document));
+    const posted = supervisor.calls.filter(({ asked: what }) => what === 'POST /v2/local/target-state');
+    assert.deepEqual(
+      posted.map(({ body }) => body),
+      [{ local: { name: 'crane', config: { SUPERVISOR_LOCAL_MODE: '0' }, apps: {} } }],
+    );
+    assert.match((await davit(words, options)).stdout, /^off/);
+    const on = await davitJson(['device', 'local-mode', '127.0.0.1', 'on', ...flags], options);
+    assert.deepEqual([on.exitCode, codeOf(on.document)], [4, 'local-mode-by-cloud']);
+  });
+
+  it('says that a device without a fleet is always in local mode, and needs a Supervisor to know', async (t) => {
+    const state = { status: 'success', state: { local: { name: 'crane', config: {}, apps: {} } } };
+    const supervisor = await supervisorFor(t, { answers: { 'GET /v2/local/target-state': () => ({ body: state }) } });
+    const { flags, options } = await reaching(t, { supervisor });
+    const words = ['device', 'local-mode', '127.0.0.1', ...flags];
+    assert.match((await davit(words, options)).stdout, /always/);
+    const off = await davitJson([...words, 'off', '--yes'], options);
+    assert.deepEqual([off.exitCode, codeOf(off.document)], [4, 'always-local-mode']);
+    const without = await reaching(t, { live: await production(t) });
+    const none = await davitJson(['device', 'local-mode', '127.0.0.1', ...without.flags], without.options);
+    assert.deepEqual([none.exitCode, codeOf(none.document)], [3, 'no-supervisor']);
+  });
 });
 
 /** What of a device can be reached. */
@@ -220,4 +265,8 @@ interface Reached {
   readonly live?: LiveDevice;
   readonly supervisor?: FakeSupervisor;
   readonly enginePort?: number;
+}
+
+function codeOf(document: unknown): unknown {
+  return (document as { error?: { code?: unknown } }).error?.code;
 }

@@ -69,7 +69,8 @@ export async function startLiveDevice(t: TestContext, options: LiveDeviceOptions
     ...options,
     configuration: [...(options.configuration ?? []), `SetEnv PATH=${pathOf(inside('programs'))}`],
   };
-  const wrapper = ['unshare', '-m', 'sh', '-c', withOwnFolders, 'sh', folder, (options.units ?? []).join(' ')];
+  const own = ['unshare', '-m', 'sh', '-c', withOwnFolders, 'sh', folder, (options.units ?? []).join(' ')];
+  const wrapper = [...own, ...(options.wrapper ?? [])];
   const server = await startSshServer({ ...rest, wrapper });
   t.after(() => server.close());
   const file = (name: string) => `/proc/${server.pid()}/root${name}`;

@@ -16,6 +16,7 @@ import { ifTold, supervisorReport, type SupervisorReport } from '../supervisor/s
 import type { Device } from './device.js';
 import { type DeviceService, servicesOfEngine, servicesOfSupervisor } from './device-services.js';
 import { detailsScript, type HostDetails, noHostDetails, parseHostDetails } from './host-details.js';
+import { requireSupervisor } from './require-supervisor.js';
 import { runScript } from './run-script.js';
 
 /** Whether one of the ways into a device is open, and why not. */
@@ -141,13 +142,7 @@ async function askEngine(engine: EngineConnection, signal: AbortSignal) {
 }
 
 async function askSupervisor(device: Device, signal: AbortSignal) {
-  const supervisor = await device.supervisor();
-  if (supervisor === undefined) {
-    const message = `${device.name} has no Supervisor, or it does not answer`;
-    throw new Failure('not-found', 'no-supervisor', message, {
-      hint: `See whether it runs: davit ssh ${device.name} -- systemctl status balena-supervisor`,
-    });
-  }
+  const supervisor = await requireSupervisor(device);
   const get = (path: string) => ifTold(supervisorJson(supervisor, { method: 'GET', path, signal }));
   const [facts, services, report] = await Promise.all([
     supervisorFacts(documents(get)),

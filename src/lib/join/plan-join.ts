@@ -9,7 +9,7 @@ import type { Device } from '../device/device.js';
 import { Failure } from '../failure/failure.js';
 import type { Json, JsonObject } from '../platform/json.js';
 import type { DeviceChange } from './change-device.js';
-import { deviceContents } from './device-contents.js';
+import { deviceContents } from '../device/device-contents.js';
 import { requireKey } from './fleet-config.js';
 import { hostOf, joinedConfig } from './joined-config.js';
 import { managedBy } from './managed-by.js';

@@ -4,7 +4,7 @@ import { configChanges, configValue } from '../boot-config/config-json.js';
 import type { Device } from '../device/device.js';
 import { Failure } from '../failure/failure.js';
 import { isJsonObject, type JsonObject } from '../platform/json.js';
-import { deviceContents } from './device-contents.js';
+import { deviceContents } from '../device/device-contents.js';
 import { hostOf } from './joined-config.js';
 import { lookAtDevice } from './joining-device.js';
 import type { Planned } from './plan-join.js';

@@ -39,7 +39,7 @@ export async function setLocalApps(
 }
 
 /** The local target state: name, configuration and apps of the device. */
-async function localState(supervisor: SupervisorConnection, signal: AbortSignal): Promise<JsonObject> {
+export async function localState(supervisor: SupervisorConnection, signal: AbortSignal): Promise<JsonObject> {
   const answer = await supervisorJson(supervisor, { method: 'GET', path: targetState, signal });
   const state = isRecord(answer) && isRecord(answer.state) ? answer.state.local : undefined;
   if (isJsonObject(state)) return state;
@@ -47,7 +47,12 @@ async function localState(supervisor: SupervisorConnection, signal: AbortSignal)
   throw new Failure('failed', 'supervisor-answer', message);
 }
 
-async function postLocalState(supervisor: SupervisorConnection, local: JsonObject, signal: AbortSignal): Promise<void> {
+/** Posts a local target state, which a Supervisor takes in local mode only. */
+export async function postLocalState(
+  supervisor: SupervisorConnection,
+  local: JsonObject,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     await supervisorJson(supervisor, { method: 'POST', path: targetState, json: { local }, signal });
   } catch (error) {

@@ -1,7 +1,7 @@
 import { listContainers } from '../engine/containers.js';
 import { listVolumes } from '../engine/volumes.js';
 import { Failure } from '../failure/failure.js';
-import type { Device } from '../device/device.js';
+import type { Device } from './device.js';
 
 /** What the engine of a device holds, besides the Supervisor. */
 export interface DeviceContents {
