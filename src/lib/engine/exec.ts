@@ -3,6 +3,7 @@ import http from 'node:http';
 import { type Duplex, PassThrough, type Readable, type Writable } from 'node:stream';
 import { Failure, interrupted } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
+import { waitAtMost } from '../platform/wait.js';
 import { numberAt, textAt, valueAt } from './engine-answer.js';
 import type { EngineConnection } from './engine-connection.js';
 import { engineJson } from './engine-request.js';
@@ -142,6 +143,9 @@ function wholeOutput(stream: Duplex): SplitOutput {
   return { stdout, stderr, ended };
 }
 
+/** A busy engine closes the streams of a program before it has heard that the program ended. */
+const exitNewsMs = 3000;
+
 /** The end of the streams says nothing about why they ended: the engine is asked. */
 async function exitOf(
   engine: EngineConnection,
@@ -153,16 +157,21 @@ async function exitOf(
       hint: 'Check that the device is still on and in the network',
       cause,
     });
-  let answer: unknown;
-  try {
-    answer = await engineJson(engine, { method: 'GET', path: `/exec/${id}/json`, signal, timeoutMs: 5000 });
-  } catch (error) {
+  const deadline = performance.now() + exitNewsMs;
+  for (;;) {
+    let answer: unknown;
+    try {
+      answer = await engineJson(engine, { method: 'GET', path: `/exec/${id}/json`, signal, timeoutMs: 5000 });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw lost(error);
+    }
+    const exitCode = numberAt(answer, 'ExitCode');
+    if (valueAt(answer, 'Running') !== true && exitCode !== undefined) return { exitCode };
+    if (performance.now() >= deadline) throw lost();
+    await waitAtMost(50, signal);
     signal.throwIfAborted();
-    throw lost(error);
   }
-  const exitCode = numberAt(answer, 'ExitCode');
-  if (valueAt(answer, 'Running') === true || exitCode === undefined) throw lost();
-  return { exitCode };
 }
 
 /** Finds the program by its mark and interrupts it, with what a small image has: a shell, tr and grep. */
