@@ -5,8 +5,9 @@ import { connect, createServer } from 'node:net';
 import path from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import type { Account } from '../../src/lib/fleet/account.js';
 import { AccountStore } from '../../src/lib/fleet/account-store.js';
-import { type StandInDevice, startCloud } from '../support/cloud.js';
+import { accountAt, type StandInDevice, startCloud } from '../support/cloud.js';
 import { davit, type DavitOptions, startDavit, watchDavit } from '../support/davit.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { freePort, type SshServer, sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
@@ -38,19 +39,11 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
   });
 
   /** A user with a cloud of their own, who is logged in. */
-  async function user(t: TestContext, changes: { readonly token?: string; readonly sshProxy?: string } = {}) {
+  async function user(t: TestContext, changes: Partial<Account> = {}) {
     const folder = await temporaryFolder(t);
     const cloud = await startCloud(t);
     cloud.devices = [crane()];
-    const [host = '', port] = (changes.sshProxy ?? '').split(':');
-    await new AccountStore(path.join(folder, 'accounts.json')).add({
-      name: 'work',
-      apiUrl: cloud.apiUrl,
-      tunnelUrl: `https://${cloud.tunnel}`,
-      sshProxy: host === '' ? null : { host, port: Number(port) },
-      userName: cloud.userName,
-      token: changes.token ?? cloud.token,
-    });
+    await new AccountStore(path.join(folder, 'accounts.json')).add(accountAt(cloud, changes));
     const environment = {
       HOME: folder,
       DAVIT_DATA_DIR: folder,
@@ -286,6 +279,30 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     assert.match(greeting.toString(), /^SSH-2\.0-/);
   });
 
+  it('is asked to let the user of the account in when it does not let root in, here and through the cloud', async (t) => {
+    // Who has a key there need not have a shell.
+    const device = await startSshServer({ configJson: { uuid }, configuration: ['PermitRootLogin no'] });
+    t.after(device.close);
+    const { cloud, options } = await user(t, { userName: 'nobody' });
+    Object.assign(cloud, { userName: 'nobody', devices: [crane({ ports: { 22222: device.port } })] });
+    const accepted = () => device.log().match(/Accepted publickey for nobody/g)?.length ?? 0;
+    await davit(['ssh', uuid, ...key(device), '--route', 'cloud', '--', 'true'], options);
+    assert.equal(accepted(), 1, device.log());
+    await davit(['ssh', '127.0.0.1', '--port', String(device.port), ...key(device), '--', 'true'], options);
+    assert.equal(accepted(), 2, device.log());
+    const asRoot = await json(['ssh', `root@${uuid}`, ...key(device), '--route', 'cloud', '--', 'true'], options);
+    assert.deepEqual([asRoot.code, accepted()], ['ssh-login-refused', 2]);
+  });
+
+  it('is never looked for by an address in the cloud', async (t) => {
+    const { cloud, options } = await user(t);
+    for (const name of ['127.0.0.1', 'crane.local', 'localhost', '::1']) {
+      const { code, exitCode } = await json(ssh(name, '--', 'true'), options);
+      assert.deepEqual([code, exitCode], ['not-a-cloud-name', 2], name);
+    }
+    assert.deepEqual(cloud.asked, []);
+  });
+
   describe('whose own SSH server does not know the user', () => {
     const proxyFor = async (t: TestContext) => {
       const proxy = await startSshProxy({ userName: 'lea', identityFile: server.wrongIdentityFile, uuid });
@@ -296,7 +313,7 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
 
     it('is asked to let the user of the account in, and the SSH proxy then', async (t) => {
       const proxy = await proxyFor(t);
-      const { folder, options } = await user(t, { sshProxy: proxy.address });
+      const { folder, options } = await user(t, { sshProxy: proxy });
       const { exitCode, stdout, stderr } = await davit(
         ['ssh', uuid, ...strange(), '--', 'echo "a  b"; exit 7'],
         options,
@@ -310,7 +327,7 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     });
 
     it('takes bytes unchanged and a shell from standard input there', async (t) => {
-      const { options } = await user(t, { sshProxy: (await proxyFor(t)).address });
+      const { options } = await user(t, { sshProxy: await proxyFor(t) });
       const bytes = seededRandom(13).bytes(1_000_000);
       const child = startDavit(['ssh', uuid, ...strange(), '--', 'cat'], options);
       child.stdin?.end(bytes);
@@ -321,7 +338,7 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     });
 
     it('has its files out of reach there, which is said', async (t) => {
-      const { folder, options } = await user(t, { sshProxy: (await proxyFor(t)).address });
+      const { folder, options } = await user(t, { sshProxy: await proxyFor(t) });
       const words = ['cp', `${uuid}:/etc/hostname`, path.join(folder, 'x'), ...strange()];
       const { code, exitCode } = await json(words, options);
       assert.deepEqual([code, exitCode], ['beyond-proxy', 4]);

@@ -4,11 +4,14 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { AccountStore } from '../../src/lib/fleet/account-store.js';
 import { createContainer, startContainer } from '../../src/lib/engine/containers.js';
 import { importBaseImage } from '../support/base-image.js';
+import { accountAt, type StandInCloud, startCloud } from '../support/cloud.js';
 import { davit, startDavit } from '../support/davit.js';
 import { engineSkipReason, freePort, startEngine, type TestEngine } from '../support/engine.js';
 import { seededRandom } from '../support/seeded-random.js';
+import { type StandInSshProxy, startSshProxy } from '../support/ssh-proxy.js';
 import { type SshServer, sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -17,6 +20,9 @@ const skip = engineSkipReason() || sshServerSkipReason();
 describe('davit ssh into a service', { skip }, () => {
   let engine: TestEngine;
   let server: SshServer;
+  let cloud: StandInCloud;
+  let proxy: StandInSshProxy;
+  const ends: (() => unknown)[] = [];
   before(async () => {
     engine = await startEngine();
     await importBaseImage(engine.connection);
@@ -33,29 +39,47 @@ describe('davit ssh into a service', { skip }, () => {
         engine.socket,
       ],
     });
+    cloud = await startCloud({ after: (work) => ends.push(work) });
+    cloud.devices = [{ uuid, name: 'crane', isConnected: true, seenAt: null, ports: { 22222: server.port } }];
+    const { wrongIdentityFile: identityFile } = server;
+    const wrapper = ['nsenter', '-t', String(server.pid()), '-m'];
+    proxy = await startSshProxy({ userName: cloud.userName, identityFile, uuid, wrapper });
+    ends.push(proxy.close);
   });
   after(async () => {
+    for (const end of ends.reverse()) await end();
     await server.close();
     await engine.close();
   });
 
-  /** Both ways to an engine: its open port, and its socket through SSH. */
+  const uuid = '63ec46c14d6bb1ee1ed1eb7a8e05ce0d';
+  const throughCloud = (identityFile: string) => [uuid, '--route', 'cloud', '--identity', identityFile];
+
+  /** Every way to an engine, as the device and flags: its open port, and its socket through SSH, near and far. */
   const ways = {
-    'by its open port': () => ['--engine-port', String(engine.port)],
+    'by its open port': () => ['127.0.0.1', '--engine-port', String(engine.port)],
     'through SSH': async () => [
-      ...['--engine-port', String(await freePort())],
+      ...['127.0.0.1', '--engine-port', String(await freePort())],
       ...['--port', String(server.port), '--identity', server.identityFile],
     ],
+    'through the tunnel service of a cloud': () => throughCloud(server.identityFile),
+    'through the SSH proxy of a cloud': () => throughCloud(server.wrongIdentityFile),
   };
 
   async function home(t: TestContext) {
     const HOME = await temporaryFolder(t);
-    return { environment: { HOME, DAVIT_DATA_DIR: path.join(HOME, 'data'), SSH_AUTH_SOCK: undefined } };
+    const DAVIT_DATA_DIR = path.join(HOME, 'data');
+    await new AccountStore(path.join(DAVIT_DATA_DIR, 'accounts.json')).add(accountAt(cloud, { sshProxy: proxy }));
+    const NODE_EXTRA_CA_CERTS = cloud.certificateFile;
+    return { environment: { HOME, DAVIT_DATA_DIR, NODE_EXTRA_CA_CERTS, SSH_AUTH_SOCK: undefined } };
   }
 
   for (const [name, way] of Object.entries(ways)) {
     describe(`whose engine is reached ${name}`, () => {
-      const to = async (...words: string[]) => ['ssh', '127.0.0.1', 'main', ...(await way()), ...words];
+      const to = async (...words: string[]) => {
+        const [device = '', ...flags] = await way();
+        return ['ssh', device, 'main', ...flags, ...words];
+      };
 
       it('runs a program with its arguments unchanged, and ends with its exit code', async (t) => {
         const options = await home(t);
@@ -71,7 +95,9 @@ describe('davit ssh into a service', { skip }, () => {
         const options = await home(t);
         await davit(await to('--', 'true'), options);
         const result = await davit(await to('--', 'echo out; echo err >&2'), options);
-        assert.deepEqual([result.stdout, result.stderr], ['out\n', 'err\n']);
+        // The way through a cloud is told each time.
+        const stderr = result.stderr.replace(/^.* through the .*\n/gm, '');
+        assert.deepEqual([result.stdout, stderr], ['out\n', 'err\n']);
       });
 
       it('passes 5 MB of any bytes in and out unchanged', async (t) => {
@@ -90,7 +116,8 @@ describe('davit ssh into a service', { skip }, () => {
       it('gives the command a terminal only when asked', async (t) => {
         const options = await home(t);
         assert.equal((await davit(await to('--', 'test -t 1'), options)).exitCode, 1);
-        assert.equal((await davit(await to('--tty', '--', 'test -t 1'), options)).exitCode, 0);
+        const tty = await davit(await to('--tty', '--', 'test -t 1'), options);
+        assert.equal(tty.exitCode, 0, tty.stderr);
       });
 
       it('ends the command on Ctrl-C', async (t) => {
@@ -107,18 +134,18 @@ describe('davit ssh into a service', { skip }, () => {
   }
 
   it('ends with 3 for a service that is not there, and names those that are', async (t) => {
-    const result = await davit(['ssh', '127.0.0.1', 'uptime', ...ways['by its open port']()], await home(t));
+    const result = await davit(['ssh', '127.0.0.1', 'uptime', ...ways['by its open port']().slice(1)], await home(t));
     assert.equal(result.exitCode, 3);
     assert.match(result.stderr, /idle, main/);
   });
 
   it('ends with 4 for a service that does not run', async (t) => {
-    const result = await davit(['ssh', '127.0.0.1', 'idle', ...ways['by its open port']()], await home(t));
+    const result = await davit(['ssh', '127.0.0.1', 'idle', ...ways['by its open port']().slice(1)], await home(t));
     assert.equal(result.exitCode, 4);
   });
 
   it('ends as the engine says when the container has no such program', async (t) => {
-    const words = ['ssh', '127.0.0.1', 'main', ...ways['by its open port'](), '--', 'no-such-program'];
+    const words = ['ssh', '127.0.0.1', 'main', ...ways['by its open port']().slice(1), '--', 'no-such-program'];
     // 127 of newer engines.
     assert.match(String((await davit(words, await home(t))).exitCode), /^12[67]$/);
   });

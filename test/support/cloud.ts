@@ -5,6 +5,7 @@ import { createServer as createSecureServer } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
+import type { Account } from '../../src/lib/fleet/account.js';
 import { runChecked } from '../../src/lib/platform/child-process.js';
 import { temporaryFolder } from './temporary-folder.js';
 
@@ -42,6 +43,12 @@ export interface StandInCloud {
   /** Breaks every open tunnel. */
   readonly cutTunnels: () => void;
   readonly close: () => Promise<void>;
+}
+
+/** A login to the cloud, as davit keeps it. */
+export function accountAt(cloud: StandInCloud, changes: Partial<Account> = {}): Account {
+  const { apiUrl, tunnel, userName, token } = cloud;
+  return { name: 'work', apiUrl, tunnelUrl: `https://${tunnel}`, sshProxy: null, userName, token, ...changes };
 }
 
 /** Starts a cloud with its own certificate authority. Nothing that is not known of the real ones is accepted: the answer is 400. */

@@ -6,8 +6,8 @@ import { isRecord } from '../../src/lib/platform/json.js';
 
 /** A server that stands in for balenaCloud's SSH proxy, made from what is known of it: `host <uuid> [<command>]`. */
 export interface StandInSshProxy {
-  /** `127.0.0.1:4711` */
-  readonly address: string;
+  readonly host: string;
+  readonly port: number;
   /** `lea: host 63ec… uptime` */
   readonly asked: string[];
   readonly close: () => Promise<void>;
@@ -21,7 +21,8 @@ export async function startSshProxy(options: {
   readonly userName: string;
   readonly identityFile: string;
   readonly uuid: string;
-  readonly environment?: Readonly<Record<string, string>>;
+  /** Words put before what it runs, such as those that enter the namespace of a device. */
+  readonly wrapper?: readonly string[];
 }): Promise<StandInSshProxy> {
   const { userName, identityFile, uuid } = options;
   const accepted = ssh2.utils.parseKey(await readFile(identityFile));
@@ -63,9 +64,8 @@ export async function startSshProxy(options: {
             channel.end();
             return;
           }
-          const child = spawn('sh', line === '' ? [] : ['-c', line], {
-            env: { ...process.env, ...options.environment },
-          });
+          const words = [...(options.wrapper ?? []), 'sh', ...(line === '' ? [] : ['-c', line])];
+          const child = spawn(words[0] ?? 'sh', words.slice(1));
           channel.pipe(child.stdin);
           child.stdin.on('error', () => undefined);
           child.stdout.pipe(channel, { end: false });
@@ -84,7 +84,8 @@ export async function startSshProxy(options: {
   const address: unknown = server.address();
   const port = isRecord(address) ? Number(address.port) : 0;
   return {
-    address: `127.0.0.1:${port}`,
+    host: '127.0.0.1',
+    port,
     asked,
     close: async () => {
       for (const client of clients) client.end();

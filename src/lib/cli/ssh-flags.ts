@@ -46,11 +46,15 @@ export interface SshFlagValues {
 
 /** What the flags say, with passphrases asked for on the terminal if there is one. */
 export function sshOptionsFrom(flags: SshFlagValues, streams: Streams, signal: AbortSignal): SshOptions {
-  const ask = (keyFile: string) =>
-    askSecret(
-      { message: `Passphrase of ${keyFile}`, insteadOfAsking: '--identity with a key that has no passphrase', signal },
-      streams,
-    );
+  const answers = new Map<string, Promise<string>>();
+  // One key may be offered to several servers, and again after the link was lost.
+  const ask = (keyFile: string) => {
+    const insteadOfAsking = '--identity with a key that has no passphrase';
+    const answer =
+      answers.get(keyFile) ?? askSecret({ message: `Passphrase of ${keyFile}`, insteadOfAsking, signal }, streams);
+    answers.set(keyFile, answer);
+    return answer;
+  };
   return {
     user: flags.user,
     port: flags.port,

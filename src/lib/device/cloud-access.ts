@@ -43,6 +43,12 @@ export class CloudAccess {
   readonly requireRoute: FindRoute = async (wanted, signal) => {
     const account = await this.#findAccount();
     if (account === undefined) throw notLoggedIn();
+    if (!canBeInCloud(wanted)) {
+      const message = `${wanted.name} is an address or a name of this network, which says nothing to a cloud`;
+      throw new Failure('usage', 'not-a-cloud-name', message, {
+        hint: 'Give the UUID of the device, the beginning of that, or its name in the cloud',
+      });
+    }
     const route = await this.#find(account, wanted, signal);
     if (route !== undefined) return route;
     const message = `${account.apiUrl} knows no device ${wanted.uuid ?? wanted.name} of yours`;
@@ -121,7 +127,7 @@ export class CloudAccess {
         const stream = await openThroughTunnel(account, device, port, signal);
         const called =
           wanted.name === device.uuid ? device.uuid : `${wanted.name}, which is ${describeDevice(device)},`;
-        const text = `Reaching ${called} ${isTold ? 'again ' : ''}through the tunnel service of ${account.name}`;
+        const text = `Reaching ${called} through the tunnel service of ${account.name}`;
         if (!isTold) this.#progress({ type: 'notice', level: 'info', text });
         isTold = true;
         return stream;
@@ -135,9 +141,9 @@ export function isLoginRefused(error: unknown): error is Failure {
   return error instanceof Failure && error.code === 'ssh-login-refused';
 }
 
-/** Names of the DNS, and of this computer, mean nothing in a cloud. */
+/** Addresses, names of the DNS, and those of this computer mean nothing in a cloud. */
 function canBeInCloud({ name, uuid }: DistantDevice): boolean {
-  return uuid !== undefined || (!name.includes('.') && name.toLowerCase() !== 'localhost');
+  return uuid !== undefined || (!/[.:]/.test(name) && name.toLowerCase() !== 'localhost');
 }
 
 function asCandidate({ uuid, name }: CloudDevice) {

@@ -190,9 +190,14 @@ class NetworkDevice implements Device {
     return this.ssh();
   }
 
-  sshStream(): Promise<Duplex> {
+  async sshStream(): Promise<Duplex> {
     const { target, options } = this.#login();
-    return openSshStream(target, options);
+    try {
+      return await openSshStream(target, options);
+    } catch (error) {
+      if (!(error instanceof Failure) || !(await this.#isBehindCloud(error))) throw error;
+      return this.sshStream();
+    }
   }
 
   async rememberHostname(hostname: string, before: string): Promise<void> {

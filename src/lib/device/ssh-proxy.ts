@@ -1,4 +1,4 @@
-import { Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { DeviceRoute } from '../discovery/device-route.js';
 import { Failure } from '../failure/failure.js';
 import type { HostAndPort } from '../fleet/account.js';
@@ -55,6 +55,10 @@ class ProxiedConnection extends SshConnection {
     return super.execute(`host ${this.#route.uuid} ${commandLine}`, terminal);
   }
 
+  override executeAsStream(commandLine: string): Promise<Duplex> {
+    return super.executeAsStream(`host ${this.#route.uuid} ${commandLine}`);
+  }
+
   override shell(terminal?: RemoteTerminal): Promise<RemoteProcess> {
     return super.execute(`host ${this.#route.uuid}`, terminal);
   }
@@ -68,9 +72,7 @@ class ProxiedConnection extends SshConnection {
   override async openUnixSocket(socketPath: string): Promise<Duplex> {
     await this.#requireSocket(socketPath);
     const client = 'if [ -x /usr/bin/balena-engine ]; then echo balena-engine; else echo docker; fi';
-    const program = await this.execute(`"$(${client})" -H ${shellWord(`unix://${socketPath}`)} system dial-stdio`);
-    program.stderr.resume();
-    return Duplex.from({ readable: program.stdout, writable: program.stdin });
+    return this.executeAsStream(`"$(${client})" -H ${shellWord(`unix://${socketPath}`)} system dial-stdio`);
   }
 
   /** The tunnel service leads to the ports of the device itself. */

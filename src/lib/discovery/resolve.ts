@@ -60,7 +60,9 @@ const namesakeMs = 400;
 export async function resolveDevice(text: string, options: ResolveOptions): Promise<ResolvedDevice> {
   const { signal, progress, inventory = new Inventory(progress) } = options;
   const target = parseDeviceTarget(text);
-  if (target.address !== undefined) return resolved(target, undefined, { addresses: [target.address] });
+  if (target.address !== undefined && options.isElsewhere !== true) {
+    return resolved(target, undefined, { addresses: [target.address] });
+  }
   const remembered = matchingDevices(await inventory.readIfPossible(), target.name);
   const isHostName = isOnlyBeginning(remembered, target.name) && (await isAnswered(target.name, signal));
   const candidates = isHostName ? [] : remembered;

@@ -113,6 +113,16 @@ export class SshConnection {
     await this.run(remoteCommandLine(['exec', 'sh', '-c', script]));
   }
 
+  /** Starts a command line and gives its standard input and output as one byte stream; what it says besides is not read. */
+  executeAsStream(commandLine: string): Promise<Duplex> {
+    return this.#open<Duplex>(`running a command on ${this.#name}`, (done) => {
+      this.#client.exec(commandLine, (error, channel) => {
+        if (error === undefined) channel.stderr.resume();
+        done(error, channel);
+      });
+    });
+  }
+
   /** Opens a byte stream to a Unix socket on the device. */
   openUnixSocket(socketPath: string): Promise<Duplex> {
     return this.#open<Duplex>(`connecting to ${socketPath} on ${this.#name}`, (done) => {
