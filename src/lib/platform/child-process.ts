@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import path from 'node:path';
+import { pipeline, Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { Failure, interrupted } from '../failure/failure.js';
 import { childEnvironment, programFolders } from './environment.js';
@@ -20,7 +21,7 @@ export interface RunOptions {
   /** Laid over the parent's environment. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Written to its standard input; without it, standard input is empty. */
-  readonly input?: string | Uint8Array;
+  readonly input?: string | Uint8Array | Readable;
   /** Called with each line of standard output and standard error as it arrives, without its line end. */
   readonly onLine?: (line: string) => void;
 }
@@ -53,7 +54,14 @@ export async function run(
     });
     // A child that ends before it has read its input is judged by its exit code, not by our broken pipe.
     child.stdin.on('error', () => undefined);
-    child.stdin.end(options.input ?? '');
+    let inputError: Error | undefined;
+    if (options.input instanceof Readable) {
+      options.input.once('error', (error) => {
+        inputError = error;
+        child.kill('SIGTERM');
+      });
+      pipeline(options.input, child.stdin, () => undefined);
+    } else child.stdin.end(options.input ?? '');
     child.on('error', (error) => {
       options.signal?.removeEventListener('abort', onAbort);
       reject(
@@ -65,6 +73,7 @@ export async function run(
     child.on('close', (code) => {
       options.signal?.removeEventListener('abort', onAbort);
       if (options.signal?.aborted) reject(interrupted());
+      else if (inputError !== undefined) reject(inputError);
       else resolve({ exitCode: code ?? 128, stdout: stdout.end(), stderr: stderr.end() });
     });
   });

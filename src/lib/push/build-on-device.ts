@@ -33,6 +33,7 @@ export function buildOnDevice({ noCache, pull, logins }: DeviceBuildOptions): De
       });
       return new Map(images.map(({ service }, index) => [service, ids[index] ?? '']));
     },
+    close: () => Promise.resolve(),
   };
 }
 
@@ -48,7 +49,7 @@ function cacheSources(present: readonly ImageSummary[], service: string): readon
 }
 
 /** Sees to it that an image from a registry is there, and is also known by the service's local tag. */
-async function ensureImage(
+export async function ensureImage(
   engine: EngineConnection,
   one: PulledService,
   { pull, logins }: { readonly pull: boolean; readonly logins: RegistryLogins },

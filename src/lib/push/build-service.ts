@@ -21,6 +21,10 @@ export interface BuildOptions {
   readonly logins?: RegistryLogins;
   /** Images whose steps count as built on this engine. */
   readonly cacheFrom?: readonly string[];
+  /** Another tag than the service's local one. */
+  readonly tag?: string;
+  /** The kind of device it is for, where that is not the engine's own: `linux/arm64`. */
+  readonly platform?: string;
   readonly signal?: AbortSignal;
   readonly progress?: ProgressListener;
 }
@@ -32,21 +36,23 @@ export interface BuildOptions {
 export async function buildService(
   engine: EngineConnection,
   { service, build, source, context, secrets = new Map() }: BuiltService,
-  { noCache, pull, logins = {}, cacheFrom = [], signal, progress = ignoreProgress }: BuildOptions,
+  options: BuildOptions,
 ): Promise<string> {
+  const { noCache, pull, logins = {}, cacheFrom = [], tag, platform, signal, progress = ignoreProgress } = options;
   const report = new BuildReport(service, source.dockerfile.text, context.bytes, progress);
   const hosts = [...hostList(build.extra_hosts), ...secretHosts(secrets)];
   try {
     const request = {
       context: await packBuildContext(secrets.size === 0 ? context : contextWithSecrets(context, source)),
       dockerfile: source.dockerfile.path,
-      tag: localImageTag(service),
-      labels: { ...build.labels, 'io.resin.local.image': '1', 'io.resin.local.service': service },
+      tag: tag ?? localImageTag(service),
+      labels: localImageLabels(service, build),
       noCache: noCache || build.no_cache === true,
       pull: pull || build.pull === true,
       logins,
       parameters: {
         ...buildParameters(build),
+        platform,
         // With it, an engine reuses nothing that is not part of these images.
         cachefrom: cacheFrom.length > 0 ? cacheFrom : undefined,
         extrahosts: hosts.length > 0 ? hosts : undefined,
@@ -60,6 +66,11 @@ export async function buildService(
     report.failed();
     throw buildFailure(service, source, report.reached, error);
   }
+}
+
+/** Labels by which balena-cli and the Supervisor know images that were built for local mode. */
+export function localImageLabels(service: string, build: Build): Readonly<Record<string, string>> {
+  return { ...build.labels, 'io.resin.local.image': '1', 'io.resin.local.service': service };
 }
 
 function buildParameters(build: Build): Readonly<Record<string, Json | undefined>> {

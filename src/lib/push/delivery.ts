@@ -53,4 +53,6 @@ export interface Delivery {
     images: readonly ServiceImage[],
     options: DeliveryOptions,
   ): Promise<ReadonlyMap<string, string>>;
+  /** Removes what was kept for further devices. */
+  close(): Promise<void>;
 }
