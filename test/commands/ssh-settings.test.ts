@@ -139,5 +139,58 @@ describe("davit ssh and the user's configuration of OpenSSH", { skip: sshServerS
     const result = await davit([...words, '--', 'true'], await userWith(t, []));
     assert.equal(result.exitCode, 7);
     assert.match(result.stderr, /key-cert\.pub.*ssh-config/s);
+
+    const agent = await agentWith(t, path.join(folder, 'key'));
+    const held = await davit(
+      ['ssh', '127.0.0.1', '--port', String(trusting.port), '--', 'true'],
+      await userWith(t, [], agent),
+    );
+    assert.equal(held.exitCode, 7);
+    assert.match(held.stderr, /ssh-ed25519-cert-v01@openssh\.com .* in the SSH agent.*ssh-config/s);
+  });
+
+  it('says where to go with a key on a security token, and passes over it where it is one of several', async (t) => {
+    const file = path.join(await temporaryFolder(t), 'token');
+    await writeFile(file, tokenKey(), { mode: 0o600 });
+    const login = ['ssh', '127.0.0.1', '--port', String(server.port), '--identity', file, '--', 'true'];
+    const alone = await davit(login, await userWith(t, []));
+    assert.equal(alone.exitCode, 2);
+    assert.match(alone.stderr, /security token.*ssh-config/s);
+
+    const one = await userWith(t, entry(`IdentityFile ${file}`));
+    const refused = await davit(['ssh', 'bench', '--', 'true'], one);
+    assert.equal(refused.exitCode, 7);
+    assert.ok(refused.stderr.includes(file), refused.stderr);
+    const several = await userWith(t, entry(`IdentityFile ${file}`, `IdentityFile ${server.identityFile}`));
+    assert.equal((await davit(['ssh', 'bench', '--', 'true'], several)).exitCode, 0);
+  });
+
+  it('says that it does not check certificates of hosts, where an authority is known for one', async (t) => {
+    const user = await userWith(t, entry(`IdentityFile ${server.identityFile}`));
+    const known = path.join(user.environment.HOME, '.ssh', 'known_hosts');
+    await writeFile(known, `@cert-authority *.example,bench ${await server.hostKey()}\n`);
+    const result = await davit(['ssh', 'bench', '--', 'true'], user);
+    assert.equal(result.exitCode, 0, result.stderr);
+    assert.ok(result.stderr.includes(`does not check certificates, as ${known}:1 asks for`), result.stderr);
   });
 });
+
+/** What ssh-keygen -t ed25519-sk writes with a token, with numbers that no token has (openssh/PROTOCOL.key, PROTOCOL.u2f). */
+function tokenKey(): string {
+  const string = (content: string | Uint8Array) => {
+    const bytes = Buffer.from(content);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    return Buffer.concat([length, bytes]);
+  };
+  const publicKey = [string('sk-ssh-ed25519@openssh.com'), string(Buffer.alloc(32, 7)), string('ssh:')];
+  const handle = [Buffer.from([1]), string(Buffer.alloc(64, 9)), string(''), string('me')];
+  const secret = Buffer.concat([Buffer.alloc(8, 1), ...publicKey, ...handle]);
+  const padding = Buffer.from(Array.from({ length: (8 - (secret.length % 8)) % 8 }, (_, index) => index + 1));
+  const key = Buffer.concat([
+    ...[Buffer.from('openssh-key-v1\0'), string('none'), string('none'), string(''), Buffer.from([0, 0, 0, 1])],
+    ...[string(Buffer.concat(publicKey)), string(Buffer.concat([secret, padding]))],
+  ]);
+  const lines = key.toString('base64').match(/.{1,70}/g) ?? [];
+  return ['-----BEGIN OPENSSH PRIVATE KEY-----', ...lines, '-----END OPENSSH PRIVATE KEY-----', ''].join('\n');
+}

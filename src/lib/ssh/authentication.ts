@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises';
 import path from 'node:path';
 import type { AnyAuthMethod, AuthenticationType } from 'ssh2';
 import { Failure } from '../failure/failure.js';
+import { run } from '../platform/child-process.js';
 import { environmentVariable, folders } from '../platform/environment.js';
 import { agentWith } from './agent-keys.js';
 import { type PrivateKeyFile, readPrivateKey, readPublicKey } from './private-key-file.js';
@@ -46,6 +47,13 @@ export async function* offers(credentials: Credentials): AsyncGenerator<Offer> {
   for (const file of files) {
     const key = await readPrivateKey(file, identityFile !== undefined);
     if (key === undefined) continue;
+    if (key.isOnToken) {
+      // ssh2 knows neither these keys nor the form of their signatures.
+      if (identityFile === undefined) continue;
+      throw new Failure('usage', 'security-key-unsupported', `${file} is on a security token, which davit cannot use`, {
+        hint: 'Pass another key, or let OpenSSH connect, with the entry that davit ssh-config prints',
+      });
+    }
     if (key.isEncrypted) encrypted.push(key);
     else yield { method: await publicKeyMethod(user, key), label: file };
   }
@@ -72,10 +80,15 @@ export function methodName(offer: Offer): AuthenticationType {
   return offer.method.type === 'agent' ? 'publickey' : offer.method.type;
 }
 
-/** Certificates that OpenSSH would offer. ssh2, the library that davit logs in with, knows no certificates of users. */
-export async function certificatesOf(credentials: Credentials): Promise<string[]> {
-  const beside = keyFiles(credentials).map((file) => `${file}-cert.pub`);
-  const candidates = [...(credentials.certificateFiles ?? []), ...beside];
+/**
+ * What OpenSSH would offer besides: certificates, and keys on security tokens, in files and in the agent. ssh2, the library that davit logs
+ * in with, writes the name of a key's type where the server expects another one for these.
+ */
+export async function onlyForOpenSsh(credentials: Credentials): Promise<string[]> {
+  const files = keyFiles(credentials);
+  const tokens = credentials.identityFile === undefined ? defaultKeys.map((name) => homeKey(`${name}_sk`)) : [];
+  const beside = files.map((file) => `${file}-cert.pub`);
+  const candidates = [...(credentials.certificateFiles ?? []), ...beside, ...tokens];
   const found = await Promise.all(
     candidates.map((file) =>
       access(file).then(
@@ -84,12 +97,30 @@ export async function certificatesOf(credentials: Credentials): Promise<string[]
       ),
     ),
   );
-  return found.flat();
+  const wanted = await Promise.all(files.map((file) => readPrivateKey(file, false).catch(() => undefined)));
+  const onTokens = wanted.flatMap((key) => (key?.isOnToken === true ? key.file : []));
+  return [...new Set([...found.flat(), ...onTokens, ...(await ofAgent(credentials))])];
+}
+
+/** The agent's own words for those of its keys that ssh2 passes over. */
+async function ofAgent({ agent, identityFile }: Credentials): Promise<string[]> {
+  const socketPath = agent ?? environmentVariable('SSH_AUTH_SOCK');
+  if (socketPath === undefined || socketPath === 'none' || identityFile !== undefined) return [];
+  const list = run('ssh-add', ['-L'], { environment: { SSH_AUTH_SOCK: socketPath } });
+  const { stdout } = await list.catch(() => ({ stdout: '' }));
+  return stdout.split('\n').flatMap((line) => {
+    const [type = '', , ...comment] = line.split(' ');
+    return /^sk-|-cert-v01@/.test(type) ? `${type} ${comment.join(' ')} in the SSH agent` : [];
+  });
 }
 
 function keyFiles({ identityFile, identityFiles }: Credentials): readonly string[] {
   if (identityFile !== undefined) return [identityFile];
-  return identityFiles ?? defaultKeys.map((name) => path.join(folders.home(), '.ssh', name));
+  return identityFiles ?? defaultKeys.map(homeKey);
+}
+
+function homeKey(name: string): string {
+  return path.join(folders.home(), '.ssh', name);
 }
 
 async function agentMethod(credentials: Credentials, files: readonly string[]): Promise<Offer | undefined> {

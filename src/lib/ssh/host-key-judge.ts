@@ -97,9 +97,11 @@ export class HostKeyJudge {
     this.#requireAmong(pinned, shown, this.#store.file);
     this.wantsUuid = true;
     if (isKnown) return;
+    const [authority] = this.#foreignAuthorities();
+    const unasked = authority === undefined ? '' : ` (davit does not check certificates, as ${authority} asks for)`;
     this.#notice(
       owner === undefined
-        ? `First connection to ${this.#host.name}: remembering its host key ${fingerprint(shown)}`
+        ? `First connection to ${this.#host.name}: remembering its host key ${fingerprint(shown)}${unasked}`
         : `${this.#host.name} has the host key of ${owner.patterns.join(', ')}`,
     );
   }
@@ -125,12 +127,21 @@ export class HostKeyJudge {
 
   /** What the user's files say of the host, as OpenSSH looks for it: under its port, then without. */
   #foreignKeys() {
+    return this.#foreignLines(undefined);
+  }
+
+  /** Where the user's files name an authority for certificates of the host. */
+  #foreignAuthorities(): string[] {
+    return this.#foreignLines('cert-authority').map(({ file, line }) => `${file}:${line}`);
+  }
+
+  #foreignLines(marker: KnownHost['marker']) {
     const { name, port } = this.#host;
     const bare = name.replace(/\.$/, '');
     const names = bare.includes('.') || bare.includes(':') ? [bare] : [bare, `${bare}.local`];
     return this.#foreign.flatMap(({ file, known }) =>
       known.flatMap((one) => {
-        if (one.marker !== undefined) return [];
+        if (one.marker !== marker) return [];
         const isForPort = names.some((host) => isAbout(one, port === 22 ? host : `[${host}]:${port}`));
         return isForPort || names.some((host) => isAbout(one, host)) ? [{ ...one, file, isForPort }] : [];
       }),

@@ -1,6 +1,6 @@
 import type { AuthHandlerMiddleware, Client } from 'ssh2';
 import { Failure, interrupted } from '../failure/failure.js';
-import { certificatesOf, type Credentials, methodName, type Offer, offers } from './authentication.js';
+import { type Credentials, methodName, type Offer, offers, onlyForOpenSsh } from './authentication.js';
 
 /** Key exchange on the slowest boards takes seconds; each attempt to log in gets as long. */
 const answerTimeoutMs = 20_000;
@@ -111,12 +111,13 @@ export class Login {
 
   async #permissionDenied(): Promise<Failure> {
     const { user } = this.#credentials;
-    const certificates = await certificatesOf(this.#credentials);
+    const notOffered = await onlyForOpenSsh(this.#credentials);
     const message = `${this.#target.name} does not let ${user} in (offered: ${this.#refused.join(', ')})`;
     return new Failure('permission', 'ssh-login-refused', message, {
       hint:
-        certificates.length > 0
-          ? `davit cannot offer certificates (${certificates.join(', ')}); OpenSSH can, with the entry that davit ssh-config prints`
+        notOffered.length > 0
+          ? `davit cannot offer certificates and keys on security tokens (${notOffered.join(', ')}); OpenSSH can, with the ` +
+            'entry that davit ssh-config prints'
           : 'In production mode a device only accepts the keys listed in os.sshKeys of its config.json; ' +
             'pass the matching key with --identity, or flash an image configured with --ssh-key or --dev',
     });

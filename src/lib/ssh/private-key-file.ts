@@ -6,6 +6,8 @@ export interface PrivateKeyFile {
   readonly file: string;
   readonly text: string;
   readonly isEncrypted: boolean;
+  /** Whether it only says which key of a security token (FIDO) is to be used. */
+  readonly isOnToken: boolean;
 }
 
 /** Reads a private key. One that is not wanted by name and is absent, unreadable or only a public key is one that is not offered. */
@@ -18,7 +20,8 @@ export async function readPrivateKey(file: string, isWanted: boolean): Promise<P
     throw whileDoing(`reading the private key ${file}`, error);
   }
   if (!isWanted && !text.includes('PRIVATE KEY')) return undefined;
-  return { file, text, isEncrypted: isEncrypted(text) };
+  const isOnToken = openSshKey(text)?.publicKey?.toString('latin1', 4).startsWith('sk-') === true;
+  return { file, text, isEncrypted: isEncrypted(text), isOnToken };
 }
 
 /**
