@@ -3,7 +3,7 @@ import { BaseCommand } from '../lib/cli/base-command.js';
 import { deviceSources } from '../lib/device/device-sources.js';
 import type { DeviceChange, FoundDevice } from '../lib/discovery/found-device.js';
 import { Inventory } from '../lib/discovery/inventory.js';
-import { scanDevices, watchDevices } from '../lib/discovery/scan.js';
+import { scanDevices, type ScanOptions, watchDevices } from '../lib/discovery/scan.js';
 import { parseSweepRange } from '../lib/discovery/sweep.js';
 import { Failure } from '../lib/failure/failure.js';
 import { LiveLines } from '../lib/output/live-lines.js';
@@ -65,15 +65,31 @@ export default class Scan extends BaseCommand {
       await this.showUntilLeft(watchDevices(options), this.#shower());
       return { version: 1, devices: [] };
     }
+    const timeoutMs = flags.timeout * 1000;
+    const devices =
+      this.streams.stdoutIsTerminal && !this.jsonEnabled()
+        ? await this.#scanOnTerminal({ ...options, timeoutMs })
+        : await scanDevices({ ...options, timeoutMs, tellsOnce: true, onChange: this.#printer() });
+    if (devices.length === 0) throw noDevice(flags.timeout, flags.sweep);
+    return { version: 1, devices };
+  }
+
+  /** Prints a line for each device, which nothing can be added to. */
+  #printer(): (change: DeviceChange) => void {
     let printed = 0;
-    const onChange = ({ type, device }: DeviceChange) => {
+    return ({ type, device }) => {
       if (type !== 'found') return;
       if (printed++ === 0) this.print(foundDeviceHeading());
       this.print(foundDeviceLine(device));
     };
-    const devices = await scanDevices({ ...options, timeoutMs: flags.timeout * 1000, onChange });
-    if (devices.length === 0) throw noDevice(flags.timeout, flags.sweep);
-    return { version: 1, devices };
+  }
+
+  /** Shows a table that fills while devices come and tell more of themselves, and leaves it there. */
+  async #scanOnTerminal(options: Omit<ScanOptions, 'onChange'>): Promise<FoundDevice[]> {
+    const live = new LiveLines(this.streams);
+    const devices = await scanDevices({ ...options, onChange: tableOn(live) });
+    live.leave(devices.length > 0 ? foundDeviceLines(devices) : []);
+    return devices;
   }
 
   /** What has been watched has been printed already. */
@@ -86,15 +102,18 @@ export default class Scan extends BaseCommand {
     const { stdout, stdoutIsTerminal } = this.streams;
     if (this.jsonEnabled()) return (change) => stdout.write(`${JSON.stringify(change)}\n`);
     if (!stdoutIsTerminal) return (change) => this.print(deviceChangeLine(change));
-    const live = new LiveLines(this.streams);
-    const shown = new Map<string, FoundDevice>();
-    return ({ type, device }) => {
-      const key = JSON.stringify([device.hostname, device.hostKey, device.interfaces]);
-      if (type === 'lost') shown.delete(key);
-      else shown.set(key, device);
-      live.show(foundDeviceLines([...shown.values()]));
-    };
+    return tableOn(new LiveLines(this.streams));
   }
+}
+
+/** Keeps a table of the devices that are there. */
+function tableOn(live: LiveLines): (change: DeviceChange) => void {
+  const shown = new Map<number, FoundDevice>();
+  return ({ type, id, device }) => {
+    if (type === 'lost') shown.delete(id);
+    else shown.set(id, device);
+    live.show(foundDeviceLines([...shown.values()]));
+  };
 }
 
 function noDevice(seconds: number, sweep: readonly string[] = []): Failure {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
-import { davit, davitJson, startDavit } from '../support/davit.js';
+import { davit, davitJson, davitProgram, startDavit } from '../support/davit.js';
 import { startHostAvahi } from '../support/host-avahi.js';
 import {
   createNetwork,
@@ -10,6 +10,7 @@ import {
   networkSkipReason,
   type TestNetwork,
 } from '../support/network-namespace.js';
+import { openTerminal } from '../support/terminal.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const skip = networkSkipReason();
@@ -37,7 +38,7 @@ describe('davit scan', { skip }, () => {
       devices: [
         found('aaaaaa1', [a?.ipv4, 'fe80::'], ['lan0'], development),
         found('bbbbbb2', [b?.ipv4, 'fe80::'], ['lan1'], production),
-        found('cccccc3', [c?.ipv4], ['lan1'], production),
+        found('cccccc3', [c?.ipv4], ['lan1'], development),
         found('dddddd4', ['fe80::'], ['lan2'], production),
       ],
     });
@@ -121,6 +122,22 @@ describe('davit scan', { skip }, () => {
       /^aaaaaa1\.local +10\.77\.0\.2 +aaaaaa1 +development +(?:aaaaaa1|new) +- +balenaOS 6\.8\.1 +22222,2375 +lan0 +20\.10\.43 +-$/m,
     );
     child.kill('SIGINT');
+  });
+
+  it('prints no line for a device before its slow engine has answered', async () => {
+    const words = ['scan', '--timeout', '1', '--interface', 'lan1'];
+    const { stdout } = await davit(words, { wrapper: network.wrapper });
+    assert.match(stdout, /^bbbbbb2.*\ncccccc3\.local .* development .* balenaOS 6\.8\.1 .* 20\.10\.43 +-$/m);
+  });
+
+  it('shows on a terminal a table that fills, and leaves the whole of it', async (t) => {
+    const words = [...network.wrapper, ...davitProgram, 'scan', '--timeout', '3', '--interface', 'lan1'];
+    const terminal = await openTerminal(`${words.join(' ')}; cat`, { DAVIT_DATA_DIR: await temporaryFolder(t) });
+    t.after(() => terminal.close());
+    await terminal.until(/^cccccc3\.local .* unknown/m);
+    await terminal.until(/^cccccc3\.local .* development/m);
+    const screen = await terminal.until(/SUPERVISOR/);
+    assert.equal(screen.match(/cccccc3\.local/g)?.length, 1, screen);
   });
 
   it('listens on the given interface only', async () => {
@@ -215,17 +232,20 @@ function devicesOf(document: unknown): { readonly hostname: string; readonly add
   return document.devices as { hostname: string; addresses: string[] }[];
 }
 
-/** Something that accepts connections where SSH would; on the first device an engine as well. */
+/** Longer than a device without all its facts is held back on a terminal, and less than is waited for them. */
+const slowMs = 900;
+
+/** Something that accepts connections where SSH would; on two devices an engine as well, one of them slow. */
 async function startServices(device: NetworkedDevice): Promise<void> {
   const engine = `require('node:http').createServer((request, response) => {
     const answers = {
       '/info': { OperatingSystem: 'balenaOS 6.8.1', Architecture: 'aarch64' },
       '/version': { Version: '20.10.43' },
     };
-    response.end(JSON.stringify(answers[request.url]));
+    setTimeout(() => response.end(JSON.stringify(answers[request.url])), ${device.hostname === 'aaaaaa1' ? 0 : slowMs});
   }).listen(2375);`;
   const script = `
-    ${device.hostname === 'aaaaaa1' ? engine : ''}
+    ${['aaaaaa1', 'cccccc3'].includes(device.hostname) ? engine : ''}
     require('node:net').createServer((socket) => socket.on('error', () => {}).end('SSH-2.0-test\\r\\n')).listen(22222, () => console.log('ready'));
   `;
   const child = device.start(process.execPath, ['--eval', script]);

@@ -26,6 +26,8 @@ export interface FoundDevice extends DeviceFacts {
 /** What has happened to a device in the network. */
 export interface DeviceChange {
   readonly type: 'found' | 'changed' | 'lost';
+  /** Which device: the same number from when it was found until it is lost. */
+  readonly id: number;
   readonly device: FoundDevice;
 }
 

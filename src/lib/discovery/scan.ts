@@ -19,6 +19,8 @@ export interface ScanOptions {
   /** Addresses to knock at, besides listening. */
   readonly sweep?: readonly SweepRange[] | undefined;
   readonly sources?: DeviceSources;
+  /** Tells of each device only when all is known of it that can be learned, for who can show it but once. */
+  readonly tellsOnce?: boolean;
   readonly onChange: (change: DeviceChange) => void;
 }
 
@@ -26,6 +28,10 @@ export interface ScanOptions {
 const foreverMs = 2 ** 31 - 1;
 
 const devicePort = 22222;
+
+/** How long a device is held back for the sake of facts that are slow to come, and by when all have come. */
+const quickFactsMs = 700;
+const allFactsMs = 5000;
 
 /** How long a device that was found by its address gets to say its name. */
 const nameMs = 500;
@@ -35,9 +41,15 @@ const answerMs = 2500;
 
 /** Looks for devices and tells of each as soon as its facts are known. Gives those that are there in the end, sorted by name. */
 export async function scanDevices(options: ScanOptions): Promise<FoundDevice[]> {
-  const { signal, timeoutMs, inventory, interfaces, sweep = [], sources = {}, onChange } = options;
+  const { signal, timeoutMs, inventory, interfaces, sweep = [], sources = {}, onChange, tellsOnce = false } = options;
   const known = await inventory.readIfPossible();
-  const sightings = new Sightings({ signal, known, sources, onChange });
+  const sightings = new Sightings({
+    signal,
+    known,
+    sources,
+    onChange,
+    heldBackMs: tellsOnce ? allFactsMs : quickFactsMs,
+  });
   const listening = limit(signal, foreverMs);
   try {
     const browsing = await browseDevices({

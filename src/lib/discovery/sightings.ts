@@ -31,11 +31,13 @@ export interface SightingsOptions {
   readonly signal: AbortSignal;
   readonly known: readonly KnownDevice[];
   readonly sources: DeviceSources;
+  /** How long a device is held back for the sake of facts that are slow to come. */
+  readonly heldBackMs: number;
   readonly onChange: (change: DeviceChange) => void;
 }
 
-/** How long a device is held back for the sake of facts that are slow to come. */
-const patienceMs = 700;
+/** How long a device that was met gets to say its name. */
+const nameMs = 350;
 
 const sourceMs = 3000;
 
@@ -85,7 +87,7 @@ export class Sightings {
   /** Takes an address at which something answers on the port of devices. */
   meet(address: string, sshPort: number): void {
     this.#start(async () => {
-      await waitAtMost(patienceMs / 2, this.#options.signal);
+      await waitAtMost(nameMs, this.#options.signal);
       const all = [...this.#presences.values()].flat();
       if (all.some((one) => one.device.addresses.includes(address))) return;
       const interfaceName = interfaceOf(address);
@@ -139,8 +141,8 @@ export class Sightings {
 
   /** Learns a device's facts and tells of it: when all is known, or what is there when some of it is slow. */
   async #learn(key: string, presence: Presence): Promise<void> {
-    const { signal } = this.#options;
-    const patience = limit(signal, patienceMs);
+    const { signal, heldBackMs } = this.#options;
+    const patience = limit(signal, heldBackMs);
     const tellAll = async (work: Promise<void>) => {
       await work;
       this.#tell(key);
@@ -154,7 +156,7 @@ export class Sightings {
     const login = tellAll(facts.then(() => this.#askByLogin(presence)));
     const identities = this.#identify(key);
     void Promise.all([login, facts]).then(patience.end);
-    await Promise.all([identities, waitAtMost(patienceMs, patience.signal)]);
+    await Promise.all([identities, waitAtMost(heldBackMs, patience.signal)]);
     patience.end();
     presence.isTellable = !signal.aborted;
     this.#tell(key);
@@ -216,9 +218,10 @@ export class Sightings {
       const told = before.get(number);
       if (told !== undefined && isDeepStrictEqual(told, device)) continue;
       this.#new.set(number, sightingOf([first, ...others]));
-      this.#options.onChange({ type: told === undefined ? 'found' : 'changed', device });
+      this.#options.onChange({ type: told === undefined ? 'found' : 'changed', id: number, device });
     }
-    for (const [number, device] of before) if (!now.has(number)) this.#options.onChange({ type: 'lost', device });
+    for (const [number, device] of before)
+      if (!now.has(number)) this.#options.onChange({ type: 'lost', id: number, device });
     if (now.size > 0) this.#told.set(key, now);
     else this.#told.delete(key);
   }

@@ -12,9 +12,18 @@ export class LiveLines {
   /** Shows lines in place of those shown before; what is higher or wider than the window is cut. */
   show(lines: readonly string[]): void {
     const { columns, rows } = this.#streams.windowSize();
-    const visible = lines.slice(0, rows - 1).map((line) => line.slice(0, columns - 1));
+    this.#replace(lines.slice(0, rows - 1).map((line) => line.slice(0, columns - 1)));
+  }
+
+  /** Leaves lines in place of those shown before, as they are. */
+  leave(lines: readonly string[]): void {
+    this.#replace(lines);
+    this.#shown = 0;
+  }
+
+  #replace(lines: readonly string[]): void {
     const erase = this.#shown > 0 ? `\u001B[${this.#shown}F\u001B[J` : '';
-    this.#streams.stdout.write(`${erase}${visible.map((line) => `${line}\n`).join('')}`);
-    this.#shown = visible.length;
+    this.#streams.stdout.write(`${erase}${lines.map((line) => `${line}\n`).join('')}`);
+    this.#shown = lines.length;
   }
 }
