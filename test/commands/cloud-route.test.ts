@@ -186,12 +186,15 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     assert.ok(!(seen.join('') + stdout + stderr).includes(cloud.token));
   });
 
-  it('that is offline is an error at once, which tells since when', async (t) => {
+  it('that is offline is told at once, with since when, and is the error when it is not in this network either', async (t) => {
     const { cloud, options } = await user(t);
     cloud.devices = [crane({ isConnected: false })];
-    const { code, exitCode, message = '' } = await json(['ssh', uuid, ...key(), '--', 'true'], options);
-    assert.deepEqual([code, exitCode], ['device-offline', 6]);
-    assert.match(message, /crane \(63ec46c\) is offline, last online 2026-02-03/);
+    for (const words of [['ssh', uuid, ...key(), '--', 'true'], ssh(uuid, '--', 'true')]) {
+      const { code, exitCode, message = '', stderr } = await json(words, options);
+      assert.deepEqual([code, exitCode], ['device-offline', 6]);
+      assert.match(message, /crane \(63ec46c\) is offline, last online 2026-02-03/);
+      assert.equal(/is offline.*looking for it in this network/.test(stderr), !words.includes('--route'));
+    }
   });
 
   it('is not looked for without a login, which the error tells of', async (t) => {
@@ -324,6 +327,14 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
       assert.match(server.log(), /(Invalid user|invalid user|Connection closed by .*) lea/);
       const pins = await readFile(path.join(folder, 'known_hosts'), 'utf8');
       assert.match(pins, /^\[127\.0\.0\.1\]:\d+ ssh-ed25519 /m);
+      // The key of the proxy is that of no device.
+      const { devices } = JSON.parse(await readFile(path.join(folder, 'devices.json'), 'utf8')) as {
+        devices: object[];
+      };
+      assert.deepEqual(
+        devices.map((one) => Object.entries(one).filter(([name]) => /^(uuid|hostKey)$/.test(name))),
+        [Object.entries({ uuid, hostKey: null })],
+      );
     });
 
     it('takes bytes unchanged and a shell from standard input there', async (t) => {

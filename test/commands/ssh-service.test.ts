@@ -133,6 +133,13 @@ describe('davit ssh into a service', { skip }, () => {
     });
   }
 
+  it('shows the log of a service behind a cloud', async (t) => {
+    const [device = '', ...flags] = ways['through the tunnel service of a cloud']();
+    const { exitCode, stderr } = await davit(['logs', device, '--service', 'main', ...flags], await home(t));
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stderr, /through the tunnel service/);
+  });
+
   it('ends with 3 for a service that is not there, and names those that are', async (t) => {
     const result = await davit(['ssh', '127.0.0.1', 'uptime', ...ways['by its open port']().slice(1)], await home(t));
     assert.equal(result.exitCode, 3);

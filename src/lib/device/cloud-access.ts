@@ -21,6 +21,12 @@ export type Route = (typeof routes)[number];
 /** How long the API of a cloud may take while a user waits for a device. */
 const patienceMs = 8000;
 
+/** A way through a cloud. */
+interface CloudRoute extends DeviceRoute {
+  /** What it fails with when the device is not at the other end. */
+  readonly offline: Failure;
+}
+
 /** What the cloud that the user is logged in to has to do with devices: it finds them, leads to them, and knows by whose keys they let people in. */
 export class CloudAccess {
   readonly #accountName: string | undefined;
@@ -36,7 +42,13 @@ export class CloudAccess {
   /** The way to a device of the account, through the tunnel service of its cloud; undefined where there is neither. */
   readonly findRoute: FindRoute = async (wanted, signal) => {
     const account = await this.#findAccount();
-    return account === undefined || !canBeInCloud(wanted) ? undefined : this.#find(account, wanted, signal);
+    if (account === undefined || !canBeInCloud(wanted)) return undefined;
+    const route = await this.#find(account, wanted, signal);
+    if (route?.isOpen === false) {
+      const text = `${route.offline.message}; looking for it in this network`;
+      this.#progress({ type: 'notice', level: 'info', text });
+    }
+    return route;
   };
 
   /** The same for a user who asks for it: fails where there is no account or no such device in it. */
@@ -98,7 +110,7 @@ export class CloudAccess {
     return this.#account;
   }
 
-  async #find(account: Account, wanted: DistantDevice, signal: AbortSignal): Promise<DeviceRoute | undefined> {
+  async #find(account: Account, wanted: DistantDevice, signal: AbortSignal): Promise<CloudRoute | undefined> {
     const patience = limit(signal, patienceMs);
     try {
       const [device, ...others] = await findCloudDevices(account, wanted, patience.signal);
@@ -115,15 +127,17 @@ export class CloudAccess {
     }
   }
 
-  #route(account: Account, device: CloudDevice, wanted: DistantDevice): DeviceRoute {
+  #route(account: Account, device: CloudDevice, wanted: DistantDevice): CloudRoute {
     let isTold = false;
+    const offline = deviceOffline(account, device);
     return {
       uuid: device.uuid,
       address: `${device.uuid}.balena`,
-      description: `through ${account.tunnelUrl}`,
+      isOpen: device.isConnected,
+      offline,
       openPort: async (port, signal) => {
         // As of its last word: the service itself would let us wait.
-        if (!device.isConnected) throw deviceOffline(account, device);
+        if (!device.isConnected) throw offline;
         const stream = await openThroughTunnel(account, device, port, signal);
         const called =
           wanted.name === device.uuid ? device.uuid : `${wanted.name}, which is ${describeDevice(device)},`;

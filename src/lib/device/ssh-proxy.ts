@@ -46,7 +46,9 @@ class ProxiedConnection extends SshConnection {
   readonly #sockets = new Map<string, Promise<void>>();
 
   constructor(parts: ConstructorParameters<typeof SshConnection>, route: DeviceRoute, signal: AbortSignal) {
-    super(...parts);
+    const [client] = parts;
+    // The key is that of the proxy, which many devices have in common.
+    super(client, route.uuid);
     this.#route = route;
     this.#signal = signal;
   }

@@ -10,8 +10,8 @@ export interface DeviceRoute {
   readonly uuid: string;
   /** What the device is called on the way, in place of an IP address. */
   readonly address: string;
-  /** The way, for people: `through balena-cloud.com`. */
-  readonly description: string;
+  /** Whether the device was at the other end of it when it was found; it may be in this network all the same. */
+  readonly isOpen: boolean;
   /** A byte stream to a TCP port of the device. */
   readonly openPort: (port: number, signal: AbortSignal) => Promise<Duplex>;
 }
@@ -54,7 +54,7 @@ export class RouteSearch {
     );
     this.#found = found.then(
       (route) => {
-        if (route !== undefined) void near.then(this.#near.end);
+        if (route?.isOpen === true) void near.then(this.#near.end);
         return route;
       },
       (error: unknown) => {

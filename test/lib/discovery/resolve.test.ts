@@ -33,7 +33,7 @@ describe('resolveDevice', () => {
   const route = {
     uuid,
     address: `${uuid}.balena`,
-    description: 'through a test',
+    isOpen: true,
     openPort: () => Promise.reject(new Error()),
   };
 
