@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import { createContainer, listContainers, removeContainer } from '../../src/lib/engine/containers.js';
 import { engineJson } from '../../src/lib/engine/engine-request.js';
-import { listAt, valueAt } from '../../src/lib/engine/engine-answer.js';
-import { deployThroughSupervisor } from '../../src/lib/push/deploy-through-supervisor.js';
+import { listAt, textAt, valueAt } from '../../src/lib/engine/engine-answer.js';
+import { singleServiceComposition } from '../../src/lib/project/single-service.js';
+import { supervisorDeployer } from '../../src/lib/deploy/supervisor-deployer.js';
 import { tcpSupervisorConnection } from '../../src/lib/supervisor/supervisor-connection.js';
 import { importBaseImage } from '../support/base-image.js';
 import { davitJson } from '../support/davit.js';
@@ -48,8 +49,9 @@ describe('push to a device with a Supervisor', { skip: engineSkipReason() }, () 
       await writeTree(folder, { 'Dockerfile.aarch64': dockerfile(version) });
       const { exitCode, document } = await push(folder, supervisor.port, '--env', 'A=b');
       assert.equal(exitCode, 0, JSON.stringify(document));
-      assert.equal(valueAt(document, 'containerName'), 'main_1_1_10ca12e1ea5e');
-      const path = `/containers/${String(valueAt(document, 'containerId'))}/json`;
+      const [main] = listAt(document, 'services');
+      assert.equal(valueAt(main, 'containerName'), 'main_1_1_10ca12e1ea5e');
+      const path = `/containers/${textAt(main, 'containerId')}/json`;
       const details = await engineJson(engine.connection, { method: 'GET', path });
       const environment = valueAt(details, 'Config', 'Env');
       assert.ok(Array.isArray(environment));
@@ -61,7 +63,8 @@ describe('push to a device with a Supervisor', { skip: engineSkipReason() }, () 
     assert.equal(valueAt(state, 'local', 'name'), 'crane');
     assert.deepEqual(valueAt(state, 'local', 'config'), { SUPERVISOR_LOCAL_MODE: '1' });
     assert.deepEqual(valueAt(state, 'local', 'apps', '1', 'volumes'), { 'resin-data': {} });
-    assert.deepEqual(valueAt(state, 'local', 'apps', '1', 'services', '1'), {
+    const service = valueAt(state, 'local', 'apps', '1', 'services', '1');
+    assert.deepEqual(service, {
       imageId: 1,
       serviceId: 1,
       serviceName: 'main',
@@ -74,6 +77,7 @@ describe('push to a device with a Supervisor', { skip: engineSkipReason() }, () 
         'io.balena.features.dbus': '1',
         'io.balena.features.supervisor-api': '1',
         'io.balena.features.balena-api': '1',
+        'io.davit.definition': textAt(service, 'labels', 'io.davit.definition'),
       },
       privileged: true,
       restart: 'always',
@@ -91,7 +95,7 @@ describe('push to a device with a Supervisor', { skip: engineSkipReason() }, () 
       const { exitCode, document } = await push(folder, supervisor.port, '--env', variable);
       assert.equal(exitCode, 0, JSON.stringify(document));
       const [running, ...others] = await listContainers(engine.connection);
-      assert.deepEqual([running?.id, others], [valueAt(document, 'containerId'), []]);
+      assert.deepEqual([running?.id, others], [valueAt(listAt(document, 'services')[0], 'containerId'), []]);
       const path = `/containers/${String(running?.id)}/json`;
       const details = await engineJson(engine.connection, { method: 'GET', path });
       assert.ok(listAt(details, 'Config', 'Env').includes(variable), variable);
@@ -120,11 +124,15 @@ describe('push to a device with a Supervisor', { skip: engineSkipReason() }, () 
 
   it('fails with what the Supervisor reports when it does not come to an end', async (t) => {
     const { port } = await supervised(t, { isStuck: true });
-    const deployment = { service: 'main', imageId: 'sha256:0', environment: {} };
-    const options = { signal: new AbortController().signal, timeoutMs: 1000 };
-    await assert.rejects(
-      deployThroughSupervisor(tcpSupervisorConnection('127.0.0.1', port), engine.connection, deployment, options),
-      { kind: 'failed', code: 'container-not-started', message: /Installing/ },
-    );
+    const supervisor = tcpSupervisorConnection('127.0.0.1', port);
+    const deployer = supervisorDeployer(supervisor, engine.connection, { patienceMs: 1000 });
+    const { signal } = new AbortController();
+    const composition = singleServiceComposition('app', '/app', undefined);
+    const deployment = await deployer.plan(composition, new Map([['main', 'sha256:0']]), signal);
+    await assert.rejects(deployment.run({ signal, progress: () => undefined }), {
+      kind: 'failed',
+      code: 'container-not-started',
+      message: /Installing/,
+    });
   });
 });

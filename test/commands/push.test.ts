@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createContainer, inspectContainer, listContainers, removeContainer } from '../../src/lib/engine/containers.js';
 import { engineJson } from '../../src/lib/engine/engine-request.js';
 import { listImages } from '../../src/lib/engine/images.js';
-import { textAt, valueAt } from '../../src/lib/engine/engine-answer.js';
-import { replaceContainer } from '../../src/lib/push/replace-container.js';
-import { planContainer } from '../../src/lib/push/service-container.js';
+import { listAt, textAt, valueAt } from '../../src/lib/engine/engine-answer.js';
+import { engineDeployer } from '../../src/lib/deploy/engine-deployer.js';
+import { singleServiceComposition } from '../../src/lib/project/single-service.js';
 import { importBaseImage } from '../support/base-image.js';
 import { davit, davitJson, projectRoot } from '../support/davit.js';
 import { engineSkipReason, freePort, startEngine, type TestEngine } from '../support/engine.js';
@@ -51,11 +51,12 @@ describe('push', { skip: engineSkipReason() }, () => {
     await writeTree(folder, { Dockerfile: dockerfile.replace('8080', String(port)) });
     const { exitCode, document } = await davitJson(words(folder));
     assert.equal(exitCode, 0);
-    assert.equal(valueAt(document, 'state'), 'running');
+    const [main] = listAt(document, 'services');
+    assert.equal(valueAt(main, 'state'), 'running');
     assert.match(await (await fetch(`http://127.0.0.1:${port}/`)).text(), /Hello from a container/);
     const container = await inspectContainer(engine.connection, containerName);
-    assert.equal(valueAt(document, 'containerId'), container.id);
-    assert.equal(valueAt(document, 'imageId'), container.imageId);
+    assert.equal(valueAt(main, 'containerId'), container.id);
+    assert.equal(valueAt(main, 'imageId'), container.imageId);
   });
 
   it('makes the container that balena makes of a single Dockerfile', async (t) => {
@@ -110,15 +111,26 @@ describe('push', { skip: engineSkipReason() }, () => {
 
   it('beside another push leaves one container running and says which of the two it is', async () => {
     const image = textAt(await engineJson(engine.connection, { method: 'GET', path: '/images/base/json' }), 'Id');
-    const plan = planContainer('main', image, {}, {});
-    const Cmd = ['sh', '-c', 'trap "exit 0" TERM; while true; do sleep 0.1; done'];
-    const replace = () => replaceContainer(engine.connection, { ...plan, spec: { ...plan.spec, Cmd } });
+    const { services, ...composition } = singleServiceComposition('app', '/app', undefined);
+    const command = ['sh', '-c', 'trap "exit 0" TERM; while true; do sleep 0.1; done'];
+    const deployer = engineDeployer(engine.connection, { host: {}, keepOrphans: false });
+    const { signal } = new AbortController();
+    let pushes = 0;
+    const replace = async () => {
+      assert.ok(services.main);
+      const main = { ...services.main, command, environment: { PUSH: String(pushes++) } };
+      const images = new Map([['main', image]]);
+      const deployment = await deployer.plan({ ...composition, services: { main } }, images, signal);
+      return deployment.run({ signal, progress: () => undefined });
+    };
     await replace();
     for (const gapMs of [0, 50, 100, 150]) {
       const outcomes = await Promise.allSettled([replace(), sleep(gapMs).then(replace)]);
       const [running, ...others] = await containers();
       assert.deepEqual([running?.name, running?.state, others], [containerName, 'running', []]);
-      const ids = outcomes.flatMap((one) => (one.status === 'fulfilled' ? one.value.id : []));
+      const ids = outcomes.flatMap((one) =>
+        one.status === 'fulfilled' ? one.value.map(({ containerId }) => containerId) : [],
+      );
       assert.ok(ids.includes(running?.id ?? ''), `the push of the container that runs succeeded, ${gapMs} ms apart`);
       for (const one of outcomes)
         if (one.status === 'rejected') assert.equal(valueAt(one.reason, 'code'), 'push-overtaken');
@@ -166,7 +178,7 @@ describe('push', { skip: engineSkipReason() }, () => {
     const folder = await project(t, { Dockerfile: 'FROM base\nCMD exit 7\n' });
     const { exitCode, document, stderr } = await davitJson(words(folder));
     assert.equal(exitCode, 0, JSON.stringify(document));
-    assert.equal(valueAt(document, 'state'), 'restarting');
+    assert.equal(valueAt(listAt(document, 'services')[0], 'state'), 'restarting');
     assert.match(stderr, /exit code 7/);
   });
 

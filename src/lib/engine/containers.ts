@@ -1,6 +1,6 @@
 import { Failure } from '../failure/failure.js';
 import type { JsonObject } from '../platform/json.js';
-import { numberAt, textAt, textMapAt, valueAt } from './engine-answer.js';
+import { listAt, numberAt, textAt, textMapAt, valueAt } from './engine-answer.js';
 import type { EngineConnection } from './engine-connection.js';
 import { engineJson } from './engine-request.js';
 
@@ -12,7 +12,11 @@ export interface ContainerSummary {
   readonly imageId: string;
   /** `created`, `running`, `restarting`, `exited`, … */
   readonly state: string;
+  /** Of one that has ended. */
+  readonly exitCode: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /** Names of the networks that it is on, whether it runs or not. */
+  readonly networks: readonly string[];
 }
 
 /** What is known about one container. */
@@ -28,6 +32,10 @@ export interface ContainerDetails {
   readonly restarts: number;
   /** RFC 3339 with nanoseconds. */
   readonly startedAt: string;
+  /** `starting`, `healthy` or `unhealthy`; undefined for one without a health check. */
+  readonly health: string | undefined;
+  /** What the last health check printed. */
+  readonly healthOutput: string | undefined;
 }
 
 /** All containers of the engine, running or not. */
@@ -41,9 +49,17 @@ export async function listContainers(engine: EngineConnection, signal?: AbortSig
       name: name.replace(/^\//, ''),
       imageId: textAt(one, 'ImageID'),
       state: textAt(one, 'State'),
+      exitCode: exitCodeIn(valueAt(one, 'Status')),
       labels: textMapAt(one, 'Labels'),
+      networks: Object.keys(textMapAt(one, 'NetworkSettings', 'Networks')),
     };
   });
+}
+
+/** The list tells it only in words: `Exited (3) 2 hours ago`. */
+function exitCodeIn(status: unknown): number | undefined {
+  const code = typeof status === 'string' ? /^Exited \((\d+)\)/.exec(status)?.[1] : undefined;
+  return code === undefined ? undefined : Number(code);
 }
 
 /** One container by ID or name; fails as not found. */
@@ -62,17 +78,27 @@ export async function inspectContainer(
     exitCode: numberAt(answer, 'State', 'ExitCode'),
     restarts: numberAt(answer, 'RestartCount') ?? 0,
     startedAt: textAt(answer, 'State', 'StartedAt'),
+    ...healthOf(answer),
+  };
+}
+
+function healthOf(answer: unknown): Pick<ContainerDetails, 'health' | 'healthOutput'> {
+  const status = valueAt(answer, 'State', 'Health', 'Status');
+  const output = valueAt(listAt(answer, 'State', 'Health', 'Log').at(-1), 'Output');
+  return {
+    health: typeof status === 'string' && status !== 'none' ? status : undefined,
+    healthOutput: typeof output === 'string' && output.trim() !== '' ? output.trim() : undefined,
   };
 }
 
 /**
- * Creates a container and returns its ID; nothing runs yet.
+ * Creates a container and returns its ID; nothing runs yet. Without a name, the engine makes one up.
  *
  * @param spec the body of the API's `POST /containers/create`
  */
 export async function createContainer(
   engine: EngineConnection,
-  name: string,
+  name: string | undefined,
   spec: JsonObject,
   signal?: AbortSignal,
 ): Promise<string> {
@@ -131,15 +157,4 @@ export async function removeContainer(
     // With `force`, "removal is already in progress" is the only conflict there is.
     if (!(error instanceof Failure) || (error.kind !== 'not-found' && error.kind !== 'refused')) throw error;
   }
-}
-
-/** Makes sure that a named volume exists; one that exists keeps its contents and labels. */
-export async function ensureVolume(
-  engine: EngineConnection,
-  name: string,
-  labels: Readonly<Record<string, string>>,
-  signal?: AbortSignal,
-): Promise<void> {
-  const body = { json: { Name: name, Labels: labels } };
-  await engineJson(engine, { method: 'POST', path: '/volumes/create', body, signal });
 }

@@ -65,7 +65,7 @@ export async function connectNetwork(
 /** Disconnects a container, running or not, from a network and returns with what `connectNetwork` connects it again. */
 export async function disconnectNetwork(
   engine: EngineConnection,
-  network: EngineNetwork,
+  network: Pick<EngineNetwork, 'id' | 'name'>,
   container: string,
 ): Promise<JsonObject> {
   const details = await engineJson(engine, { method: 'GET', path: `/containers/${container}/json` });

@@ -68,6 +68,13 @@ export class Failure extends Error {
     return new Failure(kind, code, message, this.report === undefined ? details : { ...details, report: this.report });
   }
 
+  /** The same failure with what came of it: `; what ran before runs again`. */
+  withOutcome(outcome: string): Failure {
+    const { kind, code, message, hint, problems } = this;
+    const details = { ...(hint === undefined ? {} : { hint }), cause: this, problems };
+    return new Failure(kind, code, `${message}${outcome}`, details);
+  }
+
   /** The same failure with something more for scripts. */
   withReport(report: object): Failure {
     const { kind, code, message, hint, problems } = this;

@@ -15,3 +15,10 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 export function isJsonObject(value: unknown): value is JsonObject {
   return isRecord(value);
 }
+
+/** A JSON object without the keys that have no value. */
+export function jsonObject(values: Readonly<Record<string, Json | undefined>>): JsonObject {
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+  );
+}

@@ -1,57 +1,53 @@
-import type { Device } from '../device/device.js';
-import { listContainers } from '../engine/containers.js';
-import type { EngineConnection } from '../engine/engine-connection.js';
-import { engineInfo } from '../engine/engine-info.js';
-import { Failure } from '../failure/failure.js';
+import { engineDeployer } from '../deploy/engine-deployer.js';
+import type { DeployedService, Deployer, PlannedAction } from '../deploy/deployer.js';
+import { localRelease } from '../deploy/local-release.js';
+import { supervisorDeployer } from '../deploy/supervisor-deployer.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
-import { supervisedDevice } from '../supervisor/local-state.js';
-import type { SupervisorConnection } from '../supervisor/supervisor-connection.js';
+import type { Composition } from '../project/composition.js';
+import { type Project, readProject } from '../project/project.js';
 import { buildOnDevice } from './build-on-device.js';
-import type { ServiceImage } from './delivery.js';
-import { readServiceImages } from './service-images.js';
-import { deployThroughSupervisor } from './deploy-through-supervisor.js';
+import type { Delivery, ServiceImage } from './delivery.js';
 import type { EngineLink } from './engine-link.js';
-import { balenaArchitecture, localRelease } from '../deploy/local-release.js';
-import { readProject } from '../project/project.js';
-import { onlyService } from '../project/single-service.js';
-import { replaceContainer } from './replace-container.js';
-import { type ContainerHost, planContainer } from './service-container.js';
+import { type ServiceVariable, withVariables } from './environment-variables.js';
+import { openPushTarget, type PushTarget } from './push-target.js';
+import { readServiceImages } from './service-images.js';
 
 /** What is pushed. */
 export interface PushRequest {
   readonly folder: string;
-  /** Another name in the place of `Dockerfile`, relative to the folder. */
-  readonly dockerfile?: string | undefined;
+  /** Compose files, or one Dockerfile, relative to the folder; those with the usual names where there are none. */
+  readonly files?: readonly string[] | undefined;
+  /** Profiles of compose files whose services belong to the project. */
+  readonly profiles?: readonly string[] | undefined;
   /** The device's type, where the device itself does not tell it. */
   readonly deviceType?: string | undefined;
-  /** Variables set in the container. */
-  readonly environment: Readonly<Record<string, string>>;
+  /** Variables set in containers. */
+  readonly environment: readonly ServiceVariable[];
   /** How long a device may take to answer. */
   readonly timeoutMs: number;
   readonly noCache: boolean;
   readonly pull: boolean;
+  /** Whether services on the device that are not part of the project stay. */
+  readonly keepOrphans: boolean;
 }
 
 /** A push that has been thought through and has not touched the device. */
 export interface PushPlan {
-  readonly service: string;
-  readonly device: Device;
-  readonly engine: EngineConnection;
-  /** Who starts the container; undefined where that is ourselves, straight on the engine. */
-  readonly supervisor: SupervisorConnection | undefined;
-  readonly host: ContainerHost;
+  readonly target: PushTarget;
+  readonly composition: Composition;
+  /** Where the services' images come from. */
   readonly images: readonly ServiceImage[];
-  readonly request: PushRequest;
+  readonly delivery: Delivery;
+  readonly deployer: Deployer;
 }
 
 /** What a push has done. */
 export interface Pushed {
-  readonly service: string;
-  readonly imageId: string;
-  readonly containerId: string;
-  readonly containerName: string;
-  /** `running`, or `restarting` or `exited` when the container ended at once. */
-  readonly state: string;
+  readonly services: readonly DeployedService[];
+  /** Names of services that the project does not have any more and the device neither. */
+  readonly removed: readonly string[];
+  /** Whether the device ran all of it already. */
+  readonly isUnchanged: boolean;
   readonly seconds: number;
 }
 
@@ -63,74 +59,67 @@ export interface PushOptions {
 
 /** Reads the project, asks the device what it is, and settles what would be sent. */
 export async function planPush(link: EngineLink, request: PushRequest, { signal }: PushOptions): Promise<PushPlan> {
-  const project = await readProject({
-    folder: request.folder,
-    files: request.dockerfile === undefined ? [] : [request.dockerfile],
-  });
-  const [composeFile] = project.files;
-  if (composeFile !== undefined) {
-    const message = `${composeFile} is a compose file, and this version pushes only single Dockerfiles`;
-    throw new Failure('refused', 'compose-unsupported', message, {
-      hint: 'To build one Dockerfile of it as the service "main", name it with --file',
-    });
-  }
-  const engine = await link.answeringEngine(request.timeoutMs, signal);
-  const device = await link.device();
-  const supervisor = await findSupervisor(device, engine, signal);
-  const info = await engineInfo(engine, signal);
-  const said = supervisor === undefined ? undefined : await supervisedDevice(supervisor, signal);
-  const deviceType = request.deviceType ?? said?.deviceType;
-  const architecture = said?.architecture ?? balenaArchitecture(info.machine);
-  const host = {
-    name: info.hostname,
-    deviceType,
-    architecture,
-    operatingSystem: info.operatingSystem,
+  const { folder, files, profiles } = request;
+  const project = await readProject({ folder, files, profiles }, signal);
+  const composition = withVariables(project.composition, request.environment);
+  const target = await openPushTarget(link, request, signal);
+  const images = await imagesFor(project, target, signal);
+  const { noCache, pull, keepOrphans } = request;
+  const { engine, supervisor, host } = target;
+  return {
+    target,
+    composition,
+    images,
+    delivery: buildOnDevice({ noCache, pull, logins: {} }),
+    deployer:
+      supervisor === undefined ? engineDeployer(engine, { host, keepOrphans }) : supervisorDeployer(supervisor, engine),
   };
+}
+
+function imagesFor(project: Project, { host }: PushTarget, signal: AbortSignal): Promise<ServiceImage[]> {
+  const { deviceType, architecture } = host;
   const { commit, appName } = localRelease;
-  const images = await readServiceImages(project, { commit, appName, deviceType, architecture }, signal);
-  return { service: onlyService, device, engine, supervisor, host, images, request };
+  return readServiceImages(project, { commit, appName, deviceType, architecture }, signal);
 }
 
-/** Builds the project on the device and puts its container in the place of the one before. */
-export async function runPush(plan: PushPlan, { signal, progress = ignoreProgress }: PushOptions): Promise<Pushed> {
-  const { service, engine, host, images, request } = plan;
-  const { noCache, pull, environment } = request;
-  const startedAt = performance.now();
-  const delivery = buildOnDevice({ noCache, pull, logins: {} });
-  const target = { engine, architecture: host.architecture };
-  const imageId = (await delivery.deliver(target, images, { signal, progress })).get(service) ?? '';
-  const { id, name, state } =
-    plan.supervisor === undefined
-      ? await replaceContainer(engine, planContainer(service, imageId, environment, host), { signal, progress })
-      : await deployThroughSupervisor(plan.supervisor, engine, { service, imageId, environment }, { signal, progress });
-  const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
-  return { service, imageId, containerId: id, containerName: name, state, seconds };
+/** What a push would do, before anything is built: what depends on the builds is said with that. */
+export interface PushOutline {
+  readonly builds: readonly { readonly service: string; readonly from: string }[];
+  readonly actions: readonly PlannedAction[];
 }
 
-/**
- * The Supervisor that is to start the container, where the device has one. One that does not answer is no reason to go past
- * it: it would remove a container that it did not start itself.
- */
-async function findSupervisor(
-  device: Device,
-  engine: EngineConnection,
+/** Looks at the device and tells what a push would do there. */
+export async function outlinePush(
+  { composition, images, deployer }: PushPlan,
   signal: AbortSignal,
-): Promise<SupervisorConnection | undefined> {
-  const supervisor = await device.supervisor({ mayLogIn: false });
-  if (supervisor !== undefined) return supervisor;
-  const containers = await listContainers(engine, signal);
-  if (!containers.some(({ name }) => /^(balena|resin)_supervisor$/.test(name))) return undefined;
-  let cause: unknown;
-  try {
-    const hidden = await device.supervisor();
-    if (hidden !== undefined) return hidden;
-  } catch (error) {
-    if (signal.aborted) throw error;
-    cause = error;
-  }
-  throw new Failure('refused', 'supervisor-closed', `${device.name} has a balena Supervisor, which does not answer`, {
-    hint: 'It opens its port to the network in local mode only: see davit device local-mode',
-    cause,
-  });
+): Promise<PushOutline> {
+  const { actions } = await deployer.plan(composition, new Map(), signal);
+  return {
+    builds: images.map((one) => ({
+      service: one.service,
+      from: 'build' in one ? `${one.source.dockerfile.source} in ${one.source.folder}` : one.image,
+    })),
+    actions,
+  };
+}
+
+/** Brings the images to the device and has it run them in the place of what ran before. */
+export async function runPush(plan: PushPlan, { signal, progress = ignoreProgress }: PushOptions): Promise<Pushed> {
+  const { target, composition, images, delivery, deployer } = plan;
+  const startedAt = performance.now();
+  const { engine, host } = target;
+  const ids = await delivery.deliver({ engine, architecture: host.architecture }, images, { signal, progress });
+  const deployment = await deployer.plan(composition, ids, signal);
+  for (const { kind, name, action, reason } of deployment.actions)
+    if (kind === 'volume' && action === 'keep' && reason !== 'unchanged')
+      progress({ type: 'notice', level: 'warning', text: `the volume ${name} stays as it is: ${reason}` });
+  const services = await deployment.run({ signal, progress });
+  return {
+    services,
+    removed: deployment.actions.flatMap(({ kind, name, action }) =>
+      kind === 'service' && action === 'remove' ? [name] : [],
+    ),
+    isUnchanged: deployment.isDone,
+    seconds: Math.round((performance.now() - startedAt) / 100) / 10,
+  };
 }

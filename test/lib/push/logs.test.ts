@@ -4,8 +4,9 @@ import { framedLines, type LogLine, terminalLines } from '../../../src/lib/engin
 import { textLines } from '../../../src/lib/engine/text-lines.js';
 import { engineTime, LogCursor } from '../../../src/lib/push/log-cursor.js';
 import { parseSince } from '../../../src/lib/push/log-since.js';
-import { parseEnvironment } from '../../../src/lib/push/environment-variables.js';
+import { parseVariables, withVariables } from '../../../src/lib/push/environment-variables.js';
 import { serviceOfContainer } from '../../../src/lib/engine/find-service.js';
+import { singleServiceComposition } from '../../../src/lib/project/single-service.js';
 import { balenaArchitecture } from '../../../src/lib/deploy/local-release.js';
 
 const at = (nanoseconds: number) => `2026-11-21T00:00:00.${String(nanoseconds).padStart(9, '0')}Z`;
@@ -110,17 +111,29 @@ describe('a point in time', () => {
   });
 });
 
-describe('variables for a container', () => {
+describe('variables for containers', () => {
   it('may hold anything but need a proper name', () => {
-    assert.deepEqual(parseEnvironment(['A=b=c', 'EMPTY=', 'A=last']), { A: 'last', EMPTY: '' });
+    const named = (name: string, value: string, service?: string) => ({ service, name, value });
+    assert.deepEqual(parseVariables(['A=b=c', 'EMPTY=', 'web:A=a:b']), [
+      named('A', 'b=c'),
+      named('EMPTY', ''),
+      named('A', 'a:b', 'web'),
+    ]);
     assert.throws(
-      () => parseEnvironment(['=secret']),
+      () => parseVariables(['=secret']),
       (error: Error) => !error.message.includes('secret'),
     );
-    assert.throws(() => parseEnvironment(['1A=x']), { kind: 'usage' });
+    assert.throws(() => parseVariables(['1A=x']), { kind: 'usage' });
     process.env.DAVIT_TEST_VARIABLE = 'from here';
-    assert.deepEqual(parseEnvironment(['DAVIT_TEST_VARIABLE']), { DAVIT_TEST_VARIABLE: 'from here' });
-    assert.throws(() => parseEnvironment(['DAVIT_TEST_NOTHING']), { kind: 'usage' });
+    assert.deepEqual(parseVariables(['DAVIT_TEST_VARIABLE']), [named('DAVIT_TEST_VARIABLE', 'from here')]);
+    assert.throws(() => parseVariables(['DAVIT_TEST_NOTHING']), { kind: 'usage' });
+  });
+
+  it('are for all services, or for one that there is', () => {
+    const composition = singleServiceComposition('app', '/app', undefined);
+    const { services } = withVariables(composition, parseVariables(['A=1', 'main:A=2', 'B=3']));
+    assert.deepEqual(services.main?.environment, { A: '2', B: '3' });
+    assert.throws(() => withVariables(composition, parseVariables(['mian:A=2'])), { code: 'service-unknown' });
   });
 });
 
