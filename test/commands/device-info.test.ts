@@ -3,6 +3,7 @@ import path from 'node:path';
 import { after, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import { createContainer, listContainers, removeContainer, startContainer } from '../../src/lib/engine/containers.js';
 import { importBaseImage } from '../support/base-image.js';
+import { watchCommandLines } from '../support/command-lines.js';
 import { davit, davitJson } from '../support/davit.js';
 import { engineSkipReason, freePort, startEngine, type TestEngine } from '../support/engine.js';
 import { type LiveDevice, startLiveDevice } from '../support/live-device.js';
@@ -173,7 +174,10 @@ describe('davit device info, restart and local-mode', { skip: engineSkipReason()
   });
 
   it('opens a Supervisor outside local mode with the key of a service, and shows that to nobody', async (t) => {
-    await service('main', {
+    // It does not run, so the key is in no environment by itself.
+    await createContainer(engine.connection, 'main_1_1_10ca12e1ea5e', {
+      Image: 'base',
+      Cmd: ['/bin/sleep', '100000'],
       Labels: { 'io.balena.features.supervisor-api': '1' },
       Env: [`BALENA_SUPERVISOR_API_KEY=${key}`],
     });
@@ -186,13 +190,14 @@ describe('davit device info, restart and local-mode', { skip: engineSkipReason()
       }),
     ];
     const { flags, options } = await reaching(t, { live, supervisor });
-    const { exitCode, stdout, stderr } = await davit(['device', 'identify', '127.0.0.2', ...flags], options);
+    const identifying = davit(['device', 'identify', '127.0.0.2', ...flags], options);
+    const commandLines = await watchCommandLines(identifying);
+    const { exitCode, stdout, stderr } = await identifying;
     assert.equal(exitCode, 0, stderr);
-    assert.ok(
-      supervisor.calls.some(
-        ({ asked, authorization }) => asked === 'POST /v1/blink' && authorization === `Bearer ${key}`,
-      ),
-    );
+    assert.ok(commandLines.looks > 5);
+    assert.ok(!commandLines.has(key));
+    const blinked = supervisor.calls.filter(({ asked }) => asked === 'POST /v1/blink');
+    assert.equal(blinked.at(-1)?.authorization, `Bearer ${key}`);
     const info = await davitJson(['device', 'info', '127.0.0.2', ...flags], options);
     const { supervisorReport } = info.document as { supervisorReport: { isInLocalMode: boolean } };
     assert.equal(supervisorReport.isInLocalMode, false);

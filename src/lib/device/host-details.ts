@@ -62,7 +62,7 @@ echo "hostname=$(cat /proc/sys/kernel/hostname)"
 echo "uptime=$(cut -d ' ' -f 1 /proc/uptime)"
 echo "load=$(cut -d ' ' -f 1-3 /proc/loadavg)"
 sed -n 's/^\\(MemTotal\\|MemAvailable\\): *\\([0-9]*\\) kB$/\\1=\\2/p' /proc/meminfo
-df -P -k /mnt/data 2>/dev/null | sed -n '2s/^.* \\([0-9]*\\)  *[0-9]*  *\\([0-9]*\\)  *[0-9]*%.*/data=\\1 \\2/p'
+df -P -k /mnt/data 2>/dev/null | awk 'NR == 2 { print "data=" $(NF - 4) " " $(NF - 2) }'
 for file in /proc/device-tree/model /sys/class/dmi/id/product_name; do
   [ -r $file ] && echo "model=$(tr -d '\\000' < $file)" && break
 done
