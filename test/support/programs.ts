@@ -16,3 +16,6 @@ export const redsocksMissing = missing('redsocks', 'redsocks', '-v');
 
 /** Why tests that stop a program at one of its system calls cannot run here, or false where they can. */
 export const straceMissing = missing('strace', 'strace');
+
+/** Why tests that compare with Docker's own command cannot run here, or false where they can. */
+export const dockerCommandMissing = missing('docker', 'docker-cli');

@@ -1,9 +1,12 @@
+import { createReadStream, type ReadStream } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { Failure, interrupted } from '../failure/failure.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
+import type { BuildSource } from './build-source.js';
 import type { IgnoreRules } from './ignore-rules.js';
+import { carriageReturns, withUnixLineEnds } from './line-ends.js';
 
 /** What of a project is sent to an engine, settled before the first byte is. */
 export interface BuildContext {
@@ -14,6 +17,18 @@ export interface BuildContext {
   readonly bytes: number;
   /** A file whose contents are not those on disk: a Dockerfile made from a template. */
   readonly replaced?: { readonly path: string; readonly text: string } | undefined;
+  /** Sockets, pipes and device files, which have no place in an image and are left out. */
+  readonly skipped: readonly string[];
+  /** The largest files, the largest first. */
+  readonly largest: readonly SizedFile[];
+  /** Text files whose line ends become those of Unix on the way, and their bytes after that. */
+  readonly converted: ReadonlyMap<string, number>;
+}
+
+/** A file and its bytes. */
+export interface SizedFile {
+  readonly path: string;
+  readonly bytes: number;
 }
 
 /** How a context is put together. */
@@ -23,45 +38,80 @@ export interface ContextOptions {
   /** Files that the engine needs to see even when the rules ignore them; it then keeps them from COPY itself. */
   readonly alwaysIncluded: readonly string[];
   readonly replaced?: BuildContext['replaced'];
+  /** Whether text files with the line ends of Windows get those of Unix. */
+  readonly convertsLineEnds?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Lists a project's build context. Ignored folders are not entered; symbolic links stay links; sockets, pipes and device
- * files have no place in an image and are left out.
+ * Lists a project's build context. Ignored folders are not entered; symbolic links stay links.
  */
 export async function listBuildContext(options: ContextOptions): Promise<BuildContext> {
-  const { folder, replaced } = options;
-  const paths: string[] = [];
-  const bytes = await addFolder(options, '', paths);
-  for (const file of options.alwaysIncluded) if (!paths.includes(file)) paths.push(file);
-  return { folder, bytes, replaced, paths: paths.filter((one) => one !== replaced?.path) };
+  const { folder, replaced, alwaysIncluded } = options;
+  const listing: Listing = { paths: [], files: [], skipped: [], converted: new Map() };
+  await addFolder(options, '', listing.paths, listing);
+  const known = new Set(listing.paths);
+  const paths = [...listing.paths, ...alwaysIncluded.filter((file) => !known.has(file))];
+  const { files, skipped, converted } = listing;
+  return {
+    folder,
+    paths: paths.filter((one) => one !== replaced?.path),
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    replaced,
+    skipped,
+    largest: files.sort((a, b) => b.bytes - a.bytes).slice(0, mostLargest),
+    converted,
+  };
 }
 
-/** Adds what is wanted of one folder and returns its bytes. */
-async function addFolder(options: ContextOptions, relative: string, paths: string[]): Promise<number> {
+/** What of a service's folder is sent to build it. */
+export async function buildContextOf(source: BuildSource, signal?: AbortSignal): Promise<BuildContext> {
+  const { folder, dockerfile, rules, alwaysIncluded, convertsLineEnds } = source;
+  return listBuildContext({
+    folder,
+    rules,
+    alwaysIncluded,
+    convertsLineEnds,
+    replaced: dockerfile.isDerived ? { path: dockerfile.path, text: dockerfile.text } : undefined,
+    signal,
+  });
+}
+
+const mostLargest = 5;
+
+interface Listing {
+  readonly paths: string[];
+  readonly files: SizedFile[];
+  readonly skipped: string[];
+  readonly converted: Map<string, number>;
+}
+
+/** Adds what is wanted of one folder: its paths to a list of their own, what else is found to the listing. */
+async function addFolder(options: ContextOptions, relative: string, paths: string[], listing: Listing): Promise<void> {
   if (options.signal?.aborted) throw interrupted();
-  const { folder, rules } = options;
+  const { folder, rules, convertsLineEnds = false } = options;
   const entries = await reading(path.join(folder, relative), (name) => readdir(name, { withFileTypes: true }));
   entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-  let bytes = 0;
   for (const entry of entries) {
     const name = relative === '' ? entry.name : `${relative}/${entry.name}`;
     const isIgnored = rules.ignores(name);
     if (entry.isDirectory()) {
       if (isIgnored && !rules.mayIncludeInside(name)) continue;
       const inside: string[] = [];
-      bytes += await addFolder(options, name, inside);
+      await addFolder(options, name, inside, listing);
       if (isIgnored && inside.length === 0) continue;
       paths.push(name);
       for (const one of inside) paths.push(one);
-    } else if (!isIgnored && entry.isSymbolicLink()) paths.push(name);
-    else if (!isIgnored && entry.isFile()) {
+    } else if (isIgnored) continue;
+    else if (entry.isSymbolicLink()) paths.push(name);
+    else if (entry.isFile()) {
       paths.push(name);
-      bytes += (await reading(path.join(folder, name), (file) => lstat(file))).size;
-    }
+      const { size } = await reading(path.join(folder, name), (file) => lstat(file));
+      const less = convertsLineEnds ? await carriageReturns(path.join(folder, name), size) : 0;
+      if (less > 0) listing.converted.set(name, size - less);
+      listing.files.push({ path: name, bytes: size - less });
+    } else listing.skipped.push(name);
   }
-  return bytes;
 }
 
 async function reading<T>(name: string, read: (name: string) => Promise<T>): Promise<T> {
@@ -75,14 +125,27 @@ async function reading<T>(name: string, read: (name: string) => Promise<T>): Pro
 /** The context as a tar stream; files are read one after the other while it is consumed. */
 export async function packBuildContext(context: BuildContext): Promise<Readable> {
   const { default: tarFs } = await import('tar-fs');
-  const { folder, paths, replaced } = context;
+  const { folder, paths, replaced, converted } = context;
   const options = {
     entries: [...paths],
     // Every path is listed already; nothing is to be added below it.
     ignore: () => true,
     // Modes are part of what is built: as they are on disk, not as this process's umask would have them.
     umask: 0,
-    map: (header: import('tar-fs').Headers) => ({ ...header, uid: 0, gid: 0, mode: imageMode(header.mode) }),
+    map: (header: import('tar-fs').Headers) => ({
+      ...header,
+      uid: 0,
+      gid: 0,
+      mode: imageMode(header.mode),
+      size: converted.get(header.name) ?? header.size,
+    }),
+    mapStream: (stream: ReadStream, { name }: import('tar-fs').Headers) => {
+      if (!converted.has(name)) return stream;
+      // The stream that we get ends where the header says that the converted text does.
+      stream.destroy();
+      const text = withUnixLineEnds(createReadStream(path.join(folder, name)));
+      return isTakenByTar(text) ? text : stream;
+    },
     finalize: false,
     finish: (pack: import('tar-fs').Pack) => {
       if (replaced !== undefined) pack.entry({ name: replaced.path, mode: 0o644 }, replaced.text);
@@ -90,6 +153,11 @@ export async function packBuildContext(context: BuildContext): Promise<Readable>
     },
   };
   return Readable.from(gathered(explained(tarFs.pack(folder, options), folder)), { objectMode: false });
+}
+
+/** Any stream will do for tar-fs, whose types name only those of files. */
+function isTakenByTar(stream: NodeJS.ReadableStream): stream is ReadStream {
+  return stream.readable;
 }
 
 /** Windows knows no executable bit; Docker sets it on everything sent from there. */

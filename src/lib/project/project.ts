@@ -3,7 +3,8 @@ import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { exactEnvironmentVariable } from '../platform/environment.js';
-import { insideFolder, noDockerfile } from './build-source.js';
+import { type BalenaSettings, readBalenaSettings } from './balena-settings.js';
+import { insideFolder, noDockerfile, type SecretSource } from './build-source.js';
 import { findComposeFiles } from './compose-files.js';
 import type { Composition, Place } from './composition.js';
 import { finishComposition } from './finish-composition.js';
@@ -26,6 +27,10 @@ export interface ProjectRequest {
   readonly profiles?: readonly string[] | undefined;
   /** Files with variables in the place of `.env`, relative to the folder. */
   readonly envFiles?: readonly string[] | undefined;
+  /** Whether what git ignores stays out of build contexts, too. */
+  readonly usesGitignore?: boolean;
+  /** Whether text files with the line ends of Windows are sent with those of Unix; so it is by default where davit runs on Windows. */
+  readonly convertsLineEnds?: boolean | undefined;
   /** What variables stand for before any file is asked; davit's own environment without it. */
   readonly environment?: Variables | undefined;
 }
@@ -45,7 +50,14 @@ export interface Project {
   readonly leftOut: ReadonlyMap<string, readonly string[]>;
   /** Names of files that look as if they counted and do not. */
   readonly unread: readonly string[];
+  /** Secrets of the build of a service, by the path below `/run/secrets` at which its steps find them. */
+  readonly buildSecrets: (service: string) => ReadonlyMap<string, SecretSource>;
+  readonly usesGitignore: boolean;
+  readonly convertsLineEnds: boolean;
 }
+
+/** A project before what `.balena` says of it. */
+type Bare = Omit<Project, 'buildSecrets' | 'usesGitignore' | 'convertsLineEnds'>;
 
 /** Reads a project without asking a device anything. Fails with all that is wrong with its compose files at once. */
 export async function readProject(request: ProjectRequest, signal?: AbortSignal): Promise<Project> {
@@ -70,8 +82,46 @@ export async function readProject(request: ProjectRequest, signal?: AbortSignal)
     file === undefined
       ? await findComposeFiles(folder)
       : { files: dockerfile === undefined ? files.map((one) => path.resolve(folder, one)) : [], unread: [] };
-  if (found.files.length === 0) return readSingle(folder, dockerfile);
-  return readComposition(request, { ...found, folder, shown }, signal);
+  const problems = new Problems();
+  const unset: UnsetVariable[] = [];
+  const context: FilesContext = { shown, problems, signal, onUnset: (variable) => unset.push(variable) };
+  const bare =
+    found.files.length === 0
+      ? await readSingle(folder, dockerfile)
+      : { ...(await readComposition(request, { ...found, folder }, context)), unset };
+  const settings = await readBalenaSettings(folder, context);
+  return {
+    ...bare,
+    composition: withBuildVariables(bare.composition, settings),
+    buildSecrets: (service) => buildSecretsOf(bare.composition, service, settings),
+    usesGitignore: request.usesGitignore ?? false,
+    convertsLineEnds: request.convertsLineEnds ?? process.platform === 'win32',
+  };
+}
+
+/** The composition with the build variables of `.balena/balena.yml` among the arguments of its builds. */
+function withBuildVariables(composition: Composition, settings: BalenaSettings): Composition {
+  const services = Object.entries(composition.services).map(([name, service]) => {
+    if (service.build === undefined) return [name, service] as const;
+    const args = { ...service.build.args, ...settings.buildVariables(name) };
+    return [name, { ...service, build: { ...service.build, args } }] as const;
+  });
+  return { ...composition, services: Object.fromEntries(services) };
+}
+
+function buildSecretsOf(
+  { services, secrets }: Composition,
+  service: string,
+  settings: BalenaSettings,
+): ReadonlyMap<string, SecretSource> {
+  const found = new Map<string, SecretSource>();
+  for (const [name, file] of settings.buildSecrets(service)) found.set(name, { file });
+  for (const { source, target = source } of services[service]?.build?.secrets ?? []) {
+    const { file, environment } = secrets[source] ?? {};
+    if (file !== undefined) found.set(target, { file });
+    else if (environment !== undefined) found.set(target, { variable: environment });
+  }
+  return found;
 }
 
 /** Whether a file is a compose file, by its name. */
@@ -79,7 +129,7 @@ function isComposeName(file: string): boolean {
   return /\.(ya?ml|json)$/i.test(file);
 }
 
-async function readSingle(folder: string, file: string | undefined): Promise<Project> {
+async function readSingle(folder: string, file: string | undefined): Promise<Bare> {
   const inside = insideFolder(folder, file ?? 'Dockerfile');
   const base = path.join(folder, inside);
   const siblings = await readdir(path.dirname(base)).catch((error: unknown) => {
@@ -100,18 +150,11 @@ async function readSingle(folder: string, file: string | undefined): Promise<Pro
 
 async function readComposition(
   request: ProjectRequest,
-  found: {
-    readonly files: readonly string[];
-    readonly unread: readonly string[];
-    folder: string;
-    shown: FilesContext['shown'];
-  },
-  signal: AbortSignal | undefined,
-): Promise<Project> {
-  const { files, folder, shown, unread } = found;
-  const problems = new Problems();
-  const unset: UnsetVariable[] = [];
-  const context: FilesContext = { shown, problems, signal, onUnset: (variable) => unset.push(variable) };
+  found: { readonly files: readonly string[]; readonly unread: readonly string[]; readonly folder: string },
+  context: FilesContext,
+): Promise<Omit<Bare, 'unset'>> {
+  const { files, folder, unread } = found;
+  const { shown } = context;
   const outside = request.environment ?? exactEnvironmentVariable;
   const envFiles = request.envFiles?.map((one) => path.resolve(folder, one));
   const base = await variablesUnder(outside, { named: envFiles, folder }, context, (missing) => {
@@ -127,7 +170,7 @@ async function readComposition(
   const profiles = [...(request.profiles ?? []), ...(variables('COMPOSE_PROFILES') ?? '').split(',')].filter(Boolean);
   const finished = await finishComposition(model, { name, folder, variables, profiles }, context);
   const { composition, placeOf, leftOut, unset: unsetInServices } = finished;
-  return { composition, files: files.map(shown), placeOf, unset, unsetInServices, leftOut, unread };
+  return { composition, files: files.map(shown), placeOf, unsetInServices, leftOut, unread };
 }
 
 /** A file as a user who named the folder so would name it. */

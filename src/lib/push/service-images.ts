@@ -1,4 +1,4 @@
-import { listBuildContext } from '../project/build-context.js';
+import { buildContextOf } from '../project/build-context.js';
 import { readBuildSource } from '../project/build-source.js';
 import type { TemplateValues } from '../project/dockerfile-template.js';
 import type { Project } from '../project/project.js';
@@ -13,23 +13,13 @@ export async function readServiceImages(
   const images: ServiceImage[] = [];
   // One after the other: a disk does not get faster by being asked several things at once.
   for (const [service, { build, image }] of Object.entries(project.composition.services)) {
-    const source = await readBuildSource(project, { ...values, service });
+    const source = await readBuildSource(project, { ...values, service }, signal);
     if (build === undefined || source === undefined) {
       if (image !== undefined) images.push({ service, image });
       continue;
     }
-    const { folder, dockerfile, rules, hasDockerignore } = source;
-    const context = await listBuildContext({
-      folder,
-      rules,
-      alwaysIncluded: [
-        ...(dockerfile.isDerived ? [] : [dockerfile.path]),
-        ...(hasDockerignore ? ['.dockerignore'] : []),
-      ],
-      replaced: dockerfile.isDerived ? { path: dockerfile.path, text: dockerfile.text } : undefined,
-      signal,
-    });
-    images.push({ service, build, source, context });
+    const context = await buildContextOf(source, signal);
+    images.push({ service, build, source, context, secrets: source.secrets });
   }
   return images;
 }
