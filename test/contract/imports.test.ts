@@ -13,7 +13,7 @@ const layers: readonly (readonly string[])[] = [
   ['cli'],
   ['output', 'provision'],
   ['push', 'flash', 'os', 'join'],
-  ['deploy'],
+  ['deploy', 'live-sync'],
   ['project'],
   ['device'],
   ['boot-config'],

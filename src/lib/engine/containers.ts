@@ -122,13 +122,19 @@ export async function stopContainer(engine: EngineConnection, container: string,
   await engineJson(engine, { method: 'POST', path: `/containers/${container}/stop`, signal, timeoutMs: Infinity });
 }
 
-/** Stops a container, with its own grace period, and starts it again; one that does not run is started. */
+/**
+ * Stops a container and starts it again; one that does not run is started.
+ *
+ * @param graceSeconds how long it may take to stop before it is killed; its own grace period without it
+ */
 export async function restartContainer(
   engine: EngineConnection,
   container: string,
   signal?: AbortSignal,
+  graceSeconds?: number,
 ): Promise<void> {
-  await engineJson(engine, { method: 'POST', path: `/containers/${container}/restart`, signal, timeoutMs: Infinity });
+  const request = { path: `/containers/${container}/restart`, query: { t: graceSeconds }, timeoutMs: Infinity };
+  await engineJson(engine, { method: 'POST', ...request, signal });
 }
 
 /** Gives a container another name. */

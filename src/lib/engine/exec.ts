@@ -14,6 +14,12 @@ export interface ExecRequest {
   readonly container: string;
   /** A program and its arguments. */
   readonly command: readonly string[];
+  /** Who runs it, by name or number; whoever the container's own program runs as without it. */
+  readonly user?: string | undefined;
+  /** The container's own without it. */
+  readonly workingFolder?: string;
+  /** Variables besides those of the container. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Size of the terminal that it gets; without one its two outputs stay apart. */
   readonly terminal?: { readonly type: string; readonly columns: number; readonly rows: number } | undefined;
   readonly signal: AbortSignal;
@@ -38,9 +44,10 @@ const markVariable = 'DAVIT_SESSION';
 
 /** Runs a program in a container, with `exec` of the engine's API. */
 export async function execInContainer(engine: EngineConnection, request: ExecRequest): Promise<ContainerProcess> {
-  const { container, command, terminal, signal } = request;
+  const { container, command, environment = {}, terminal, signal } = request;
   const mark = randomBytes(8).toString('hex');
   const id = await createExec(engine, request, [
+    ...Object.entries(environment).map(([name, value]) => `${name}=${value}`),
     `${markVariable}=${mark}`,
     ...(terminal ? [`TERM=${terminal.type}`] : []),
   ]);
@@ -68,7 +75,7 @@ export async function execInContainer(engine: EngineConnection, request: ExecReq
 
 async function createExec(
   engine: EngineConnection,
-  { container, command, terminal, signal }: ExecRequest,
+  { container, command, user, workingFolder, terminal, signal }: ExecRequest,
   environment: readonly string[],
 ): Promise<string> {
   const json = {
@@ -78,6 +85,8 @@ async function createExec(
     Tty: terminal !== undefined,
     Env: environment,
     Cmd: command,
+    ...(user === undefined ? {} : { User: user }),
+    ...(workingFolder === undefined ? {} : { WorkingDir: workingFolder }),
   };
   const path = `/containers/${container}/exec`;
   return textAt(await engineJson(engine, { method: 'POST', path, body: { json }, signal }), 'Id');

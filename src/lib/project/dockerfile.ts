@@ -4,6 +4,8 @@ export interface Instruction {
   readonly keyword: string;
   /** Line of its first word, counted from 1. */
   readonly line: number;
+  /** Its last line, that of the end of a text inside of it. */
+  readonly lastLine: number;
   /** Its first line, as it stands there. */
   readonly text: string;
   /** `--name=value` words before its arguments; the value of one without `=` is empty. */
@@ -76,7 +78,7 @@ export function parseDockerfile(text: string): Dockerfile {
         hereDocuments.push({ name, text: body.map((line) => `${line}\n`).join('') });
       }
     }
-    instructions.push({ ...instruction, hereDocuments });
+    instructions.push({ ...instruction, hereDocuments, lastLine: Math.min(at + 1, lines.length) });
   }
   return { instructions, comments };
 }
@@ -91,7 +93,7 @@ function escapeOf(lines: readonly string[]): string {
   return '\\';
 }
 
-function instructionOf(whole: string, line: number, text: string): Omit<Instruction, 'hereDocuments'> {
+function instructionOf(whole: string, line: number, text: string): Omit<Instruction, 'hereDocuments' | 'lastLine'> {
   const [, keyword = '', after = ''] = /^(\S+)\s*([\s\S]*)$/.exec(whole) ?? [];
   const flags: Flag[] = [];
   let rest = after;
