@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { davit, davitJson } from '../support/davit.js';
@@ -81,6 +81,55 @@ describe('davit device list, alias and forget', () => {
     const { exitCode, document } = await davitJson(['device', 'forget', 'kiosk'], options);
     assert.deepEqual([exitCode, codeOf(document)], [3, 'device-unknown']);
     assert.equal((document as { error: { message: string } }).error.message, 'davit knows no device called kiosk');
+  });
+});
+
+describe('the list of known devices', () => {
+  const uuids = Array.from({ length: 20 }, (_, index) => index.toString(16).padStart(32, '0'));
+  const skip = process.getuid?.() === 0 ? false : 'needs root';
+
+  it('loses nothing when twenty davits change it at once', async (t) => {
+    const folder = await temporaryFolder(t);
+    const devices = uuids.map((uuid) => ({ uuid }));
+    await writeFile(path.join(folder, 'devices.json'), JSON.stringify({ version: 1, devices }));
+    const environment = { DAVIT_DATA_DIR: folder };
+    const naming = uuids.map((uuid, index) => davit(['device', 'alias', uuid, `bench-${index}`], { environment }));
+    for (const { exitCode, stderr } of await Promise.all(naming)) assert.equal(exitCode, 0, stderr);
+    const { document } = await davitJson(['device', 'list'], { environment });
+    const { devices: known } = document as { devices: { uuid: string; aliases: string[] }[] };
+    assert.deepEqual(
+      known.map(({ uuid, aliases }) => [uuid, aliases]),
+      uuids.map((uuid, index) => [uuid, [`bench-${index}`]]),
+    );
+    assert.deepEqual(await readdir(folder), ['devices.json']);
+  });
+
+  it('is that of the user who runs davit through sudo, and belongs to them', { skip }, async (t) => {
+    const folder = await temporaryFolder(t);
+    const [home, own] = [path.join(folder, 'home'), path.join(folder, 'root')];
+    for (const one of [home, own]) await mkdir(one);
+    await chown(home, 65534, 65534);
+    // In place of an entry in the list of users.
+    await writeFile(path.join(folder, 'getent'), `#!/bin/sh\necho "somebody:x:$2:$2::${home}:/bin/sh"\n`, {
+      mode: 0o755,
+    });
+    const environment = {
+      DAVIT_DATA_DIR: undefined,
+      HOME: own,
+      SUDO_UID: '65534',
+      PATH: `${folder}:${process.env.PATH ?? ''}`,
+    };
+    const file = path.join(home, '.local', 'share', 'davit', 'devices.json');
+    const noted = await davit(['device', 'alias', first, 'bench'], { environment });
+    assert.equal(noted.exitCode, 3, 'nothing is known yet');
+    await mkdir(path.dirname(file), { recursive: true });
+    for (const one of ['.local', '.local/share', '.local/share/davit']) await chown(path.join(home, one), 65534, 65534);
+    await writeFile(file, JSON.stringify({ version: 1, devices: [{ uuid: first }] }));
+    await chown(file, 65534, 65534);
+    assert.equal((await davit(['device', 'alias', first, 'bench'], { environment })).exitCode, 0);
+    assert.match(await readFile(file, 'utf8'), /bench/);
+    assert.equal((await stat(file)).uid, 65534);
+    assert.deepEqual(await readdir(own), []);
   });
 });
 

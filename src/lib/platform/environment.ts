@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { shellWord } from './shell-word.js';
@@ -26,14 +28,13 @@ export function childEnvironment(changes: Readonly<Record<string, string>> = {})
   return { ...process.env, PATH: programFolders().join(path.delimiter), ...changes };
 }
 
-const dataInHome = path.join('.local', 'share');
-
 /** davit's own folders, following the XDG base directory specification; `DAVIT_*` variables override each. */
 export const folders = {
   /** Things that can be made again: downloads, built layers. */
   cache: () => environmentVariable('DAVIT_CACHE_DIR') ?? xdg('XDG_CACHE_HOME', '.cache'),
-  /** Things that cannot: pinned host keys, seen devices. */
-  data: () => environmentVariable('DAVIT_DATA_DIR') ?? xdg('XDG_DATA_HOME', dataInHome),
+  /** Things that cannot: pinned host keys, seen devices. Who runs this through sudo has them where they are without it. */
+  data: () =>
+    environmentVariable('DAVIT_DATA_DIR') ?? xdg('XDG_DATA_HOME', path.join('.local', 'share'), homeOfSudoUser()),
   /**
    * What is remembered from one run to the next and not missed when it is lost: how far interrupted flashes came. What root does is about
    * the computer and is kept with it, so that sudo leaves no files of root in anybody's home.
@@ -42,13 +43,21 @@ export const folders = {
     environmentVariable('DAVIT_STATE_DIR') ??
     (isLinuxRoot() ? '/var/lib/davit' : xdg('XDG_STATE_HOME', path.join('.local', 'state'))),
   home: () => homedir(),
-  /** The folder of such things of another user, given their home. */
-  dataIn: (home: string) => path.join(home, dataInHome, 'davit'),
   temporary: () => tmpdir(),
 };
 
-function xdg(variable: string, fallback: string): string {
-  return path.join(environmentVariable(variable) ?? path.join(homedir(), fallback), 'davit');
+function xdg(variable: string, fallback: string, home = homedir()): string {
+  return path.join(environmentVariable(variable) ?? path.join(home, fallback), 'davit');
+}
+
+/** The home folder of the user who runs this program as root through sudo; undefined when nobody does, or they have none. */
+function homeOfSudoUser(): string | undefined {
+  const id = environmentVariable('SUDO_UID');
+  if (id === undefined || id === '0' || process.getuid?.() !== 0) return undefined;
+  // Users need not be in /etc/passwd; where that is all there is, there may be no getent.
+  const { stdout, status } = spawnSync('getent', ['passwd', id], { encoding: 'utf8', env: childEnvironment() });
+  const home = status === 0 ? stdout.trim().split(':')[5] : undefined;
+  return home !== undefined && existsSync(home) ? home : undefined;
 }
 
 function isLinuxRoot(): boolean {
