@@ -109,6 +109,22 @@ describe('davit cp', { skip }, () => {
     }
   });
 
+  it('copies a folder from one device to another', async (t) => {
+    const other = await startSshServer({ configuration: ['Subsystem sftp internal-sftp'] });
+    t.after(() => other.close());
+    const { here, there, options } = await places(t);
+    await makeTree(path.join(here, 'tree'));
+    const entry = (name: string, { port, identityFile }: SshServer) =>
+      `Host ${name}\nHostName 127.0.0.1\nPort ${port}\nIdentityFile ${identityFile}\n`;
+    await mkdir(path.join(options.environment.HOME, '.ssh'));
+    const config = path.join(options.environment.HOME, '.ssh', 'config');
+    await writeFile(config, entry('crane', server) + entry('heron', other));
+    const copied = await davit(['cp', `crane:${path.join(here, 'tree')}`, `heron:${there}`], options);
+    assert.equal(copied.exitCode, 0, copied.stderr);
+    assert.deepEqual(await contents(path.join(there, 'tree')), await contents(path.join(here, 'tree')));
+    assert.match(other.log(), /Accepted publickey/);
+  });
+
   it('replaces a file in one step and merges into a folder that is there', async (t) => {
     const { here, there, options } = await places(t);
     await mkdir(path.join(here, 'tree'));
@@ -226,32 +242,10 @@ describe('davit cp', { skip }, () => {
       t.after(() => remote.close());
       await writeFile(path.join(here, 'big'), seededRandom(1).bytes(80_000_000));
       // Slow enough to be caught in the middle.
-      const shaping = [
-        'qdisc',
-        'add',
-        'dev',
-        'eth0',
-        'root',
-        'tbf',
-        'rate',
-        '40mbit',
-        'burst',
-        '32k',
-        'latency',
-        '50ms',
-      ];
+      const shaping = 'qdisc add dev eth0 root tbf rate 40mbit burst 32k latency 50ms'.split(' ');
       const isSlow = (await run('ip', ['netns', 'exec', device.namespace, 'tc', ...shaping])).exitCode === 0;
-      const words = [
-        'cp',
-        '--port',
-        String(remote.port),
-        '--identity',
-        remote.identityFile,
-        '--progress',
-        'json',
-        '--timeout',
-        '0',
-      ];
+      const login = ['--port', String(remote.port), '--identity', remote.identityFile];
+      const words = ['cp', ...login, '--progress', 'json', '--timeout', '0'];
       const child = startDavit([...words, `${device.ipv4}:${path.join(here, 'big')}`, there], {
         ...options,
         wrapper: network.wrapper,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -139,6 +140,27 @@ describe('davit ssh into a service', { skip }, () => {
     assert.equal(exitCode, 0, stderr);
     assert.match(stderr, /through the tunnel service/);
   });
+
+  for (const name of ['by its open port', 'through SSH', 'through the tunnel service of a cloud'] as const) {
+    it(`tunnels to a port of a service whose engine is reached ${name}`, async (t) => {
+      const web = createServer((_request, response) => response.end('from the service')).listen(0, '127.0.0.1');
+      t.after(() => web.close());
+      await once(web, 'listening');
+      const address = web.address();
+      const [device = '', ...flags] = await ways[name]();
+      const login = ['--port', String(server.port), '--identity', server.identityFile];
+      const target = `0:main:${typeof address === 'object' ? (address?.port ?? 0) : 0}`;
+      const words = ['tunnel', device, target, '--json', ...flags, ...(name === 'by its open port' ? login : [])];
+      const tunnel = startDavit(words, await home(t));
+      t.after(() => tunnel.kill('SIGKILL'));
+      const [line] = (await once(outputOf(tunnel), 'data')) as [Buffer];
+      const open = JSON.parse(line.toString()) as { readonly port: number };
+      assert.equal(await (await fetch(`http://127.0.0.1:${open.port}/`)).text(), 'from the service');
+      tunnel.kill('SIGINT');
+      await once(tunnel, 'exit');
+      assert.equal(tunnel.exitCode, 130);
+    });
+  }
 
   it('ends with 3 for a service that is not there, and names those that are', async (t) => {
     const result = await davit(['ssh', '127.0.0.1', 'uptime', ...ways['by its open port']().slice(1)], await home(t));

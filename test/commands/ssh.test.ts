@@ -313,6 +313,23 @@ describe('davit ssh', { skip }, () => {
       assert.equal(result.exitCode, 0, result.stderr);
     });
 
+    it('logs in with keys of every type and format that OpenSSH makes', async (t) => {
+      const folder = await temporaryFolder(t);
+      const device = await startSshServer();
+      t.after(() => device.close());
+      const home = await freshHome(t);
+      const kinds = ['-t ed25519', '-t ecdsa -b 256', '-t ecdsa -b 521', '-t rsa -b 3072', '-t rsa -b 2048 -m PEM'];
+      for (const [index, kind] of kinds.entries()) {
+        const file = path.join(folder, String(index));
+        await runChecked('making a key', 'ssh-keygen', ['-q', ...kind.split(' '), '-N', '', '-f', file]);
+        // All that the server accepts, so that no other key is let in.
+        await writeFile(path.join(path.dirname(device.identityFile), 'authorized_keys'), await readFile(`${file}.pub`));
+        const words = ['ssh', '127.0.0.1', '--port', String(device.port), '--identity', file, '--', 'true'];
+        const result = await davit(words, home);
+        assert.equal(result.exitCode, 0, `${kind}: ${result.stderr}`);
+      }
+    });
+
     it('uses the SSH agent', async (t) => {
       const home = await freshHome(t);
       const SSH_AUTH_SOCK = path.join(home.environment.HOME, 'agent');
