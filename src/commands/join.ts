@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
+import { deviceOptionsFrom } from '../lib/cli/engine-flags.js';
 import { joinFlags } from '../lib/cli/join-flags.js';
-import { sshOptionsFrom } from '../lib/cli/ssh-flags.js';
 import { openDevice } from '../lib/device/device.js';
 import { readFleetConfig } from '../lib/join/fleet-config.js';
 import { join } from '../lib/join/join.js';
@@ -58,8 +58,7 @@ export default class Join extends BaseCommand {
     const { args, flags } = await this.parse(Join);
     const { streams, signal, progress } = this;
     const { config, warnings } = await readFleetConfig(flags.config, streams.stdin, signal);
-    const ssh = sshOptionsFrom(flags, streams, signal);
-    const device = await openDevice(args.device, { signal, progress, ssh, enginePort: flags['engine-port'] });
+    const device = await openDevice(args.device, deviceOptionsFrom(flags, { streams, signal, progress }));
     try {
       const allowsOtherType = flags['other-device-type'];
       const planned = await planJoin(device, { config, take: flags.take, allowsOtherType, signal });

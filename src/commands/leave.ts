@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
+import { deviceOptionsFrom } from '../lib/cli/engine-flags.js';
 import { joinFlags } from '../lib/cli/join-flags.js';
-import { sshOptionsFrom } from '../lib/cli/ssh-flags.js';
 import { openDevice } from '../lib/device/device.js';
 import { leave } from '../lib/join/leave.js';
 import { type LeavePlan, planLeave } from '../lib/join/plan-leave.js';
@@ -38,8 +38,7 @@ export default class Leave extends BaseCommand {
   async run(): Promise<LeaveResult> {
     const { args, flags } = await this.parse(Leave);
     const { streams, signal, progress } = this;
-    const ssh = sshOptionsFrom(flags, streams, signal);
-    const device = await openDevice(args.device, { signal, progress, ssh, enginePort: flags['engine-port'] });
+    const device = await openDevice(args.device, deviceOptionsFrom(flags, { streams, signal, progress }));
     try {
       const planned = await planLeave(device, { allowsLockout: flags['allow-lockout'], signal });
       const { plan } = planned;

@@ -2,6 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
 import { deviceOptionsFrom, engineFlags } from '../lib/cli/engine-flags.js';
 import { sshFlags } from '../lib/cli/ssh-flags.js';
+import type { Via } from '../lib/device/cloud-access.js';
 import { openDevice } from '../lib/device/device.js';
 import { programStarter } from '../lib/device/program.js';
 import { runSession, type SessionExit } from '../lib/device/session.js';
@@ -13,6 +14,8 @@ export interface SshResult extends SessionExit {
   readonly version: 1;
   readonly device: string;
   readonly address: string;
+  /** Whether the device was reached in this network or through the cloud. */
+  readonly via: Via;
   readonly service: string | null;
 }
 
@@ -64,7 +67,14 @@ export default class Ssh extends BaseCommand {
     try {
       if (flags.stdio) {
         await relay(await device.sshStream(), streams, signal);
-        return { version: 1, device: device.name, address: device.address, service: null, exitCode: 0 };
+        return {
+          version: 1,
+          device: device.name,
+          address: device.address,
+          via: device.via,
+          service: null,
+          exitCode: 0,
+        };
       }
       const start = await programStarter(device, { service, words, signal });
       this.endProgress();
@@ -75,7 +85,14 @@ export default class Ssh extends BaseCommand {
         signal,
       });
       this.passExitCode(exit.exitCode);
-      return { version: 1, device: device.name, address: device.address, service: service ?? null, ...exit };
+      return {
+        version: 1,
+        device: device.name,
+        address: device.address,
+        via: device.via,
+        service: service ?? null,
+        ...exit,
+      };
     } finally {
       await device.close();
     }

@@ -56,7 +56,7 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
   }
 
   const key = (one = server) => ['--identity', one.identityFile];
-  const ssh = (name: string, ...words: string[]) => ['ssh', name, ...key(), '--route', 'cloud', ...words];
+  const ssh = (name: string, ...words: string[]) => ['ssh', name, ...key(), '--via', 'cloud', ...words];
 
   const json = async (words: readonly string[], options: DavitOptions) => {
     const result = await davit([...words.slice(0, 2), '--json', ...words.slice(2)], options);
@@ -70,9 +70,20 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     const first = await davit(words, options);
     assert.equal(first.exitCode, 42, first.stderr);
     assert.equal(first.stdout, 'out\n');
+    const { stdout } = await davit(['ssh', '--json', 'crane', ...key(), '--via', 'cloud', '--', 'true'], options);
+    const document: unknown = JSON.parse(stdout);
+    const expected = {
+      version: 1,
+      device: 'crane',
+      address: `${uuid}.balena`,
+      via: 'cloud',
+      service: null,
+      exitCode: 0,
+    };
+    assert.deepEqual(document, expected);
     assert.match(first.stderr, /through the tunnel service of work/);
     assert.deepEqual(
-      cloud.asked.map((one) => one.split(' ').slice(0, 2).join(' ').split('?')[0]),
+      cloud.asked.slice(0, 2).map((one) => one.split(' ').slice(0, 2).join(' ').split('?')[0]),
       ['GET /v7/device', `CONNECT ${uuid}.balena:22222`],
     );
   });
@@ -110,14 +121,14 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     const [line = ''] = (await readFile(path.join(folder, 'known_hosts'), 'utf8')).split('\n');
     assert.equal(line, `${uuid} ${await server.hostKey()}`);
     cloud.devices = [crane({ ports: { 22222: stranger.port } })];
-    const { code, exitCode } = await json(['ssh', uuid, '--route', 'cloud', ...key(stranger), '--', 'true'], options);
+    const { code, exitCode } = await json(['ssh', uuid, '--via', 'cloud', ...key(stranger), '--', 'true'], options);
     assert.deepEqual([code, exitCode], ['host-key-changed', 4]);
   });
 
   it('is refused when it says itself that it is another one', async (t) => {
     const { cloud, options } = await user(t);
     cloud.devices = [crane({ ports: { 22222: stranger.port } })];
-    const { code, exitCode } = await json(['ssh', uuid, '--route', 'cloud', ...key(stranger), '--', 'true'], options);
+    const { code, exitCode } = await json(['ssh', uuid, '--via', 'cloud', ...key(stranger), '--', 'true'], options);
     assert.deepEqual([code, exitCode], ['other-device', 4]);
   });
 
@@ -139,7 +150,7 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     it('is reached through the cloud when nothing listens there any more', async (t) => {
       const { cloud, folder, options } = await user(t);
       await near(folder, { sshPort: await freePort(), hostKey: await server.hostFingerprint() });
-      const local = await json(['ssh', uuid, ...key(), '--route', 'local', '--', 'true'], options);
+      const local = await json(['ssh', uuid, ...key(), '--via', 'local', '--', 'true'], options);
       assert.ok(local.exitCode === 3 || local.exitCode === 6);
       assert.deepEqual(cloud.asked, []);
       const { exitCode, stderr } = await davit(['ssh', uuid, ...key(), '--', 'true'], options);
@@ -193,7 +204,7 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
       const { code, exitCode, message = '', stderr } = await json(words, options);
       assert.deepEqual([code, exitCode], ['device-offline', 6]);
       assert.match(message, /crane \(63ec46c\) is offline, last online 2026-02-03/);
-      assert.equal(/is offline.*looking for it in this network/.test(stderr), !words.includes('--route'));
+      assert.equal(/is offline.*looking for it in this network/.test(stderr), !words.includes('--via'));
     }
   });
 
@@ -247,7 +258,7 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     const [there, here, back] = ['there', 'here', 'back'].map((name) => path.join(folder, name));
     const bytes = seededRandom(12).bytes(300_000);
     await writeFile(String(here), bytes);
-    const route = [...key(), '--route', 'cloud'];
+    const route = [...key(), '--via', 'cloud'];
     const up = await davit(['cp', String(here), `${uuid}:${String(there)}`, ...route], options);
     assert.equal(up.exitCode, 0, up.stderr);
     const down = await davit(['cp', `crane:${String(there)}`, String(back), ...route], options);
@@ -261,7 +272,7 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     await once(echo, 'listening');
     t.after(() => echo.close());
     const { port = 0 } = echo.address() as { port?: number };
-    const watched = watchDavit(['tunnel', uuid, `0:${port}`, ...key(), '--route', 'cloud'], options);
+    const watched = watchDavit(['tunnel', uuid, `0:${port}`, ...key(), '--via', 'cloud'], options);
     t.after(() => watched.child.kill('SIGKILL'));
     const local = Number((await until(watched.output, /127\.0\.0\.1:(\d+) ->/))[1]);
     const ask = () => text(connect(local, '127.0.0.1'));
@@ -275,7 +286,7 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
 
   it('lets other programs in through davit', async (t) => {
     const { options } = await user(t);
-    const child = startDavit(['ssh', '--stdio', '--route', 'cloud', uuid], options);
+    const child = startDavit(['ssh', '--stdio', '--via', 'cloud', uuid], options);
     t.after(() => child.kill('SIGKILL'));
     assert.ok(child.stdout !== null);
     const [greeting] = (await once(child.stdout, 'data')) as [Buffer];
@@ -289,12 +300,23 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     const { cloud, options } = await user(t, { userName: 'nobody' });
     Object.assign(cloud, { userName: 'nobody', devices: [crane({ ports: { 22222: device.port } })] });
     const accepted = () => device.log().match(/Accepted publickey for nobody/g)?.length ?? 0;
-    await davit(['ssh', uuid, ...key(device), '--route', 'cloud', '--', 'true'], options);
+    await davit(['ssh', uuid, ...key(device), '--via', 'cloud', '--', 'true'], options);
     assert.equal(accepted(), 1, device.log());
     await davit(['ssh', '127.0.0.1', '--port', String(device.port), ...key(device), '--', 'true'], options);
     assert.equal(accepted(), 2, device.log());
-    const asRoot = await json(['ssh', `root@${uuid}`, ...key(device), '--route', 'cloud', '--', 'true'], options);
+    const asRoot = await json(['ssh', `root@${uuid}`, ...key(device), '--via', 'cloud', '--', 'true'], options);
     assert.deepEqual([asRoot.code, accepted()], ['ssh-login-refused', 2]);
+  });
+
+  it('lets go at once on Ctrl-C, even of a service that says nothing', async (t) => {
+    const { cloud, options } = await user(t);
+    cloud.tunnelFault = 'silence';
+    const watched = watchDavit(ssh(uuid, '--', 'true'), options);
+    await until(() => cloud.asked.join('\n'), /^CONNECT/m);
+    const start = performance.now();
+    watched.child.kill('SIGINT');
+    assert.equal((await watched.result).exitCode, 130);
+    assert.ok(performance.now() - start < 5000);
   });
 
   it('is never looked for by an address in the cloud', async (t) => {
@@ -312,7 +334,7 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
       t.after(proxy.close);
       return proxy;
     };
-    const strange = () => ['--identity', server.wrongIdentityFile, '--route', 'cloud'];
+    const strange = () => ['--identity', server.wrongIdentityFile, '--via', 'cloud'];
 
     it('is asked to let the user of the account in, and the SSH proxy then', async (t) => {
       const proxy = await proxyFor(t);

@@ -54,7 +54,7 @@ describe('davit ssh into a service', { skip }, () => {
   });
 
   const uuid = '63ec46c14d6bb1ee1ed1eb7a8e05ce0d';
-  const throughCloud = (identityFile: string) => [uuid, '--route', 'cloud', '--identity', identityFile];
+  const throughCloud = (identityFile: string) => [uuid, '--via', 'cloud', '--identity', identityFile];
 
   /** Every way to an engine, as the device and flags: its open port, and its socket through SSH, near and far. */
   const ways = {

@@ -177,7 +177,10 @@ async function serveTunnel(cloud: StandInCloud, socket: Socket, keep: (socket: S
     socket.end(`HTTP/1.0 ${status} ${words}\r\n\r\n`);
   };
   const fault = cloud.tunnelFault;
-  if (fault === 'silence') return;
+  if (fault === 'silence') {
+    cloud.asked.push(first);
+    return;
+  }
   if (fault === 'cut') {
     socket.destroy();
     return;

@@ -53,6 +53,6 @@ export function deviceOptionsFrom(
   { streams, signal, progress }: CommandSurroundings,
 ): DeviceOptions {
   const ports = { enginePort: flags['engine-port'], supervisorPort: flags['supervisor-port'] };
-  const { route, account } = flags;
-  return { signal, progress, ssh: sshOptionsFrom(flags, streams, signal), route, account, ...ports };
+  const { via, account } = flags;
+  return { signal, progress, ssh: sshOptionsFrom(flags, streams, signal), via, account, ...ports };
 }

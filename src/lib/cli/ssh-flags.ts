@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { accountFlags } from './account-flags.js';
-import { routes, type Route } from '../device/cloud-access.js';
+import { type Via, viaWays } from '../device/cloud-access.js';
 import { askSecret } from '../output/prompts.js';
 import type { Streams } from '../output/streams.js';
 import { NewHostKeyPermit } from '../ssh/new-host-key-permit.js';
@@ -26,9 +26,9 @@ export const sshFlags = {
     summary: 'Accept and remember the host key the device shows now, as after flashing it anew.',
     helpGroup: 'SSH',
   }),
-  route: Flags.option({
-    options: routes,
-    summary: 'The only way to take: through this network, or through the cloud you are logged in to.',
+  via: Flags.option({
+    options: viaWays,
+    summary: 'The only way to take: this network, or the cloud that you are logged in to.',
     helpGroup: 'CLOUD',
   })(),
   ...accountFlags,
@@ -40,7 +40,7 @@ export interface SshFlagValues {
   readonly port?: number | undefined;
   readonly identity?: string | undefined;
   readonly 'accept-new-key': boolean;
-  readonly route?: Route | undefined;
+  readonly via?: Via | undefined;
   readonly account?: string | undefined;
 }
 

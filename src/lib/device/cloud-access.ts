@@ -13,10 +13,10 @@ import { openSsh, type SshOptions, type SshTarget } from '../ssh/open-ssh.js';
 import type { SshConnection } from '../ssh/ssh-connection.js';
 import { openThroughSshProxy } from './ssh-proxy.js';
 
-/** Which way leads to a device: through this network alone, or through the cloud alone. */
-export const routes = ['local', 'cloud'] as const;
+/** What leads to a device: this network, or the cloud. */
+export const viaWays = ['local', 'cloud'] as const;
 
-export type Route = (typeof routes)[number];
+export type Via = (typeof viaWays)[number];
 
 /** How long the API of a cloud may take while a user waits for a device. */
 const patienceMs = 8000;

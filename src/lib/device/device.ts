@@ -20,7 +20,7 @@ import {
   supervisorPort as usualSupervisorPort,
   tcpSupervisorConnection,
 } from '../supervisor/supervisor-connection.js';
-import { CloudAccess, isLoginRefused, type Route } from './cloud-access.js';
+import { CloudAccess, isLoginRefused, type Via } from './cloud-access.js';
 import { deviceSources } from './device-sources.js';
 import { rememberMeeting, rememberRenaming } from './remember-meeting.js';
 import { readSupervisorKey } from './supervisor-key.js';
@@ -35,7 +35,7 @@ export interface Device {
   /** An IP address, with `%zone` when it is link-local; what the device is called on the way where that leads through the cloud. */
   readonly address: string;
   /** Whether it is reached in this network or through the cloud. */
-  readonly route: Route;
+  readonly via: Via;
   /** The way to its engine: straight over TCP where that is open (development mode), else through SSH to its socket. */
   engine(): Promise<EngineConnection>;
   /**
@@ -67,7 +67,7 @@ export interface DeviceOptions {
   readonly progress?: ProgressListener;
   readonly ssh?: SshOptions;
   /** The only way to take; without it, the cloud is tried where this network does not lead to the device. */
-  readonly route?: Route | undefined;
+  readonly via?: Via | undefined;
   /** Name of the account to use, if not the one that counts. */
   readonly account?: string | undefined;
   /** TCP port of the engine; 2375 without it. */
@@ -82,7 +82,7 @@ export async function openDevice(target: string, options: DeviceOptions): Promis
   const asked = parseDeviceTarget(target);
   const settings = await deviceSettings(asked.name, signal);
   const cloud = new CloudAccess(options.account, progress);
-  if (settings?.proxy !== undefined && options.route !== 'cloud') {
+  if (settings?.proxy !== undefined && options.via !== 'cloud') {
     // Only whoever stands between knows where the device is.
     return new NetworkDevice(foundElsewhere(asked, settings.hostName), settings.hostName, settings, options, cloud);
   }
@@ -93,7 +93,7 @@ export async function openDevice(target: string, options: DeviceOptions): Promis
     local: {},
     cloud: { findRoute: cloud.requireRoute, isElsewhere: true },
     any: { findRoute: cloud.findRoute },
-  }[options.route ?? 'any'];
+  }[options.via ?? 'any'];
   const found = await resolveDevice(wanted, {
     ...{ signal, progress, knockPort: enginePort, readHostKey },
     ...elsewhere,
@@ -159,7 +159,7 @@ class NetworkDevice implements Device {
     return this.#address;
   }
 
-  get route(): Route {
+  get via(): Via {
     return this.#found.route === undefined ? 'local' : 'cloud';
   }
 
@@ -269,10 +269,10 @@ class NetworkDevice implements Device {
 
   /** Whether the cloud leads to the device where its address does not: then that is its way from now on. */
   async #isBehindCloud({ kind }: Failure): Promise<boolean> {
-    const { signal, route: wanted } = this.#options;
+    const { signal, via } = this.#options;
     const { name, uuid } = this.#found;
     // By its name alone it could be another one there.
-    if (kind !== 'unreachable' || !this.#isNear || uuid === undefined || wanted === 'local') return false;
+    if (kind !== 'unreachable' || !this.#isNear || uuid === undefined || via === 'local') return false;
     const route = await this.#cloud.findRoute({ name, uuid }, signal).catch((error: unknown) => {
       if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
       return undefined;

@@ -28,7 +28,7 @@ it('stops following a device that came back as another one', async (t) => {
   const device: Device = {
     name: 'crane',
     address: '127.0.0.1',
-    route: 'local',
+    via: 'local',
     engine: () => Promise.resolve(engine),
     supervisor: () => Promise.resolve(undefined),
     sshStream: () => Promise.reject(new Error('unused')),
