@@ -15,6 +15,9 @@ export interface LiveConfig {
   readonly config: JsonObject;
 }
 
+/** Where a device keeps what it needs while it joins or leaves a fleet by itself: in memory, for root alone. */
+export const fleetChangeFolder = '/run/davit-join';
+
 /** Where it is, and what gives it away that the OS there installs another one and then ends. */
 export const liveConfigPath = '/mnt/boot/config.json';
 const flasherFlags = ['/mnt/boot/balena-image-flasher', '/mnt/boot/resin-image-flasher'] as const;
@@ -100,6 +103,9 @@ hash() { sha256sum < "$1" | cut -d ' ' -f 1; }
 for other in "$config".davit-*; do
   [ -e "$other" ] && ! kill -0 "\${other##*-}" 2>/dev/null && rm -f "$other"
 done
+if [ -e ${fleetChangeFolder}/pid ] && [ ! -e ${fleetChangeFolder}/result ]; then
+  kill -0 "$(cat ${fleetChangeFolder}/pid)" 2>/dev/null && exit ${changedMeanwhile}
+fi
 new=$config.davit-$$
 cat > "$new"
 code=${brokenOff}
@@ -168,6 +174,6 @@ function failed(doing: string, stderr: string): Failure {
 
 function keepsChanging(name: string): Failure {
   return new Failure('refused', 'live-config-busy', `${liveConfigPath} of ${name} keeps changing`, {
-    hint: 'Something else writes it now; try again in a moment',
+    hint: 'Something else writes it now, as while the device joins a fleet; try again in a moment',
   });
 }

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { StringDecoder } from 'node:string_decoder';
 import type { Device } from '../device/device.js';
 import { runScript } from '../device/run-script.js';
-import { Failure, interrupted } from '../failure/failure.js';
+import { Failure } from '../failure/failure.js';
 import type { ProgressListener } from '../platform/progress.js';
 import { waitAtMost } from '../platform/wait.js';
 import { remoteCommandLine } from '../ssh/quote-command.js';
@@ -58,64 +58,86 @@ const undoMs = 30_000;
 export async function changeDevice(device: Device, change: DeviceChange, options: ChangeOptions): Promise<void> {
   const { signal, progress } = options;
   signal.throwIfAborted();
-  await start(device, change);
-  const undo = new AbortController();
+  const name = randomBytes(8).toString('hex');
+  const hasBegun = await start(device, name, change);
+  const giveUp = new AbortController();
   let patience: NodeJS.Timeout | undefined;
   const onAbort = () => {
     progress({ type: 'notice', level: 'info', text: `putting ${device.name} back, if it is not done yet` });
     patience = setTimeout(() => {
-      undo.abort();
+      giveUp.abort();
     }, undoMs);
-    device
-      .ssh()
-      .then((connection) => runScript(connection, abortScript))
-      .catch(() => undefined);
+    // What became of it is told in the end.
+    tell(device, name, abortScript).catch(unlessBug);
   };
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
+  let failure: Failure | undefined;
   try {
-    const end = await new Follower(device, options, undo.signal).follow();
-    await clean(device);
-    const failure = failureOf(end, device.name, change);
-    if (signal.aborted) {
-      progress({ type: 'notice', level: 'warning', text: failure?.message ?? `${device.name} was done already` });
-      throw interrupted();
-    }
-    if (failure !== undefined) throw failure;
+    const end = await new Follower(device, name, options, giveUp.signal).follow();
+    failure =
+      end === 'gone' && hasBegun !== true ? notStarted(device.name, hasBegun) : failureOf(end, device.name, change);
+    // What is left is in memory, and the next change takes it away.
+    await tell(device, name, cleanScript).catch(unlessBug);
+  } catch (error) {
+    unlessBug(error);
+    failure = error;
   } finally {
     clearTimeout(patience);
     signal.removeEventListener('abort', onAbort);
   }
+  if (signal.aborted) {
+    progress({ type: 'notice', level: 'warning', text: failure?.message ?? `${device.name} was done already` });
+  }
+  if (failure !== undefined) throw failure;
+  signal.throwIfAborted();
 }
 
-async function start(device: Device, { kind, before, after, cloud, files, units }: DeviceChange): Promise<void> {
+/** Lets the device begin. True when it has; what the link failed with when that cannot be known. */
+async function start(
+  device: Device,
+  name: string,
+  { kind, before, after, cloud, files, units }: DeviceChange,
+): Promise<true | Failure> {
   const url = cloud === undefined ? '' : `${cloud.apiEndpoint}${configRoute}`;
   const hashes = [sha256(before), after === undefined ? '' : sha256(after)];
-  const words = [workerScript, kind, ...hashes, String(osConfigSeconds), url, files.join('\n'), units.join('\n')];
+  const lists = [files, units].map((list) => list.join('\n'));
+  const words = [name, workerScript, kind, ...hashes, String(osConfigSeconds), url, ...lists];
   const parts = [after, cloud?.certificates].map((part) => part?.toString('base64') ?? '');
   const input = [...parts, 'end', ''].join('\n');
-  const { exitCode, stderr } = await runScript(await device.ssh(), startScript, { words, input });
-  if (exitCode === scriptCodes.busy) throw busy(device.name);
-  if (exitCode !== 0) {
-    const reason = stderr.trim().split('\n').at(-1) ?? '';
-    const what = reason === '' ? `the preparation ended with ${exitCode}` : reason;
-    throw new Failure('failed', 'change-not-started', `${device.name} was left as it is: ${what}`, {
-      hint: 'See whether /run is writable and has room',
-    });
+  const connection = await device.ssh();
+  try {
+    const { exitCode, stderr } = await runScript(connection, startScript, { words, input });
+    if (exitCode === 0) return true;
+    if (exitCode === scriptCodes.busy) throw busy(device.name);
+    throw notStarted(device.name, stderr.trim().split('\n').at(-1));
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'connection-lost') return error;
+    throw error;
   }
+}
+
+async function tell(device: Device, name: string, script: string): Promise<void> {
+  await runScript(await device.ssh(), script, { words: [name] });
+}
+
+function unlessBug(error: unknown): asserts error is Failure {
+  if (!(error instanceof Failure)) throw error;
 }
 
 /** Looks on while a device changes itself, over as many connections as it takes. */
 class Follower {
   readonly #device: Device;
+  readonly #name: string;
   readonly #options: ChangeOptions;
   readonly #giveUp: AbortSignal;
   readonly #decoder = new StringDecoder('utf8');
   #bytes = 0;
   #line = '';
 
-  constructor(device: Device, options: ChangeOptions, giveUp: AbortSignal) {
+  constructor(device: Device, name: string, options: ChangeOptions, giveUp: AbortSignal) {
     this.#device = device;
+    this.#name = name;
     this.#options = options;
     this.#giveUp = giveUp;
   }
@@ -129,7 +151,9 @@ class Follower {
           lostAt = undefined;
         });
       } catch (error) {
-        if (!(error instanceof Failure && error.kind === 'unreachable')) throw error;
+        if (!(error instanceof Failure && (error.kind === 'unreachable' || error.kind === 'interrupted'))) throw error;
+        // Without a connection nothing can be told any more once davit is to end.
+        if (error.kind === 'interrupted') throw linkLost(this.#device.name, error);
         if (lostAt === undefined) this.#notice(`the link to ${this.#device.name} is lost; it goes on by itself`);
         lostAt ??= performance.now();
         if (this.#giveUp.aborted || performance.now() - lostAt > reconnectMs) throw linkLost(this.#device.name, error);
@@ -141,7 +165,7 @@ class Follower {
   async #look(onConnected: () => void): Promise<string> {
     const connection = await this.#device.ssh();
     onConnected();
-    const words = ['exec', 'sh', '-c', followScript, 'davit', String(this.#bytes)];
+    const words = ['exec', 'sh', '-c', followScript, 'davit', this.#name, String(this.#bytes)];
     const program = await connection.execute(remoteCommandLine(words));
     const stop = () => {
       program.close();
@@ -207,7 +231,7 @@ function failureOf(end: string, name: string, { kind, cloud }: DeviceChange): Fa
       return new Failure(
         'failed',
         'live-config-failed',
-        `there is no room for a backup of config.json on ${name}; nothing was changed`,
+        `a backup of config.json cannot be written on ${name}; nothing was changed`,
         {
           hint: `See what takes the room: davit ssh ${name} -- df /mnt/boot`,
           report: unchanged,
@@ -234,7 +258,9 @@ function failureOf(end: string, name: string, { kind, cloud }: DeviceChange): Fa
         },
       );
     case 'aborted':
-      return new Failure('interrupted', 'interrupted', `${name} is as it was before`);
+      return new Failure('interrupted', 'interrupted', `${name} is as it was before`, {
+        report: { device: name, state: 'restored' },
+      });
     case 'stuck':
       return new Failure(
         'failed',
@@ -254,13 +280,13 @@ function failureOf(end: string, name: string, { kind, cloud }: DeviceChange): Fa
   }
 }
 
-/** Takes away what is left on the device; it is in memory, and the next change would take it away too. */
-async function clean(device: Device): Promise<void> {
-  try {
-    await runScript(await device.ssh(), cleanScript);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-  }
+function notStarted(name: string, reason: Failure | string | undefined): Failure {
+  const why = reason instanceof Failure ? reason.message : (reason ?? '');
+  const message = `${name} could not begin${why === '' ? '' : `: ${why}`}; nothing was changed`;
+  return new Failure('failed', 'change-not-started', message, {
+    hint: 'See whether the link is good, and whether /run is writable and has room',
+    report: { device: name, state: 'unchanged' },
+  });
 }
 
 function busy(name: string): Failure {

@@ -1,7 +1,4 @@
-import { liveConfigPath } from '../device/live-config.js';
-
-/** Where a change that goes on keeps what it needs: in memory, for root alone. */
-export const changeFolder = '/run/davit-join';
+import { fleetChangeFolder as changeFolder, liveConfigPath } from '../device/live-config.js';
 
 /** The config.json from before, as long as it may have to come back. */
 export const backupPath = '/mnt/boot/config.json.before';
@@ -103,12 +100,18 @@ undo() {
   if [ -e abort ]; then end aborted; elif [ "$(now)" -ge "$deadline" ]; then end timeout; else end "failed $1"; fi
 }
 
+# Any answer of the cloud will do: os-config sends a key along, which curl would have to be told.
+ask() {
+  run curl --silent --show-error --output /dev/null --max-time 30 "$@"
+  code=$?
+  [ -e abort ] && end aborted
+  # Name, connection, time, TLS and certificate; others are about curl itself.
+  case $code in 5|6|7|28|35|51|52|56|60) return 1 ;; esac
+}
+
 if [ -n "$url" ] && command -v curl >/dev/null; then
   step "Asking $url"
-  # Any answer will do: os-config sends a key along, which curl would have to be told.
-  set -- --silent --show-error --output /dev/null --max-time 30 "$url"
-  [ -s authority ] && set -- --cacert authority "$@"
-  run curl "$@" || { [ -e abort ] && end aborted; end unreachable; }
+  ask "$url" || { [ -s authority ] && ask --cacert authority "$url"; } || end unreachable
 fi
 [ "$(hash "$config")" = "$old" ] || end changed
 cp "$config" "$backup" && sync && [ "$(hash "$backup")" = "$old" ] || { rm -f "$backup"; end unwritten; }
@@ -136,7 +139,7 @@ end done
 `;
 
 /**
- * Starts the worker, which is its `$1`, with the words that follow. Reads the new config.json and the certificates of its cloud, each as a line
+ * Starts the worker, which is its `$2`, with the words that follow. `$1` is a name for the change. Reads the new config.json and the certificates of its cloud, each as a line
  * in base64, and a line `end` which says that all has come.
  */
 export const startScript = `
@@ -145,7 +148,7 @@ folder=${changeFolder}
 ${hash}
 ${pause}
 if [ -e "$folder" ]; then
-  kill -0 "$(cat "$folder/pid" 2>/dev/null)" 2>/dev/null && exit ${scriptCodes.busy}
+  [ ! -e "$folder/result" ] && kill -0 "$(cat "$folder/pid" 2>/dev/null)" 2>/dev/null && exit ${scriptCodes.busy}
   rm -rf "$folder"
 fi
 mkdir "$folder" || exit ${scriptCodes.busy}
@@ -153,19 +156,22 @@ broken() { rm -rf "$folder"; exit ${scriptCodes.brokenOff}; }
 IFS= read -r staged && IFS= read -r authority && IFS= read -r last && [ "$last" = end ] || broken
 printf %s "$staged" | base64 -d > "$folder/staged"
 printf %s "$authority" | base64 -d > "$folder/authority"
-[ "$2" = leave ] || [ "$(hash "$folder/staged")" = "$4" ] || broken
-printf %s "$1" > "$folder/worker"
-shift
+[ "$3" = leave ] || [ "$(hash "$folder/staged")" = "$5" ] || broken
+printf %s "$1" > "$folder/name"
+printf %s "$2" > "$folder/worker"
+shift 2
 starter=setsid
 command -v setsid >/dev/null || starter=nohup
 "$starter" sh "$folder/worker" "$@" < /dev/null > "$folder/log" 2>&1 &
 echo $! > "$folder/pid"
 exit 0`;
 
-/** Prints the log from the byte `$1` on as it grows, and on standard error how the change ended. */
+const isTheSame = `[ "$(cat ${changeFolder}/name 2>/dev/null)" = "$1" ]`;
+
+/** Prints the log of the change `$1` from the byte `$2` on as it grows, and on standard error how the change ended. */
 export const followScript = `
-cd ${changeFolder} 2>/dev/null || exit ${scriptCodes.gone}
-at=$1
+${isTheSame} && cd ${changeFolder} || exit ${scriptCodes.gone}
+at=$2
 ${pause}
 while :; do
   isLast=
@@ -180,8 +186,8 @@ while :; do
   pause
 done`;
 
-/** Asks the worker to put everything back, if it is not done yet. */
-export const abortScript = `[ -d ${changeFolder} ] && touch ${changeFolder}/abort`;
+/** Asks the worker of the change `$1` to put everything back, if it is not done yet. */
+export const abortScript = `${isTheSame} && touch ${changeFolder}/abort`;
 
-/** Takes away what a change left that has ended. */
-export const cleanScript = `[ -e ${changeFolder}/result ] && rm -rf ${changeFolder}`;
+/** Takes away what the change `$1` left, once it has ended. */
+export const cleanScript = `${isTheSame} && [ -e ${changeFolder}/result ] && rm -rf ${changeFolder}`;

@@ -37,7 +37,16 @@ export async function join(
   if (timeoutMs === 0) return { isRegistered: null };
   const what = `for the device to register with ${plan.apiEndpoint}`;
   const options = { what, timeoutMs, signal, progress };
-  if (await waitForDevice(device, () => isRegistered(device, plan.apiEndpoint), options)) return { isRegistered: true };
+  const sayThatItGoesOn = () => {
+    progress({ type: 'notice', level: 'info', text: `${device.name} has joined, and goes on without davit` });
+  };
+  signal.addEventListener('abort', sayThatItGoesOn, { once: true });
+  try {
+    if (await waitForDevice(device, () => isRegistered(device, plan.apiEndpoint), options))
+      return { isRegistered: true };
+  } finally {
+    signal.removeEventListener('abort', sayThatItGoesOn);
+  }
   throw await notRegistered(device, plan.apiEndpoint, timeoutMs, mask);
 }
 
