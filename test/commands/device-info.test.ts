@@ -146,6 +146,15 @@ describe('davit device info, restart and local-mode', { skip: engineSkipReason()
     const all = await davitJson(['device', 'restart', '127.0.0.1', ...flags], options);
     assert.deepEqual((all.document as { services?: unknown }).services, ['main', 'web']);
     assert.notEqual((await Promise.all(ids.map(startedAt)))[0], before[0]);
+    for (const [action, state] of [
+      ['stop', 'exited'],
+      ['start', 'running'],
+    ] as const) {
+      const done = await davitJson(['device', action, '127.0.0.1', 'web', ...flags], options);
+      assert.deepEqual((done.document as { services?: unknown }).services, ['web'], JSON.stringify(done.document));
+      const containers = await listContainers(engine.connection);
+      assert.equal(containers.find(({ id }) => id === ids[1])?.state, state);
+    }
     const none = await davitJson(['device', 'restart', '127.0.0.1', 'nobody', ...flags], options);
     assert.equal(none.exitCode, 3);
     assert.match(JSON.stringify(none.document), /main, web/);
@@ -217,6 +226,17 @@ describe('davit device info, restart and local-mode', { skip: engineSkipReason()
       supervisor.calls.filter(({ authorization }) => authorization !== undefined),
       [],
     );
+  });
+
+  it('leaves the stopping of services to a Supervisor that wants a key which there is none of', async (t) => {
+    const id = await service('main');
+    const supervisor = await supervisorFor(t, { isInLocalMode: false, apiKey: key });
+    const { flags, options } = await reaching(t, { live: await production(t), supervisor });
+    const stopped = await davitJson(['device', 'stop', '127.0.0.2', 'main', ...flags], options);
+    assert.deepEqual([stopped.exitCode, codeOf(stopped.document)], [4, 'supervisor-in-charge']);
+    const before = await startedAt(id);
+    assert.equal((await davit(['device', 'restart', '127.0.0.2', 'main', ...flags], options)).exitCode, 0);
+    assert.notEqual(await startedAt(id), before);
   });
 
   it('switches local mode off after it has listed what that deletes, and only when told so', async (t) => {
