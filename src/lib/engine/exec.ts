@@ -17,7 +17,7 @@ export interface ExecRequest {
   /** Who runs it, by name or number; whoever the container's own program runs as without it. */
   readonly user?: string | undefined;
   /** The container's own without it. */
-  readonly workingFolder?: string;
+  readonly workingFolder?: string | undefined;
   /** Variables besides those of the container. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Size of the terminal that it gets; without one its two outputs stay apart. */

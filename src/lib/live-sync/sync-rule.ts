@@ -9,8 +9,10 @@ export interface SyncRule {
   readonly sources: readonly string[];
   /** Why a change cannot be carried into the container; undefined where it can. */
   readonly needsBuild: string | undefined;
-  /** Absolute path in the container. */
-  readonly target: string;
+  /** Whether it does not hold for a path after all. */
+  readonly excludes?: (path: string) => boolean;
+  /** Absolute path in the container; undefined where nothing is carried there, and a change only has something follow. */
+  readonly target: string | undefined;
   /** Whether the target is a folder whatever is there: it ends with a slash, or there are several sources. */
   readonly isFolder: boolean;
   /** `user` or `user:group`, by name or number; root without it. */
@@ -29,15 +31,17 @@ export interface Run {
   readonly origin: string;
   /** A program and its arguments. */
   readonly command: readonly string[];
+  /** Whoever the container's own program runs as without it. */
   readonly user: string | undefined;
-  readonly workingFolder: string;
+  /** The container's own without it. */
+  readonly workingFolder: string | undefined;
   readonly environment: Readonly<Record<string, string>>;
 }
 
 /** What a file of the project becomes in a container. */
 export interface SyncTarget {
-  /** Absolute path in the container, if that is not a folder there. */
-  readonly path: string;
+  /** Absolute path in the container, if that is not a folder there; undefined where it is not carried there. */
+  readonly path: string | undefined;
   /** The path if it is; undefined where it makes no difference. */
   readonly pathInFolder: string | undefined;
 }
@@ -49,13 +53,15 @@ export interface SyncTarget {
  * @param file relative to the project, with forward slashes
  */
 export function syncTarget(
-  { sources, target, isFolder }: SyncRule,
+  { sources, excludes, target, isFolder }: SyncRule,
   file: string,
   kind: TreeEntry['kind'],
 ): SyncTarget | undefined {
+  if (kind !== 'folder' && excludes?.(file) === true) return undefined;
   for (const source of sources) {
     const rest = restOf(source, file);
     if (rest === undefined) continue;
+    if (target === undefined) return { path: undefined, pathInFolder: undefined };
     if (rest !== '' || kind === 'folder') return { path: path.posix.join(target, rest), pathInFolder: undefined };
     const inside = path.posix.join(target, path.posix.basename(file));
     return isFolder ? { path: inside, pathInFolder: undefined } : { path: target, pathInFolder: inside };

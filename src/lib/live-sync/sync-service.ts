@@ -77,6 +77,9 @@ interface Work {
   readonly restarts: boolean;
 }
 
+/** In the place of a path, for what is not carried into the container. */
+const nowhere = '';
+
 class SyncedService {
   readonly #request: Required<SyncRequest>;
   readonly #watch: FolderWatch;
@@ -224,6 +227,7 @@ class SyncedService {
         const target = await this.#pathIn(container, rule, file, entry.kind);
         if (target === undefined) continue;
         isConcerned ||= entry.kind !== 'folder';
+        if (target === nowhere) continue;
         const owner = await this.#ownerIn(container, rule.owner);
         const settled = { ...entry, mode: rule.mode ?? entry.mode };
         entries.set(target, { path: target, source: path.join(scope.folder, file), entry: settled, owner, file });
@@ -232,7 +236,7 @@ class SyncedService {
         const target = await this.#pathIn(container, rule, file, this.#known.get(file)?.kind ?? 'file');
         if (target === undefined) continue;
         isConcerned = true;
-        removed.set(file, [...(removed.get(file) ?? []), target]);
+        if (target !== nowhere) removed.set(file, [...(removed.get(file) ?? []), target]);
       }
       if (!isConcerned) continue;
       runs.push(...rule.runs);
@@ -248,7 +252,9 @@ class SyncedService {
     kind: TreeEntry['kind'],
   ): Promise<string | undefined> {
     const target = syncTarget(rule, file, kind);
-    if (target?.pathInFolder === undefined) return target?.path;
+    if (target === undefined) return undefined;
+    if (target.path === undefined) return nowhere;
+    if (target.pathInFolder === undefined) return target.path;
     let isFolder = this.#isFolder.get(target.path);
     if (isFolder === undefined) {
       const found = await lookInArchive(container, target.path, this.#request.signal);
