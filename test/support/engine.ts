@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type EngineConnection, tcpEngineConnection } from '../../src/lib/engine/engine-connection.js';
 import { pingEngine } from '../../src/lib/engine/engine-info.js';
 import { listContainers, removeContainer } from '../../src/lib/engine/containers.js';
+import { listNetworks, removeNetwork } from '../../src/lib/engine/networks.js';
 import { run, type ProcessResult, type RunOptions } from '../../src/lib/platform/child-process.js';
 
 /** Why tests that need an engine cannot run here, or false where they can: pass it as `{ skip }`. */
@@ -71,6 +72,10 @@ export async function startEngine(): Promise<TestEngine> {
     // Containers without a signal handler would make the daemon wait ten seconds for each.
     if (daemon?.exitCode === null)
       for (const container of await listContainers(connection)) await removeContainer(connection, container.id);
+    // Their bridges would stay on this machine.
+    if (daemon?.exitCode === null)
+      for (const { id, name } of await listNetworks(connection))
+        if (!['host', 'none', 'bridge'].includes(name)) await removeNetwork(connection, id);
     await stop();
     // The daemon leaves the mount of the host's network namespace behind.
     for (const line of (await readFile('/proc/self/mounts', 'utf8')).split('\n')) {
