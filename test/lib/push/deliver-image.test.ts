@@ -3,15 +3,17 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { tcpEngineConnection } from '../../../src/lib/engine/engine-connection.js';
+import { openDevice } from '../../../src/lib/device/device.js';
+import { type EngineConnection, tcpEngineConnection } from '../../../src/lib/engine/engine-connection.js';
 import { imageDetails, listImages, removeImage } from '../../../src/lib/engine/images.js';
 import type { ProgressEvent } from '../../../src/lib/platform/progress.js';
 import { deliverImage, type Delivered } from '../../../src/lib/push/deliver-image.js';
 import { imageInEngine, imageInFile } from '../../../src/lib/push/image-source.js';
 import { LayerSpool } from '../../../src/lib/push/layer-spool.js';
 import { type CountedLink, openCountedLink } from '../../support/counted-link.js';
-import { engineSkipReason, startEngine, type TestEngine } from '../../support/engine.js';
+import { engineSkipReason, freePort, startEngine, type TestEngine } from '../../support/engine.js';
 import { seededRandom } from '../../support/seeded-random.js';
+import { sshServerSkipReason, startSshServer } from '../../support/ssh-server.js';
 
 const tag = 'local_image_main:latest';
 const megabyte = 1_000_000;
@@ -56,6 +58,7 @@ describe('an image delivered to a device', { skip: engineSkipReason() }, () => {
     name: string,
     options: {
       readonly file?: string;
+      readonly engine?: EngineConnection;
       readonly signal?: AbortSignal;
       readonly onEvent?: (event: ProgressEvent) => void;
     } = {},
@@ -68,7 +71,7 @@ describe('an image delivered to a device', { skip: engineSkipReason() }, () => {
     const image = new LayerSpool(source);
     try {
       const request = { image, tag, id: 'main' };
-      return await deliverImage(tcpEngineConnection('127.0.0.1', link.port), request, {
+      return await deliverImage(options.engine ?? tcpEngineConnection('127.0.0.1', link.port), request, {
         signal,
         progress: options.onEvent ?? (() => undefined),
       });
@@ -134,6 +137,34 @@ describe('an image delivered to a device', { skip: engineSkipReason() }, () => {
     assert.ok(moved < 82 * megabyte, `${moved} bytes were sent`);
     assert.deepEqual(await onDevice(), { [id]: [tag] });
     assert.match(notices.join('\n'), /^main: the link broke; going on after layer [2-4] of 6$/);
+  });
+
+  it('goes through SSH, also when that breaks on the way', { skip: sshServerSkipReason() }, async () => {
+    // In the server's view of the file system, the device's engine is at its usual place.
+    const enter = `mount -t tmpfs none /run && mkdir /run/sshd && ln -s ${device.socket} /run/balena-engine.sock && exec "$@"`;
+    const server = await startSshServer({ wrapper: ['unshare', '--mount', 'sh', '-c', enter, 'sh'] });
+    const sshLink = await openCountedLink(server.port);
+    const { signal } = new AbortController();
+    process.env.DAVIT_DATA_DIR = path.join(folder, 'data');
+    const ssh = { port: sshLink.port, identityFile: server.identityFile };
+    const opened = await openDevice('127.0.0.1', { signal, ssh, enginePort: await freePort() });
+    try {
+      const files = Array.from({ length: 4 }, (_, index) => [`s${index}`, noise(10 * megabyte, 40 + index)] as const);
+      const id = await build('ssh', Object.fromEntries(files));
+      const engine = await opened.engine();
+      const before = sshLink.sent();
+      sshLink.cutAfter(35 * megabyte);
+      const { imageId } = await deliver('ssh', { engine });
+      assert.equal(imageId, id);
+      const moved = sshLink.sent() - before;
+      assert.ok(moved < 65 * megabyte, `${moved} bytes were sent`);
+      assert.deepEqual(await onDevice(), { [id]: [tag] });
+    } finally {
+      delete process.env.DAVIT_DATA_DIR;
+      await opened.close();
+      await sshLink.close();
+      await server.close();
+    }
   });
 
   it('leaves nothing on the device, and nothing in the temporary folder, when it is interrupted', async () => {
