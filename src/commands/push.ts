@@ -1,17 +1,35 @@
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { BaseCommand } from '../lib/cli/base-command.js';
-import { engineFlags, engineLinkFrom, supervisorFlags } from '../lib/cli/engine-flags.js';
+import { onEachDevice } from '../lib/cli/each-device.js';
+import { engineFlags, type EngineFlagValues, engineLinkFrom, supervisorFlags } from '../lib/cli/engine-flags.js';
+import { allFlag, anyDevicesArgs, chosenDevices, deliveryFlags } from '../lib/cli/push-flags.js';
 import { outlineLines, pushedLines } from '../lib/output/push-text.js';
+import type { Delivery } from '../lib/push/delivery.js';
+import { deviceProgress } from '../lib/push/device-progress.js';
+import type { EngineLink } from '../lib/push/engine-link.js';
 import { parseVariables } from '../lib/push/environment-variables.js';
-import { outlinePush, planPush, type Pushed, type PushOutline, runPush } from '../lib/push/push.js';
+import { parseGivenImages } from '../lib/push/given-images.js';
+import { openDelivery } from '../lib/push/open-delivery.js';
+import { outlinePush, planPush, type Pushed, type PushOutline, type PushRequest, runPush } from '../lib/push/push.js';
 import { servicesLogs } from '../lib/push/services-logs.js';
 
-/** What `davit push --json` prints; with `--dry-run`, what would be done in place of what was. */
-export type PushResult = (Pushed | PushOutline) & {
-  readonly version: 2;
-  readonly device: string;
-  readonly address: string;
-};
+/** What became of one device; with `--dry-run`, what would. */
+export type DevicePush = (Pushed | PushOutline) & { readonly device: string; readonly address: string };
+
+/** What `davit push --json` prints: for one device what became of it, for several a list of that. */
+export type PushResult = { readonly version: 2 } & (DevicePush | { readonly devices: readonly DevicePush[] });
+
+interface OnePush {
+  readonly name: string;
+  /** Whether there is no other device. */
+  readonly isOnly: boolean;
+  readonly request: PushRequest;
+  readonly delivery: Delivery;
+  readonly flags: EngineFlagValues & { readonly 'dry-run': boolean; readonly detached: boolean };
+}
+
+/** Deliveries to further devices wait. */
+const devicesAtOnce = 16;
 
 export default class Push extends BaseCommand {
   static override summary = 'Build a project on a device and run it there.';
@@ -21,20 +39,19 @@ export default class Push extends BaseCommand {
     'Dockerfile.<architecture> and Dockerfile.template are preferred in this order.\n\n' +
     'Until all builds have succeeded, what runs on the device is not touched; if a new container cannot be started, what ran ' +
     'before runs again. Services that the project does not have any more are removed; volumes never are.\n\n' +
-    'Then shows the logs until Ctrl-C (exit code 130), unless --detached or --json is given. Ctrl-C during the build ends it ' +
+    'Several devices are pushed to at once; with --build host, what is the same for them is built once. One that fails does so ' +
+    'alone.\n\n' +
+    'Then shows the logs until Ctrl-C (exit code 130), unless --detached or --json or several devices are given. Ctrl-C during the build ends it ' +
     'on the device too.';
   static override examples = [
     '<%= config.bin %> push 63ec46c',
     '<%= config.bin %> push crane.local --source ./app --detached',
     '<%= config.bin %> push crane.local --dry-run',
+    '<%= config.bin %> push bench-1.local bench-2.local bench-3.local --build host',
+    '<%= config.bin %> push crane.local --image registry.example.com/app:v7',
     '<%= config.bin %> push 192.168.1.20 --env LOG_LEVEL=debug --nocache',
   ];
-  static override args = {
-    device: Args.string({
-      required: true,
-      description: 'Name, address or UUID of the device.',
-    }),
-  };
+  static override args = anyDevicesArgs;
   static override flags = {
     source: Flags.string({ default: '.', helpValue: '<folder>', summary: 'Project folder.' }),
     file: Flags.string({
@@ -66,49 +83,77 @@ export default class Push extends BaseCommand {
       helpValue: '<slug>',
       summary: 'Device type for Dockerfile.<device type> and templates, where the device does not tell it.',
     }),
+    ...deliveryFlags,
+    ...allFlag,
     ...engineFlags,
     ...supervisorFlags,
   };
 
   async run(): Promise<PushResult> {
     const { args, flags } = await this.parse(Push);
-    const { signal, progress, streams } = this;
+    const { signal, progress } = this;
+    const names = await chosenDevices({ named: args.devices, all: flags.all }, { signal, progress });
+    const given = parseGivenImages(flags.image ?? []);
     const request = {
       folder: flags.source,
       files: flags.file,
       profiles: flags.profile,
       deviceType: flags['device-type'],
       environment: parseVariables(flags.env ?? []),
+      image: given.only,
       timeoutMs: flags.timeout * 1000,
-      noCache: flags.nocache,
-      pull: flags.pull,
       keepOrphans: flags['keep-orphans'],
     };
-    const link = engineLinkFrom(args.device, flags, { streams, signal, progress });
+    const { build, nocache: noCache, pull } = flags;
+    const delivery = openDelivery({ build, given: given.images, noCache, pull, logins: {} }, { signal, progress });
     try {
-      const plan = await planPush(link, request, { signal });
-      const { name, address } = plan.target.device;
-      const shown = { version: 2, device: name, address } as const;
+      const isOnly = new Set(names).size === 1;
+      const devices = await onEachDevice({
+        names,
+        work: (name) => this.#push({ name, isOnly, request, delivery, flags }),
+        onDone: () => undefined,
+        progress,
+        atOnce: devicesAtOnce,
+      });
+      const [only] = devices;
+      return isOnly && only !== undefined ? { version: 2, ...only } : { version: 2, devices };
+    } finally {
+      await delivery.close();
+    }
+  }
+
+  async #push({ name, isOnly, request, delivery, flags }: OnePush): Promise<DevicePush> {
+    const { signal, streams } = this;
+    const progress = isOnly ? this.progress : deviceProgress(name, this.progress);
+    const link = engineLinkFrom(name, flags, { streams, signal, progress });
+    try {
+      const plan = await planPush(link, request, { signal, delivery });
+      const { device } = plan.target;
+      const shown = { device: device.name, address: device.address };
       if (flags['dry-run']) {
         const outline = await outlinePush(plan, signal);
-        for (const line of outlineLines(outline)) this.print(line);
+        for (const line of outlineLines(outline)) this.print(isOnly ? line : `${name}  ${line}`);
         return { ...shown, ...outline };
       }
       const pushed = await runPush(plan, { signal, progress });
-      for (const line of pushedLines(pushed, name)) this.print(line);
-      if (!flags.detached && !this.jsonEnabled()) {
-        const services = pushed.services.map(({ service }) => service);
-        progress({
-          type: 'notice',
-          level: 'info',
-          text: `the log of ${services.join(', ')}; Ctrl-C leaves it running`,
-        });
-        const log = servicesLogs(link, services, { follow: true, signal, progress });
-        await this.printUntilLeft(log, ({ service, text }) => (services.length > 1 ? `${service} | ${text}` : text));
-      }
+      if (!isOnly) this.progress({ type: 'step', id: name, phase: 'push', state: 'done' });
+      for (const line of pushedLines(pushed, device.name)) this.print(line);
+      if (isOnly && !flags.detached && !this.jsonEnabled()) await this.#showLogs(link, pushed);
       return { ...shown, ...pushed };
+    } catch (error) {
+      if (!isOnly) this.progress({ type: 'step', id: name, phase: 'push', state: 'failed' });
+      throw error;
     } finally {
       await link.drop();
     }
+  }
+
+  async #showLogs(link: EngineLink, pushed: Pushed): Promise<void> {
+    const { signal, progress } = this;
+    const services = pushed.services.map(({ service }) => service);
+    const text = `the log of ${services.join(', ')}; Ctrl-C leaves it running`;
+    progress({ type: 'notice', level: 'info', text });
+    const log = servicesLogs(link, services, { follow: true, signal, progress });
+    await this.printUntilLeft(log, (line) => (services.length > 1 ? `${line.service} | ${line.text}` : line.text));
   }
 }

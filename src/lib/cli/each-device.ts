@@ -9,6 +9,8 @@ export interface EachDevice<T> {
   /** Told of each device as soon as it is done. */
   readonly onDone: (result: T) => void;
   readonly progress: ProgressListener;
+  /** How many are worked on at once; all, without it. */
+  readonly atOnce?: number;
 }
 
 /** What became of a device, for the error document. */
@@ -32,24 +34,27 @@ export async function onEachDevice<T extends object>(request: EachDevice<T>): Pr
   }
   const results: T[] = [];
   const failures: Failure[] = [];
+  const inTurn = turns(request.atOnce ?? names.length);
   const devices = await Promise.all(
-    names.map(async (device): Promise<DeviceReport> => {
-      try {
-        const result = await work(device);
-        onDone(result);
-        results.push(result);
-        return { device, ...result };
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        const { code, message, hint } = error;
-        failures.push(error);
-        if (error.kind !== 'interrupted') {
-          const text = [`${device}: ${message}`, ...(hint === undefined ? [] : [hint])].join('\n');
-          progress({ type: 'notice', level: 'warning', text });
+    names.map((device) =>
+      inTurn(async (): Promise<DeviceReport> => {
+        try {
+          const result = await work(device);
+          onDone(result);
+          results.push(result);
+          return { device, ...result };
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error;
+          const { code, message, hint } = error;
+          failures.push(error);
+          if (error.kind !== 'interrupted') {
+            const text = [`${device}: ${message}`, ...(hint === undefined ? [] : [hint])].join('\n');
+            progress({ type: 'notice', level: 'warning', text });
+          }
+          return { device, error: { code, message, ...(hint === undefined ? {} : { hint }) } };
         }
-        return { device, error: { code, message, ...(hint === undefined ? {} : { hint }) } };
-      }
-    }),
+      }),
+    ),
   );
   const [first] = failures;
   if (first === undefined) return results;
@@ -57,4 +62,21 @@ export async function onEachDevice<T extends object>(request: EachDevice<T>): Pr
   const failed = devices.filter(({ error }) => error !== undefined).map(({ device }) => device);
   const message = `${failed.length} of ${names.length} devices failed: ${failed.join(', ')}`;
   throw new Failure('failed', 'devices-failed', message, { report: { devices } });
+}
+
+/** Lets so many pieces of work go on at once, and the others wait. */
+function turns(atOnce: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let free = atOnce;
+  return async (work) => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free += 1;
+      else next();
+    }
+  };
 }

@@ -1,3 +1,4 @@
+import { formatBytes } from './format.js';
 import type { Pushed, PushOutline } from '../push/push.js';
 
 /** What a push would do, a line for each thing: `web   build Dockerfile in ./web   recreate: other environment`. */
@@ -21,7 +22,20 @@ export function outlineLines({ builds, actions }: PushOutline): string[] {
 }
 
 /** What a push has come to. */
-export function pushedLines({ services, removed, isUnchanged, seconds }: Pushed, device: string): string[] {
+export function pushedLines(pushed: Pushed, device: string): string[] {
+  return [...deliveredLines(pushed, device), ...deployedLines(pushed, device)];
+}
+
+/** What was sent, beside what a whole image is. */
+function deliveredLines({ delivered }: Pushed, device: string): string[] {
+  return Object.entries(delivered).flatMap(([service, { layers, layersSent, bytesSent, imageBytes }]) =>
+    bytesSent === 0
+      ? []
+      : `sent ${formatBytes(bytesSent)} for the ${formatBytes(imageBytes)} of ${service} to ${device}: ${layersSent} of ${layers} layers`,
+  );
+}
+
+function deployedLines({ services, removed, isUnchanged, seconds }: Pushed, device: string): string[] {
   if (isUnchanged) return [`${device} runs all of this already (${seconds} s)`];
   const byState = new Map<string, string[]>();
   for (const { service, state } of services) byState.set(state, [...(byState.get(state) ?? []), service]);

@@ -14,7 +14,7 @@ import type { Variables } from './interpolation.js';
 import { Problems } from './problems.js';
 import { type FilesContext, variablesUnder } from './project-files.js';
 import { readComposeFiles } from './read-compose.js';
-import { singleServiceComposition } from './single-service.js';
+import { singleImageComposition, singleServiceComposition } from './single-service.js';
 import { entryOf, textOf } from './tree.js';
 
 /** Which project is meant, and how it is to be read. */
@@ -137,8 +137,18 @@ async function readSingle(folder: string, file: string | undefined): Promise<Bar
   });
   const name = path.basename(base);
   if (!siblings.some((one) => one === name || one.startsWith(`${name}.`))) throw noDockerfile(folder, name);
+  return withoutFiles(singleServiceComposition(projectName(folder), folder, file && inside));
+}
+
+/** The project that an image is by itself: a service like that of a project without a compose file. */
+export function imageProject(named: string, image: string): Project {
+  const folder = path.resolve(named);
+  return withoutFiles(singleImageComposition(projectName(folder), folder, image));
+}
+
+function withoutFiles(composition: Composition): Project {
   return {
-    composition: singleServiceComposition(projectName(folder), folder, file && inside),
+    composition,
     files: [],
     placeOf: () => undefined,
     unset: [],

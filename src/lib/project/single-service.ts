@@ -32,4 +32,14 @@ export function singleServiceComposition(name: string, folder: string, dockerfil
   };
 }
 
+/** The same of an image that exists already. */
+export function singleImageComposition(name: string, folder: string, image: string): Composition {
+  const composition = singleServiceComposition(name, folder, undefined);
+  const services = Object.entries(composition.services).map(([service, { build: _, ...rest }]) => [
+    service,
+    { ...rest, image },
+  ]);
+  return { ...composition, services: Object.fromEntries(services) };
+}
+
 const features = ['kernel-modules', 'firmware', 'dbus', 'supervisor-api', 'balena-api'] as const;

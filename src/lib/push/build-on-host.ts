@@ -9,7 +9,7 @@ import type { ProgressListener } from '../platform/progress.js';
 import { ensureImage } from './build-on-device.js';
 import { buildService } from './build-service.js';
 import { buildWithBuildKit, findBuildKit } from './buildkit.js';
-import { type Delivered, deliverImage } from './deliver-image.js';
+import { deliverImage } from './deliver-image.js';
 import type { BuiltService, Delivery } from './delivery.js';
 import { devicePlatform, type Platform, platformName, requireRunnable, runsProgramsOf } from './device-platform.js';
 import { type ImageSource, imageInEngine } from './image-source.js';
@@ -24,8 +24,6 @@ export interface HostBuildOptions {
   readonly logins: RegistryLogins;
   readonly signal: AbortSignal;
   readonly progress: ProgressListener;
-  /** Hears what each image took to get to a device. */
-  readonly onDelivered?: (service: string, delivered: Delivered) => void;
 }
 
 /** Images on the way to a device; they share its link. */
@@ -43,14 +41,14 @@ export function buildOnHost(options: HostBuildOptions): Delivery {
     return spool;
   };
   return {
-    deliver: async ({ engine, architecture }, images, { signal, progress }) => {
+    deliver: async ({ engine, architecture }, images, { signal, progress, onDelivered }) => {
       const ids = await inParallel(images, { atOnce: deliveriesAtOnce, signal }, async (one, halt) => {
         const { service } = one;
         if (!('build' in one)) return ensureImage(engine, one, options, { signal: halt, progress });
         const image = await builtOnce(one, architecture);
         const request = { image, tag: localImageTag(service), id: service };
         const delivered = await deliverImage(engine, request, { signal: halt, progress });
-        options.onDelivered?.(service, delivered);
+        onDelivered?.(service, delivered);
         return delivered.imageId;
       });
       return new Map(images.map(({ service }, index) => [service, ids[index] ?? '']));

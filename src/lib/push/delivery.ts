@@ -4,6 +4,7 @@ import type { BuildContext } from '../project/build-context.js';
 import type { BuildSource } from '../project/build-source.js';
 import type { Build } from '../project/composition.js';
 import type { BuildSecrets } from './build-secrets.js';
+import type { Delivered } from './deliver-image.js';
 
 /** A service whose image is built. */
 export interface BuiltService {
@@ -37,6 +38,8 @@ export interface DeliveryTarget {
 export interface DeliveryOptions {
   readonly signal: AbortSignal;
   readonly progress: ProgressListener;
+  /** Hears what it took to send an image from this computer. */
+  readonly onDelivered?: ((service: string, delivered: Delivered) => void) | undefined;
 }
 
 /**

@@ -3,7 +3,8 @@ import { hostEngine } from '../engine/host-engine.js';
 import { Failure } from '../failure/failure.js';
 import { inParallel } from '../platform/in-parallel.js';
 import { localImageTag } from '../deploy/local-release.js';
-import { type Delivered, deliverImage } from './deliver-image.js';
+import { onlyService } from '../project/single-service.js';
+import { deliverImage } from './deliver-image.js';
 import type { Delivery } from './delivery.js';
 import { requireRunnable } from './device-platform.js';
 import { type ImageSource, imageInEngine, imageInFile } from './image-source.js';
@@ -16,14 +17,12 @@ export interface GivenImages {
   /** What gets all other services' images onto devices. */
   readonly others: Delivery;
   readonly signal: AbortSignal;
-  /** Hears what each image took to get to a device. */
-  readonly onDelivered?: (service: string, delivered: Delivered) => void;
 }
 
 const deliveriesAtOnce = 2;
 
 /** The delivery in which some services' images are there already, and each device is sent the layers of them that it lacks. */
-export function deliverGivenImages({ images: given, others, signal: outer, onDelivered }: GivenImages): Delivery {
+export function deliverGivenImages({ images: given, others, signal: outer }: GivenImages): Delivery {
   const spools = new Map<string, Promise<LayerSpool>>();
   const spoolOf = (name: string) => {
     const spool = spools.get(name) ?? findGiven(name, outer).then((image) => new LayerSpool(image));
@@ -31,7 +30,8 @@ export function deliverGivenImages({ images: given, others, signal: outer, onDel
     return spool;
   };
   return {
-    deliver: async (target, images, { signal, progress }) => {
+    deliver: async (target, images, options) => {
+      const { signal, progress, onDelivered } = options;
       requireServices(
         given,
         images.map(({ service }) => service),
@@ -45,7 +45,7 @@ export function deliverGivenImages({ images: given, others, signal: outer, onDel
         return [service, delivered.imageId] as const;
       });
       const rest = images.filter(({ service }) => !given.has(service));
-      return new Map([...(await others.deliver(target, rest, { signal, progress })), ...ids]);
+      return new Map([...(await others.deliver(target, rest, options)), ...ids]);
     },
     close: async () => {
       for (const spool of await Promise.allSettled(spools.values())) {
@@ -54,6 +54,27 @@ export function deliverGivenImages({ images: given, others, signal: outer, onDel
       await others.close();
     },
   };
+}
+
+/** Which images are given: one in place of a whole project, or some for services of one. */
+export interface GivenWords {
+  /** In place of a project. */
+  readonly only: string | undefined;
+  /** By service. */
+  readonly images: ReadonlyMap<string, string>;
+}
+
+/** Reads `--image` values: `<image>`, or `<service>=<image>` any number of times. */
+export function parseGivenImages(words: readonly string[]): GivenWords {
+  const named = words.map((word) => /^(?:([\w.-]+)=)?(.+)$/.exec(word) ?? ['', undefined, '']);
+  const only = named.find(([, service]) => service === undefined);
+  if (only !== undefined && words.length > 1) {
+    throw new Failure('usage', 'service-needed', 'of several images, each needs the service that it is for', {
+      hint: 'Name it: --image <service>=<image>',
+    });
+  }
+  const images = new Map(named.map(([, service = onlyService, image = '']) => [service, image]));
+  return { only: only?.[2], images };
 }
 
 async function findGiven(name: string, signal: AbortSignal): Promise<ImageSource> {

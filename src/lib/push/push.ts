@@ -4,8 +4,8 @@ import { localRelease } from '../deploy/local-release.js';
 import { supervisorDeployer } from '../deploy/supervisor-deployer.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import type { Composition } from '../project/composition.js';
-import { type Project, readProject } from '../project/project.js';
-import { buildOnDevice } from './build-on-device.js';
+import { imageProject, type Project, readProject } from '../project/project.js';
+import type { Delivered } from './deliver-image.js';
 import type { Delivery, ServiceImage } from './delivery.js';
 import type { EngineLink } from './engine-link.js';
 import { type ServiceVariable, withVariables } from './environment-variables.js';
@@ -23,10 +23,10 @@ export interface PushRequest {
   readonly deviceType?: string | undefined;
   /** Variables set in containers. */
   readonly environment: readonly ServiceVariable[];
+  /** An image in place of a project, as the delivery knows it. */
+  readonly image?: string | undefined;
   /** How long a device may take to answer. */
   readonly timeoutMs: number;
-  readonly noCache: boolean;
-  readonly pull: boolean;
   /** Whether services on the device that are not part of the project stay. */
   readonly keepOrphans: boolean;
 }
@@ -48,6 +48,8 @@ export interface Pushed {
   readonly removed: readonly string[];
   /** Whether the device ran all of it already. */
   readonly isUnchanged: boolean;
+  /** What it took to send images from this computer, by service. */
+  readonly delivered: Readonly<Record<string, Delivered>>;
   readonly seconds: number;
 }
 
@@ -57,20 +59,32 @@ export interface PushOptions {
   readonly progress?: ProgressListener;
 }
 
+/** What a push needs to be planned. */
+export interface PlanOptions {
+  readonly signal: AbortSignal;
+  /** How images get onto the device; it may serve others too. */
+  readonly delivery: Delivery;
+}
+
 /** Reads the project, asks the device what it is, and settles what would be sent. */
-export async function planPush(link: EngineLink, request: PushRequest, { signal }: PushOptions): Promise<PushPlan> {
-  const { folder, files, profiles } = request;
-  const project = await readProject({ folder, files, profiles }, signal);
+export async function planPush(
+  link: EngineLink,
+  request: PushRequest,
+  { signal, delivery }: PlanOptions,
+): Promise<PushPlan> {
+  const { folder, files, profiles, image } = request;
+  const project =
+    image === undefined ? await readProject({ folder, files, profiles }, signal) : imageProject(folder, image);
   const composition = withVariables(project.composition, request.environment);
   const target = await openPushTarget(link, request, signal);
   const images = await imagesFor(project, target, signal);
-  const { noCache, pull, keepOrphans } = request;
+  const { keepOrphans } = request;
   const { engine, supervisor, host } = target;
   return {
     target,
     composition,
     images,
-    delivery: buildOnDevice({ noCache, pull, logins: {} }),
+    delivery,
     deployer:
       supervisor === undefined ? engineDeployer(engine, { host, keepOrphans }) : supervisorDeployer(supervisor, engine),
   };
@@ -108,7 +122,14 @@ export async function runPush(plan: PushPlan, { signal, progress = ignoreProgres
   const { target, composition, images, delivery, deployer } = plan;
   const startedAt = performance.now();
   const { engine, host } = target;
-  const ids = await delivery.deliver({ engine, architecture: host.architecture }, images, { signal, progress });
+  const delivered: Record<string, Delivered> = {};
+  const ids = await delivery.deliver({ engine, architecture: host.architecture }, images, {
+    signal,
+    progress,
+    onDelivered: (service, result) => {
+      delivered[service] = result;
+    },
+  });
   const deployment = await deployer.plan(composition, ids, signal);
   for (const { kind, name, action, reason } of deployment.actions)
     if (kind === 'volume' && action === 'keep' && reason !== 'unchanged')
@@ -120,6 +141,7 @@ export async function runPush(plan: PushPlan, { signal, progress = ignoreProgres
       kind === 'service' && action === 'remove' ? [name] : [],
     ),
     isUnchanged: deployment.isDone,
+    delivered,
     seconds: Math.round((performance.now() - startedAt) / 100) / 10,
   };
 }
