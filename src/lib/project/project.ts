@@ -143,10 +143,15 @@ async function readSingle(folder: string, file: string | undefined): Promise<Bar
 /** The project that an image is by itself: a service like that of a project without a compose file. */
 export function imageProject(named: string, image: string): Project {
   const folder = path.resolve(named);
-  return withoutFiles(singleImageComposition(projectName(folder), folder, image));
+  return {
+    ...withoutFiles(singleImageComposition(projectName(folder), folder, image)),
+    buildSecrets: () => new Map(),
+    usesGitignore: false,
+    convertsLineEnds: false,
+  };
 }
 
-function withoutFiles(composition: Composition): Project {
+function withoutFiles(composition: Composition): Bare {
   return {
     composition,
     files: [],

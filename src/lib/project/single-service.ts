@@ -1,4 +1,4 @@
-import type { Composition } from './composition.js';
+import type { Composition, Service } from './composition.js';
 
 /** The name that balena gives to the only service of a project without a compose file. */
 export const onlyService = 'main';
@@ -10,12 +10,22 @@ export const onlyService = 'main';
  * @param dockerfile relative to the folder, where it has another name than `Dockerfile`
  */
 export function singleServiceComposition(name: string, folder: string, dockerfile: string | undefined): Composition {
+  const build = { context: folder, args: {}, labels: {}, ...(dockerfile === undefined ? {} : { dockerfile }) };
+  return compositionOf(name, folder, { build });
+}
+
+/** The same of an image that exists already. */
+export function singleImageComposition(name: string, folder: string, image: string): Composition {
+  return compositionOf(name, folder, { image });
+}
+
+function compositionOf(name: string, folder: string, origin: Pick<Service, 'build' | 'image'>): Composition {
   return {
     name,
     folder,
     services: {
       [onlyService]: {
-        build: { context: folder, args: {}, labels: {}, ...(dockerfile === undefined ? {} : { dockerfile }) },
+        ...origin,
         environment: {},
         privileged: true,
         tty: true,
@@ -30,16 +40,6 @@ export function singleServiceComposition(name: string, folder: string, dockerfil
     secrets: {},
     configs: {},
   };
-}
-
-/** The same of an image that exists already. */
-export function singleImageComposition(name: string, folder: string, image: string): Composition {
-  const composition = singleServiceComposition(name, folder, undefined);
-  const services = Object.entries(composition.services).map(([service, { build: _, ...rest }]) => [
-    service,
-    { ...rest, image },
-  ]);
-  return { ...composition, services: Object.fromEntries(services) };
 }
 
 const features = ['kernel-modules', 'firmware', 'dbus', 'supervisor-api', 'balena-api'] as const;
