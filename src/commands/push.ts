@@ -3,10 +3,13 @@ import { BaseCommand } from '../lib/cli/base-command.js';
 import { onEachDevice } from '../lib/cli/each-device.js';
 import { engineFlags, type EngineFlagValues, engineLinkFrom, supervisorFlags } from '../lib/cli/engine-flags.js';
 import { allFlag, anyDevicesArgs, chosenDevices, deliveryFlags } from '../lib/cli/push-flags.js';
+import { checkLines, failOnErrors } from '../lib/output/check-text.js';
 import { outlineLines, pushedLines } from '../lib/output/push-text.js';
+import { type CheckedPush, checkPush } from '../lib/push/check-push.js';
 import type { Delivery } from '../lib/push/delivery.js';
 import { deviceProgress } from '../lib/push/device-progress.js';
 import type { EngineLink } from '../lib/push/engine-link.js';
+import { readRegistrySecrets } from '../lib/project/registry-secrets.js';
 import { parseVariables } from '../lib/push/environment-variables.js';
 import { parseGivenImages } from '../lib/push/given-images.js';
 import { openDelivery } from '../lib/push/open-delivery.js';
@@ -16,8 +19,21 @@ import { servicesLogs } from '../lib/push/services-logs.js';
 /** What became of one device; with `--dry-run`, what would. */
 export type DevicePush = (Pushed | PushOutline) & { readonly device: string; readonly address: string };
 
-/** What `davit push --json` prints: for one device what became of it, for several a list of that. */
-export type PushResult = { readonly version: 2 } & (DevicePush | { readonly devices: readonly DevicePush[] });
+/** What `davit push --json` prints: for one device what became of it, for several a list of that; with `--check`, what was found. */
+export type PushResult = { readonly version: 2 } & (
+  DevicePush | { readonly devices: readonly DevicePush[] } | { readonly checks: readonly DeviceCheck[] }
+);
+
+/** What a check has found, for a device or for none in particular. */
+type DeviceCheck = CheckedPush & { readonly device?: string };
+
+type CheckFlags = EngineFlagValues & {
+  readonly source: string;
+  readonly file?: readonly string[] | undefined;
+  readonly profile?: readonly string[] | undefined;
+  readonly 'device-type'?: string | undefined;
+  readonly timeout: number;
+};
 
 interface OnePush {
   readonly name: string;
@@ -47,6 +63,7 @@ export default class Push extends BaseCommand {
     '<%= config.bin %> push 63ec46c',
     '<%= config.bin %> push crane.local --source ./app --detached',
     '<%= config.bin %> push crane.local --dry-run',
+    '<%= config.bin %> push --check',
     '<%= config.bin %> push bench-1.local bench-2.local bench-3.local --build host',
     '<%= config.bin %> push crane.local --image registry.example.com/app:v7',
     '<%= config.bin %> push 192.168.1.20 --env LOG_LEVEL=debug --nocache',
@@ -69,6 +86,9 @@ export default class Push extends BaseCommand {
     }),
     detached: Flags.boolean({ summary: 'Do not show the logs afterwards.' }),
     'dry-run': Flags.boolean({ summary: 'Only say what would be built, created, replaced and removed, and why.' }),
+    check: Flags.boolean({
+      summary: 'Only check the project, for a device or for none: what is dropped or refused, missing or too large.',
+    }),
     'keep-orphans': Flags.boolean({ summary: 'Leave services running that the project does not have any more.' }),
     nocache: Flags.boolean({ summary: 'Build every step anew.' }),
     pull: Flags.boolean({ summary: 'Pull base images even if the device has them.' }),
@@ -92,6 +112,7 @@ export default class Push extends BaseCommand {
   async run(): Promise<PushResult> {
     const { args, flags } = await this.parse(Push);
     const { signal, progress } = this;
+    if (flags.check) return this.#check(args.devices ?? [], flags);
     const names = await chosenDevices({ named: args.devices, all: flags.all }, { signal, progress });
     const given = parseGivenImages(flags.image ?? []);
     const request = {
@@ -120,6 +141,30 @@ export default class Push extends BaseCommand {
     } finally {
       await delivery.close();
     }
+  }
+
+  async #check(names: readonly string[], flags: CheckFlags): Promise<PushResult> {
+    const { signal, progress, streams } = this;
+    const request = {
+      folder: flags.source,
+      files: flags.file,
+      profiles: flags.profile,
+      deviceType: flags['device-type'],
+      timeoutMs: flags.timeout * 1000,
+      logins: await readRegistrySecrets(undefined, signal),
+    };
+    const checks: DeviceCheck[] = [];
+    for (const name of names.length === 0 ? [undefined] : names) {
+      const link = name === undefined ? undefined : engineLinkFrom(name, flags, { streams, signal, progress });
+      try {
+        checks.push({ ...(name === undefined ? {} : { device: name }), ...(await checkPush(link, request, signal)) });
+      } finally {
+        await link?.drop();
+      }
+    }
+    failOnErrors(checks);
+    for (const check of checks) for (const line of checkLines(check)) this.print(line);
+    return { version: 2, checks };
   }
 
   async #push({ name, isOnly, request, delivery, flags }: OnePush): Promise<DevicePush> {

@@ -1,5 +1,6 @@
 import { jsonObject, type Json, type JsonObject } from '../platform/json.js';
 import type { Attachment, Composition, Healthcheck, Mount, Network, Port, Service } from '../project/composition.js';
+import { featureLabels } from '../project/bound-features.js';
 import { definitionLabel, definitionOf } from './definition.js';
 import { localImageTag, localRelease, serviceNumbers } from './local-release.js';
 
@@ -29,7 +30,8 @@ export function supervisedApps({ services, networks, volumes }: Composition): Su
   for (const [name, number] of numbers) {
     const service = services[name];
     if (service === undefined) continue;
-    const told = supervisedService(service);
+    const own = { ...service, labels: { ...featureLabels(service.volumes), ...service.labels } };
+    const told = supervisedService(own);
     const definition = definitionOf({ ...told, objects: [app.volumes, app.networks] });
     definitions.set(name, definition);
     const identity = {
@@ -40,7 +42,7 @@ export function supervisedApps({ services, networks, volumes }: Composition): Su
       running: true,
     };
     // Only so can a container of this definition be told from one that is about to be replaced.
-    const labels = { ...service.labels, [definitionLabel]: definition };
+    const labels = { ...own.labels, [definitionLabel]: definition };
     entries.push([String(number), { ...told, labels, ...identity }]);
   }
   return { apps: { [localRelease.appId]: { ...app, services: Object.fromEntries(entries) } }, definitions };
@@ -140,7 +142,7 @@ function portText({ target, published, host_ip, protocol }: Port): string {
   return `${host_ip === undefined ? '' : `${host_ip}:`}${outside}${target}/${protocol}`;
 }
 
-/** `data:/data:ro`; the Supervisor mounts nothing but named volumes. */
+/** `data:/data:ro`; the Supervisor mounts nothing but named volumes, and what the feature labels stand for. */
 function volumeText({ type, source, target, read_only }: Mount): string[] {
   if (type !== 'volume' || source === undefined) return [];
   return [`${source}:${target}${read_only === true ? ':ro' : ''}`];

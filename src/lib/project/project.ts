@@ -40,6 +40,8 @@ export interface Project {
   readonly composition: Composition;
   /** The compose files, as the user would name them; none where there is only a Dockerfile. */
   readonly files: readonly string[];
+  /** A file as the user would name it. */
+  readonly shown: (file: string) => string;
   /** Where a value of the composition was written, or what it belongs to: `placeOf(['services', 'web', 'ports', 0])`. */
   readonly placeOf: (path: readonly (string | number)[]) => Place | undefined;
   /** Variables that the files refer to, that are not set, and that have nothing to stand in for them. */
@@ -57,7 +59,7 @@ export interface Project {
 }
 
 /** A project before what `.balena` says of it. */
-type Bare = Omit<Project, 'buildSecrets' | 'usesGitignore' | 'convertsLineEnds'>;
+type Bare = Omit<Project, 'shown' | 'buildSecrets' | 'usesGitignore' | 'convertsLineEnds'>;
 
 /** Reads a project without asking a device anything. Fails with all that is wrong with its compose files at once. */
 export async function readProject(request: ProjectRequest, signal?: AbortSignal): Promise<Project> {
@@ -83,15 +85,17 @@ export async function readProject(request: ProjectRequest, signal?: AbortSignal)
       ? await findComposeFiles(folder)
       : { files: dockerfile === undefined ? files.map((one) => path.resolve(folder, one)) : [], unread: [] };
   const problems = new Problems();
-  const unset: UnsetVariable[] = [];
-  const context: FilesContext = { shown, problems, signal, onUnset: (variable) => unset.push(variable) };
+  const unset = new Map<string, UnsetVariable>();
+  const onUnset = (one: UnsetVariable) => unset.set(`${one.place.file}:${one.place.line}:${one.name}`, one);
+  const context: FilesContext = { shown, problems, signal, onUnset };
   const bare =
     found.files.length === 0
       ? await readSingle(folder, dockerfile)
-      : { ...(await readComposition(request, { ...found, folder }, context)), unset };
+      : { ...(await readComposition(request, { ...found, folder }, context)), unset: [...unset.values()] };
   const settings = await readBalenaSettings(folder, context);
   return {
     ...bare,
+    shown,
     composition: withBuildVariables(bare.composition, settings),
     buildSecrets: (service) => buildSecretsOf(bare.composition, service, settings),
     usesGitignore: request.usesGitignore ?? false,
@@ -145,6 +149,7 @@ export function imageProject(named: string, image: string): Project {
   const folder = path.resolve(named);
   return {
     ...withoutFiles(singleImageComposition(projectName(folder), folder, image)),
+    shown: (file) => shownName(named, folder, file),
     buildSecrets: () => new Map(),
     usesGitignore: false,
     convertsLineEnds: false,
