@@ -81,7 +81,10 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
       exitCode: 0,
     };
     assert.deepEqual(document, expected);
-    assert.match(first.stderr, /through the tunnel service of work/);
+    assert.match(
+      first.stderr,
+      /crane \(63ec46c\) does not answer here; reaching it through the tunnel service of work/,
+    );
     assert.deepEqual(
       cloud.asked.slice(0, 2).map((one) => one.split(' ').slice(0, 2).join(' ').split('?')[0]),
       ['GET /v7/device', `CONNECT ${uuid}.balena:22222`],
@@ -156,6 +159,15 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
       const { exitCode, stderr } = await davit(['ssh', uuid, ...key(), '--', 'true'], options);
       assert.equal(exitCode, 0, stderr);
       assert.match(stderr, /through the tunnel service/);
+    });
+
+    it('is reached through the cloud when somebody else has its last address now', async (t) => {
+      const { folder, options } = await user(t);
+      await davit(ssh(uuid, '--', 'true'), options);
+      await near(folder, { sshPort: stranger.port, hostKey: await server.hostFingerprint() });
+      const { exitCode, stderr } = await davit(['ssh', uuid, ...key(), '--', 'true'], options);
+      assert.equal(exitCode, 0, stderr);
+      assert.match(stderr, /does not answer here; reaching it through the tunnel service/);
     });
 
     it('gets no token, whoever it is that answers', async (t) => {

@@ -43,7 +43,8 @@ export class CloudAccess {
   readonly findRoute: FindRoute = async (wanted, signal) => {
     const account = await this.#findAccount();
     if (account === undefined || !canBeInCloud(wanted)) return undefined;
-    const route = await this.#find(account, wanted, signal);
+    const tell = (device: string) => `${device} does not answer here; reaching it`;
+    const route = await this.#find(account, wanted, signal, tell);
     if (route?.isOpen === false) {
       const text = `${route.offline.message}; looking for it in this network`;
       this.#progress({ type: 'notice', level: 'info', text });
@@ -61,7 +62,7 @@ export class CloudAccess {
         hint: 'Give the UUID of the device, the beginning of that, or its name in the cloud',
       });
     }
-    const route = await this.#find(account, wanted, signal);
+    const route = await this.#find(account, wanted, signal, (device) => `Reaching ${device}`);
     if (route !== undefined) return route;
     const message = `${account.apiUrl} knows no device ${wanted.uuid ?? wanted.name} of yours`;
     throw new Failure('not-found', 'device-not-found', message, {
@@ -110,13 +111,19 @@ export class CloudAccess {
     return this.#account;
   }
 
-  async #find(account: Account, wanted: DistantDevice, signal: AbortSignal): Promise<CloudRoute | undefined> {
+  /** @param tell begins the sentence that tells that the way is taken */
+  async #find(
+    account: Account,
+    wanted: DistantDevice,
+    signal: AbortSignal,
+    tell: (device: string) => string,
+  ): Promise<CloudRoute | undefined> {
     const patience = limit(signal, patienceMs);
     try {
       const [device, ...others] = await findCloudDevices(account, wanted, patience.signal);
       if (device === undefined) return undefined;
       if (others.length > 0) throw ambiguousDevice(wanted.name, [device, ...others].map(asCandidate));
-      return this.#route(account, device, wanted);
+      return this.#route(account, device, tell(calledBy(wanted, device)));
     } catch (error) {
       if (signal.aborted) throw interrupted();
       if (!patience.signal.aborted) throw error;
@@ -127,7 +134,7 @@ export class CloudAccess {
     }
   }
 
-  #route(account: Account, device: CloudDevice, wanted: DistantDevice): CloudRoute {
+  #route(account: Account, device: CloudDevice, beginning: string): CloudRoute {
     let isTold = false;
     const offline = deviceOffline(account, device);
     return {
@@ -139,9 +146,7 @@ export class CloudAccess {
         // As of its last word: the service itself would let us wait.
         if (!device.isConnected) throw offline;
         const stream = await openThroughTunnel(account, device, port, signal);
-        const called =
-          wanted.name === device.uuid ? device.uuid : `${wanted.name}, which is ${describeDevice(device)},`;
-        const text = `Reaching ${called} through the tunnel service of ${account.name}`;
+        const text = `${beginning} through the tunnel service of ${account.name}`;
         if (!isTold) this.#progress({ type: 'notice', level: 'info', text });
         isTold = true;
         return stream;
@@ -158,6 +163,12 @@ export function isLoginRefused(error: unknown): error is Failure {
 /** Addresses, names of the DNS, and those of this computer mean nothing in a cloud. */
 function canBeInCloud({ name, uuid }: DistantDevice): boolean {
   return uuid !== undefined || (!/[.:]/.test(name) && name.toLowerCase() !== 'localhost');
+}
+
+/** The device as the user called it, and which one that is. */
+function calledBy({ name }: DistantDevice, device: CloudDevice): string {
+  const isSaid = name === device.name || device.uuid.startsWith(name.toLowerCase());
+  return isSaid ? describeDevice(device) : `${name}, which is ${describeDevice(device)},`;
 }
 
 function asCandidate({ uuid, name }: CloudDevice) {
