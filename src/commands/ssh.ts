@@ -5,12 +5,13 @@ import { sshFlags } from '../lib/cli/ssh-flags.js';
 import type { Via } from '../lib/device/cloud-access.js';
 import { openDevice } from '../lib/device/device.js';
 import { programStarter } from '../lib/device/program.js';
-import { runSession, type SessionExit } from '../lib/device/session.js';
+import { runSession } from '../lib/device/session.js';
 import { relay } from '../lib/device/stdio-relay.js';
 import { Failure } from '../lib/failure/failure.js';
+import type { RemoteExit } from '../lib/platform/remote-program.js';
 
 /** What `davit ssh --json` prints. */
-export interface SshResult extends SessionExit {
+export interface SshResult extends RemoteExit {
   readonly version: 1;
   readonly device: string;
   readonly address: string;

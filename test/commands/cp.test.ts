@@ -24,17 +24,17 @@ import { engineSkipReason, startEngine, type TestEngine } from '../support/engin
 import { createNetwork, networkSkipReason } from '../support/network-namespace.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { type SshServer, sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { userHome } from '../support/user-home.js';
 
 const skip = sshServerSkipReason();
 
 /** Two folders, here and on the device, which is the same computer. */
 async function places(t: TestContext) {
-  const home = await temporaryFolder(t);
-  const [here, there] = [path.join(home, 'here'), path.join(home, 'there')];
+  const options = await userHome(t);
+  const { HOME } = options.environment;
+  const [here, there] = [path.join(HOME, 'here'), path.join(HOME, 'there')];
   await Promise.all([here, there].map((folder) => mkdir(folder)));
-  const environment = { HOME: home, DAVIT_DATA_DIR: path.join(home, 'data'), SSH_AUTH_SOCK: undefined };
-  return { here, there, options: { environment } };
+  return { here, there, options };
 }
 
 /** A folder with everything that a copy has to keep. */

@@ -6,6 +6,7 @@ import { runChecked } from '../../src/lib/platform/child-process.js';
 import { davit } from '../support/davit.js';
 import { type SshServer, sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { userHome } from '../support/user-home.js';
 
 describe("davit ssh and the user's configuration of OpenSSH", { skip: sshServerSkipReason() }, () => {
   let server: SshServer;
@@ -16,10 +17,11 @@ describe("davit ssh and the user's configuration of OpenSSH", { skip: sshServerS
 
   /** The environment of a user with this ~/.ssh/config. */
   async function userWith(t: TestContext, lines: readonly string[], agent?: string) {
-    const HOME = await temporaryFolder(t);
-    await mkdir(path.join(HOME, '.ssh'), { mode: 0o700 });
-    await writeFile(path.join(HOME, '.ssh', 'config'), `${lines.join('\n')}\n`, { mode: 0o600 });
-    return { environment: { HOME, DAVIT_DATA_DIR: path.join(HOME, 'data'), SSH_AUTH_SOCK: agent } };
+    const user = await userHome(t, agent);
+    const folder = path.join(user.environment.HOME, '.ssh');
+    await mkdir(folder, { mode: 0o700 });
+    await writeFile(path.join(folder, 'config'), `${lines.join('\n')}\n`, { mode: 0o600 });
+    return user;
   }
 
   const entry = (...lines: readonly string[]) => ['Host bench', 'HostName 127.0.0.1', `Port ${server.port}`, ...lines];

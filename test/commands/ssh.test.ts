@@ -15,6 +15,7 @@ import { createNetwork, networkSkipReason } from '../support/network-namespace.j
 import { seededRandom } from '../support/seeded-random.js';
 import { freePort, type SshServer, sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { userHome } from '../support/user-home.js';
 
 const skip = sshServerSkipReason();
 const skipNetwork = { skip: networkSkipReason() };
@@ -40,13 +41,13 @@ describe('davit ssh', { skip }, () => {
       ['that does not exist', 'no-such-program-here', 127],
     ] as const) {
       it(`ends with the exit code of a command ${name}`, async (t) => {
-        const result = await davit(to(server, '--', line), await freshHome(t));
+        const result = await davit(to(server, '--', line), await userHome(t));
         assert.equal(result.exitCode, exitCode);
       });
     }
 
     it('keeps standard output and standard error apart', async (t) => {
-      const home = await freshHome(t);
+      const home = await userHome(t);
       await davit(to(server, '--', 'true'), home);
       const result = await davit(to(server, '--', 'echo out; echo err >&2'), home);
       assert.deepEqual([result.stdout, result.stderr], ['out\n', 'err\n']);
@@ -54,25 +55,25 @@ describe('davit ssh', { skip }, () => {
 
     it('hands several words over as a program and its arguments, unchanged', async (t) => {
       const words = ['a b', "it's", '$HOME', '*', '', '"', '\\', 'line\nbreak', '--json', '-h', 'ü'];
-      const result = await davit(to(server, '--', 'printf', '<%s>', ...words), await freshHome(t));
+      const result = await davit(to(server, '--', 'printf', '<%s>', ...words), await userHome(t));
       assert.equal(result.stdout, words.map((word) => `<${word}>`).join(''));
     });
 
     it('hands a single word over as a line for the remote shell', async (t) => {
-      const result = await davit(to(server, '--', 'echo one two | wc -w'), await freshHome(t));
+      const result = await davit(to(server, '--', 'echo one two | wc -w'), await userHome(t));
       assert.equal(result.stdout.trim(), '2');
     });
 
     it('passes 20 MB of any bytes in and out unchanged', async (t) => {
       const bytes = seededRandom(7).bytes(20_000_000);
-      const child = startDavit(to(server, '--', 'cat'), await freshHome(t));
+      const child = startDavit(to(server, '--', 'cat'), await userHome(t));
       child.stdin?.end(bytes);
       const [echoed] = await Promise.all([buffer(outputOf(child)), exitCodeOf(child)]);
       assert.equal(sha256(echoed), sha256(bytes));
     });
 
     it('loses nothing when whoever reads its output is slow', async (t) => {
-      const child = startDavit(to(server, '--', 'head -c 20000000 /dev/zero'), await freshHome(t));
+      const child = startDavit(to(server, '--', 'head -c 20000000 /dev/zero'), await userHome(t));
       const output = outputOf(child);
       await once(output, 'readable');
       // Long enough for every buffer on the way to fill up.
@@ -81,7 +82,7 @@ describe('davit ssh', { skip }, () => {
     });
 
     it('ends when the command does, although its input goes on', async (t) => {
-      const child = startDavit(to(server, '--', 'head -c 3'), await freshHome(t));
+      const child = startDavit(to(server, '--', 'head -c 3'), await userHome(t));
       child.stdin?.write('abcdef');
       const [output] = await Promise.all([buffer(outputOf(child)), exitCodeOf(child)]);
       assert.equal(output.toString(), 'abc');
@@ -89,25 +90,25 @@ describe('davit ssh', { skip }, () => {
     });
 
     it('ends when whoever reads its output has gone', async (t) => {
-      const child = startDavit(to(server, '--', 'cat /dev/zero'), await freshHome(t));
+      const child = startDavit(to(server, '--', 'cat /dev/zero'), await userHome(t));
       const output = outputOf(child);
       output.once('data', () => output.destroy());
       assert.equal(await exitCodeOf(child), 141);
     });
 
     it('gives the command no terminal unless asked', async (t) => {
-      const home = await freshHome(t);
+      const home = await userHome(t);
       assert.equal((await davit(to(server, '--', 'tty'), home)).exitCode, 1);
       assert.match((await davit(to(server, '--tty', '--', 'tty'), home)).stdout, /^\/dev\/pts\//);
     });
 
     it('runs what is piped in when there is no command', async (t) => {
-      const result = await davit(to(server), { ...(await freshHome(t)), input: 'echo hello\nexit 9\n' });
+      const result = await davit(to(server), { ...(await userHome(t)), input: 'echo hello\nexit 9\n' });
       assert.deepEqual([result.exitCode, result.stdout], [9, 'hello\n']);
     });
 
     it('prints the exit code as the result of --json and the output on standard error', async (t) => {
-      const home = await freshHome(t);
+      const home = await userHome(t);
       const result = await davit(to(server, '--json', '--', 'echo said; exit 3'), home);
       const device = { device: '127.0.0.1', address: '127.0.0.1' };
       assert.deepEqual(JSON.parse(result.stdout), { version: 1, ...device, service: null, exitCode: 3 });
@@ -119,7 +120,7 @@ describe('davit ssh', { skip }, () => {
     it('ends with 130 on Ctrl-C, and the remote command ends too', async (t) => {
       const mark = path.join(await temporaryFolder(t), 'pid');
       const line = `echo $$ > ${mark}; echo started; sleep 1000`;
-      const child = startDavit(to(server, '--', line), await freshHome(t));
+      const child = startDavit(to(server, '--', line), await userHome(t));
       await once(outputOf(child), 'data');
       child.kill('SIGINT');
       assert.equal(await exitCodeOf(child), 130);
@@ -130,7 +131,7 @@ describe('davit ssh', { skip }, () => {
 
   describe('host keys', () => {
     it('remembers the key of a device at the first connection and says its fingerprint', async (t) => {
-      const home = await freshHome(t);
+      const home = await userHome(t);
       const first = await davit(to(server, '--', 'true'), home);
       assert.ok(first.stderr.includes(await server.hostFingerprint()));
       const second = await davit(to(server, '--', 'true'), home);
@@ -140,7 +141,7 @@ describe('davit ssh', { skip }, () => {
     it('refuses a changed key, showing both fingerprints, until it is accepted', async (t) => {
       const flashed = await startSshServer();
       t.after(() => flashed.close());
-      const home = await freshHome(t);
+      const home = await userHome(t);
       await davit(to(flashed, '--', 'true'), home);
       const old = await flashed.hostFingerprint();
       await flashed.changeHostKey();
@@ -157,14 +158,14 @@ describe('davit ssh', { skip }, () => {
     });
 
     it('pins a single key when several davits meet a device at once', async (t) => {
-      const home = await freshHome(t);
+      const home = await userHome(t);
       const results = await Promise.all([1, 2, 3].map(() => davit(to(server, '--', 'true'), home)));
       assert.ok(results.every((result) => result.exitCode === 0));
       assert.equal((await pinnedIn(home)).length, 1);
     });
 
     it('names a damaged file instead of trusting anyone', async (t) => {
-      const home = await freshHome(t);
+      const home = await userHome(t);
       await davit(to(server, '--', 'true'), home);
       const { file } = pinsOf(home);
       await writeFile(file, (await readFile(file, 'utf8')).slice(0, 50));
@@ -180,7 +181,7 @@ describe('davit ssh', { skip }, () => {
         t.after(async () => {
           assert.deepEqual(await readFile(file), before[0], 'the file of the user has changed');
         });
-        const home = await freshHome(t);
+        const home = await userHome(t);
         const folder = path.join(home.environment.HOME, '.ssh');
         await mkdir(folder);
         const file = path.join(folder, 'known_hosts');
@@ -235,7 +236,7 @@ describe('davit ssh', { skip }, () => {
       it(`of type ${type} are pinned and asked for again when the server has others too`, async (t) => {
         const several = await startSshServer({ hostKeyTypes: [type] });
         t.after(() => several.close());
-        const home = await freshHome(t);
+        const home = await userHome(t);
         assert.equal((await davit(to(several, '--', 'true'), home)).exitCode, 0);
         await several.setHostKeyTypes(['rsa', 'ecdsa', 'ed25519']);
         const again = await davit(to(several, '--', 'true'), home);
@@ -257,7 +258,7 @@ describe('davit ssh', { skip }, () => {
 
       it('are pinned under it, with the names that it was met under', async (t) => {
         const one = await device(t);
-        const home = await freshHome(t);
+        const home = await userHome(t);
         assert.equal((await davit(by('127.0.0.1', one, '--', 'true'), home)).exitCode, 0);
         const again = await davit(by('localhost', one, '--', 'true'), home);
         assert.equal(again.exitCode, 0);
@@ -271,7 +272,7 @@ describe('davit ssh', { skip }, () => {
 
       it('are refused under another name when they have changed', async (t) => {
         const one = await device(t);
-        const home = await freshHome(t);
+        const home = await userHome(t);
         assert.equal((await davit(by('127.0.0.1', one, '--', 'true'), home)).exitCode, 0);
         await one.changeHostKey();
         const mark = path.join(await temporaryFolder(t), 'mark');
@@ -291,21 +292,21 @@ describe('davit ssh', { skip }, () => {
     const without = (...words: string[]) => ['ssh', '127.0.0.1', '--port', String(server.port), ...words, '--', 'true'];
 
     it('ends with 7 when the device does not know the key', async (t) => {
-      const result = await davit(without('--identity', server.wrongIdentityFile), await freshHome(t));
+      const result = await davit(without('--identity', server.wrongIdentityFile), await userHome(t));
       assert.equal(result.exitCode, 7);
       assert.match(result.stderr, /os\.sshKeys/);
     });
 
     it('ends with 3 when there is no such key file', async (t) => {
-      assert.equal((await davit(without('--identity', '/nowhere/key'), await freshHome(t))).exitCode, 3);
+      assert.equal((await davit(without('--identity', '/nowhere/key'), await userHome(t))).exitCode, 3);
     });
 
     it('ends with 2 when the key file is no key', async (t) => {
-      assert.equal((await davit(without('--identity', '/etc/passwd'), await freshHome(t))).exitCode, 2);
+      assert.equal((await davit(without('--identity', '/etc/passwd'), await userHome(t))).exitCode, 2);
     });
 
     it('finds the usual keys of the home folder', async (t) => {
-      const home = await freshHome(t);
+      const home = await userHome(t);
       await mkdir(path.join(home.environment.HOME, '.ssh'));
       const key = await readFile(server.identityFile);
       await writeFile(path.join(home.environment.HOME, '.ssh', 'id_ed25519'), key, { mode: 0o600 });
@@ -317,7 +318,7 @@ describe('davit ssh', { skip }, () => {
       const folder = await temporaryFolder(t);
       const device = await startSshServer();
       t.after(() => device.close());
-      const home = await freshHome(t);
+      const home = await userHome(t);
       const kinds = ['-t ed25519', '-t ecdsa -b 256', '-t ecdsa -b 521', '-t rsa -b 3072', '-t rsa -b 2048 -m PEM'];
       for (const [index, kind] of kinds.entries()) {
         const file = path.join(folder, String(index));
@@ -331,7 +332,7 @@ describe('davit ssh', { skip }, () => {
     });
 
     it('uses the SSH agent', async (t) => {
-      const home = await freshHome(t);
+      const home = await userHome(t);
       const SSH_AUTH_SOCK = path.join(home.environment.HOME, 'agent');
       const started = await runChecked('starting an agent', 'ssh-agent', ['-a', SSH_AUTH_SOCK]);
       const pid = Number(/SSH_AGENT_PID=(\d+)/.exec(started)?.[1]);
@@ -345,7 +346,7 @@ describe('davit ssh', { skip }, () => {
     it('ends with 7 when the device has had enough of wrong keys', async (t) => {
       const strict = await startSshServer({ configuration: ['MaxAuthTries 2'] });
       t.after(() => strict.close());
-      const home = await freshHome(t);
+      const home = await userHome(t);
       await mkdir(path.join(home.environment.HOME, '.ssh'));
       for (const name of ['id_ed25519', 'id_ecdsa', 'id_rsa']) {
         const file = path.join(home.environment.HOME, '.ssh', name);
@@ -356,13 +357,13 @@ describe('davit ssh', { skip }, () => {
     });
 
     it('goes on without an agent that is not there', async (t) => {
-      const home = await freshHome(t);
+      const home = await userHome(t);
       const environment = { ...home.environment, SSH_AUTH_SOCK: '/nowhere/agent' };
       assert.equal((await davit(without(), { environment })).exitCode, 7);
     });
 
     it('says how to go on when a key needs a passphrase and nobody can be asked', async (t) => {
-      const home = await freshHome(t);
+      const home = await userHome(t);
       const file = path.join(home.environment.HOME, 'locked');
       await runChecked('making a key', 'ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'open sesame', '-f', file]);
       const result = await davit(without('--identity', file), home);
@@ -380,7 +381,7 @@ describe('davit ssh', { skip }, () => {
       });
       t.after(() => device.close());
       const words = ['ssh', '127.0.0.1', '--port', String(device.port), '--', 'id', '-u'];
-      const result = await davit(words, await freshHome(t));
+      const result = await davit(words, await userHome(t));
       assert.deepEqual([result.exitCode, result.stdout], [0, '0\n'], result.stderr);
     });
   });
@@ -395,7 +396,7 @@ describe('davit ssh', { skip }, () => {
       if (device === undefined) throw new Error('no device');
       const remote = await startSshServer({ port: 22222, wrapper: ['ip', 'netns', 'exec', device.namespace] });
       t.after(() => remote.close());
-      const options = { ...(await freshHome(t)), wrapper: network.wrapper };
+      const options = { ...(await userHome(t)), wrapper: network.wrapper };
       const line = "ip -6 -o address show dev eth0 scope link | awk '{print $4}' | cut -d/ -f1";
       const words = (name: string) => ['ssh', name, '--identity', remote.identityFile, '--', line];
       const byName = await davit(words('bbbbbb2'), options);
@@ -412,7 +413,7 @@ describe('davit ssh', { skip }, () => {
     if (device?.ipv4 === undefined) throw new Error('the device has no address');
     const remote = await startSshServer({ port: 22222, wrapper: ['ip', 'netns', 'exec', device.namespace] });
     t.after(() => remote.close());
-    const options = { ...(await freshHome(t)), wrapper: network.wrapper };
+    const options = { ...(await userHome(t)), wrapper: network.wrapper };
     const words = ['ssh', 'aaaaaa1', '--identity', remote.identityFile, '--json', '--', 'true'];
     for (const [kind, address] of [
       ['none', device.ipv4],
@@ -438,7 +439,7 @@ describe('davit ssh', { skip }, () => {
 
     it('ends with 6 when the port is closed', async (t) => {
       const words = ['ssh', '127.0.0.1', '--port', String(await freePort()), '--', 'true'];
-      const result = await timed(words, await freshHome(t));
+      const result = await timed(words, await userHome(t));
       assert.equal(result.exitCode, 6);
       assert.ok(result.seconds < notMinutes, `took ${result.seconds} s`);
     });
@@ -449,11 +450,11 @@ describe('davit ssh', { skip }, () => {
       await once(web, 'listening');
       const address = web.address();
       const port = typeof address === 'object' ? address?.port : undefined;
-      assert.equal((await davit(['ssh', '127.0.0.1', '--port', String(port)], await freshHome(t))).exitCode, 6);
+      assert.equal((await davit(['ssh', '127.0.0.1', '--port', String(port)], await userHome(t))).exitCode, 6);
     });
 
     it('ends with 3 in seconds for a name that nobody has', async (t) => {
-      const result = await timed(['ssh', 'nobody-has-this', '--', 'true'], await freshHome(t));
+      const result = await timed(['ssh', 'nobody-has-this', '--', 'true'], await userHome(t));
       assert.equal(result.exitCode, 3);
       assert.match(result.stderr, /davit scan/);
       assert.ok(result.seconds < notMinutes, `took ${result.seconds} s`);
@@ -466,7 +467,7 @@ describe('davit ssh', { skip }, () => {
       if (device?.ipv4 === undefined) throw new Error('the device has no address');
       const remote = await startSshServer({ wrapper: ['ip', 'netns', 'exec', device.namespace] });
       t.after(() => remote.close());
-      const options = { ...(await freshHome(t)), wrapper: network.wrapper };
+      const options = { ...(await userHome(t)), wrapper: network.wrapper };
       const words = ['ssh', device.ipv4, '--port', String(remote.port), '--identity', remote.identityFile, '--'];
 
       const running = startDavit([...words, 'echo started; sleep 1000'], options);
@@ -486,17 +487,11 @@ describe('davit ssh', { skip }, () => {
   });
 });
 
-/** The environment of a user who has never met a device and has no keys. */
-async function freshHome(t: TestContext) {
-  const HOME = await temporaryFolder(t);
-  return { environment: { HOME, DAVIT_DATA_DIR: path.join(HOME, 'data'), SSH_AUTH_SOCK: undefined } };
-}
-
-function pinsOf(home: Awaited<ReturnType<typeof freshHome>>): HostKeyStore {
+function pinsOf(home: Awaited<ReturnType<typeof userHome>>): HostKeyStore {
   return new HostKeyStore(hostKeyFile(home.environment.DAVIT_DATA_DIR));
 }
 
-function pinnedIn(home: Awaited<ReturnType<typeof freshHome>>) {
+function pinnedIn(home: Awaited<ReturnType<typeof userHome>>) {
   return pinsOf(home).devices();
 }
 

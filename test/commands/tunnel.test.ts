@@ -10,6 +10,7 @@ import { run } from '../../src/lib/platform/child-process.js';
 import { davit, startDavit } from '../support/davit.js';
 import { freePort, type SshServer, sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { userHome } from '../support/user-home.js';
 
 describe('davit tunnel', { skip: sshServerSkipReason() }, () => {
   let server: SshServer;
@@ -28,11 +29,6 @@ describe('davit tunnel', { skip: sshServerSkipReason() }, () => {
     await server.close();
   });
 
-  async function home(t: TestContext) {
-    const HOME = await temporaryFolder(t);
-    return { environment: { HOME, DAVIT_DATA_DIR: path.join(HOME, 'data'), SSH_AUTH_SOCK: undefined } };
-  }
-
   const words = (...more: readonly string[]) => [
     ...['tunnel', '127.0.0.1', '--port', String(server.port), '--identity', server.identityFile],
     ...more,
@@ -40,7 +36,7 @@ describe('davit tunnel', { skip: sshServerSkipReason() }, () => {
 
   /** Starts tunnels and gives their local ports as soon as all are open. */
   async function open(t: TestContext, ...tunnels: readonly string[]) {
-    const child = startDavit(words(...tunnels, '--json'), await home(t));
+    const child = startDavit(words(...tunnels, '--json'), await userHome(t));
     t.after(() => child.kill('SIGKILL'));
     let said = '';
     child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
@@ -100,10 +96,10 @@ describe('davit tunnel', { skip: sshServerSkipReason() }, () => {
   });
 
   it('refuses a port that is taken, and what is no tunnel', async (t) => {
-    const taken = await davit(words(`${webPort}:80`), await home(t));
+    const taken = await davit(words(`${webPort}:80`), await userHome(t));
     assert.equal(taken.exitCode, 4, taken.stderr);
     for (const wrong of ['x', '80:', ':80', '1:2:3:4:5', '70000:80', '0']) {
-      assert.equal((await davit(words(wrong), await home(t))).exitCode, 2, wrong);
+      assert.equal((await davit(words(wrong), await userHome(t))).exitCode, 2, wrong);
     }
   });
 });

@@ -12,14 +12,14 @@ import { engineSkipReason, startEngine } from '../support/engine.js';
 import { createNetwork, networkSkipReason } from '../support/network-namespace.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { userHome } from '../support/user-home.js';
 
 const skip = networkSkipReason() || engineSkipReason() || sshServerSkipReason();
 
 describe('when the cable of a device is pulled for 20 s', { skip, timeout: 300_000 }, () => {
   it('copies, logs and tunnels go on where they were, and a command ends with 6', async (t) => {
-    const home = await temporaryFolder(t);
-    const [here, there] = [path.join(home, 'here'), path.join(home, 'there')];
+    const { environment } = await userHome(t);
+    const [here, there] = [path.join(environment.HOME, 'here'), path.join(environment.HOME, 'there')];
     await Promise.all([here, there].map((folder) => mkdir(folder)));
     const bytes = 30_000_000;
     const content = seededRandom(3).bytes(bytes);
@@ -27,7 +27,6 @@ describe('when the cable of a device is pulled for 20 s', { skip, timeout: 300_0
 
     const device = await slowDevice(t);
     const login = ['--port', String(device.sshPort), '--identity', device.identityFile];
-    const environment = { HOME: home, DAVIT_DATA_DIR: path.join(home, 'data'), SSH_AUTH_SOCK: undefined };
     const start = (...words: string[]) => {
       const davit = watchDavit([...words, ...login], { environment, wrapper: device.wrapper });
       t.after(() => davit.child.kill('SIGKILL'));

@@ -1,8 +1,8 @@
 import { execInContainer } from '../engine/exec.js';
 import { findRunningService } from '../engine/find-service.js';
+import type { RemoteProcess, RemoteTerminal } from '../platform/remote-program.js';
 import { remoteCommandLine } from '../ssh/quote-command.js';
 import type { Device } from './device.js';
-import type { SessionProcess, SessionTerminal } from './session.js';
 
 /** What is to run on a device. */
 export interface ProgramRequest {
@@ -14,7 +14,7 @@ export interface ProgramRequest {
 }
 
 /** Starts a program, on a terminal if one is given. */
-export type ProgramStarter = (terminal: SessionTerminal | undefined) => Promise<SessionProcess>;
+export type ProgramStarter = (terminal: RemoteTerminal | undefined) => Promise<RemoteProcess>;
 
 /** Makes the connection that a program needs, and gives what starts it. */
 export async function programStarter(

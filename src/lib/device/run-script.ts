@@ -1,6 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import { remoteCommandLine } from '../ssh/quote-command.js';
-import type { RemoteExit, SshConnection } from '../ssh/ssh-connection.js';
+import type { RemoteExit } from '../platform/remote-program.js';
+import type { SshConnection } from '../ssh/ssh-connection.js';
 
 /** What a script is run with. */
 export interface ScriptInput {

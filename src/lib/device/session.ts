@@ -1,35 +1,8 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { interrupted } from '../failure/failure.js';
 import { environmentVariable } from '../platform/environment.js';
-
-/** How a program on a device ended. */
-export interface SessionExit {
-  /** Its own exit code, or 128 + the signal's number, as shells have it. */
-  readonly exitCode: number;
-  /** The signal that ended it, where that is told: `SIGTERM`. */
-  readonly signal?: string;
-}
-
-/** A program that runs on a device, on its host or in one of its containers. */
-export interface SessionProcess {
-  readonly stdin: Writable;
-  readonly stdout: Readable;
-  readonly stderr: Readable;
-  readonly exited: Promise<SessionExit>;
-  resize(columns: number, rows: number): void;
-  /** Asks it to end, as Ctrl-C does. */
-  interrupt(): Promise<void>;
-  close(): void;
-}
-
-/** A terminal as the program should see it. */
-export interface SessionTerminal {
-  /** The value of TERM: `xterm-256color`. */
-  readonly type: string;
-  readonly columns: number;
-  readonly rows: number;
-}
+import type { RemoteExit, RemoteProcess, RemoteTerminal } from '../platform/remote-program.js';
 
 /** The user's end of a session. */
 interface LocalEnd {
@@ -49,7 +22,7 @@ interface LocalTerminal {
 /** What to run, and between which ends. */
 export interface SessionOptions {
   /** Starts the program, on a terminal if one is given. */
-  readonly start: (terminal: SessionTerminal | undefined) => Promise<SessionProcess>;
+  readonly start: (terminal: RemoteTerminal | undefined) => Promise<RemoteProcess>;
   readonly local: LocalEnd;
   /** Without it the program gets no terminal: bytes pass unchanged and its two outputs stay apart. */
   readonly terminal: LocalTerminal | undefined;
@@ -60,13 +33,13 @@ export interface SessionOptions {
 const graceMs = 1000;
 
 /** What a shell says of a program that wrote to a closed pipe: 128 + SIGPIPE. */
-const brokenPipe: SessionExit = { exitCode: 141, signal: 'SIGPIPE' };
+const brokenPipe: RemoteExit = { exitCode: 141, signal: 'SIGPIPE' };
 
 /**
  * Runs one program on a device with the user's streams until it ends. On abort the program gets SIGINT, and the call fails
  * as interrupted.
  */
-export async function runSession(options: SessionOptions): Promise<SessionExit> {
+export async function runSession(options: SessionOptions): Promise<RemoteExit> {
   const { start, local, terminal, signal } = options;
   const remoteTerminal = terminal && { type: environmentVariable('TERM') ?? 'vt100', ...terminal.windowSize() };
   const remote = await start(remoteTerminal);
@@ -97,11 +70,11 @@ export async function runSession(options: SessionOptions): Promise<SessionExit> 
   }
 }
 
-async function joinStreams(local: LocalEnd, remote: SessionProcess): Promise<SessionExit> {
+async function joinStreams(local: LocalEnd, remote: RemoteProcess): Promise<RemoteExit> {
   // A program that ends before it has read its input is judged by its exit code.
   remote.stdin.on('error', () => undefined);
   local.stdin.pipe(remote.stdin);
-  const brokenOutput = new Promise<SessionExit>((resolve, reject) => {
+  const brokenOutput = new Promise<RemoteExit>((resolve, reject) => {
     for (const output of [local.stdout, local.stderr]) {
       output.once('error', (error: Error & { code?: string }) => {
         if (error.code === 'EPIPE') resolve(brokenPipe);
@@ -122,7 +95,7 @@ async function flow(from: Readable, to: NodeJS.WritableStream): Promise<void> {
   await finished(from, { writable: false });
 }
 
-async function endProgram(remote: SessionProcess): Promise<void> {
+async function endProgram(remote: RemoteProcess): Promise<void> {
   const asked = remote.interrupt().catch(() => undefined);
   let timer: NodeJS.Timeout | undefined;
   await Promise.race([

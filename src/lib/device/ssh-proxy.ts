@@ -8,7 +8,8 @@ import { HostKeyStore } from '../ssh/host-key-store.js';
 import { hostSettings } from '../ssh/host-settings.js';
 import { openSsh, type SshOptions } from '../ssh/open-ssh.js';
 import type { SftpFiles } from '../ssh/sftp-files.js';
-import { type RemoteProcess, type RemoteTerminal, SshConnection } from '../ssh/ssh-connection.js';
+import type { RemoteProcess, RemoteTerminal } from '../platform/remote-program.js';
+import { SshConnection } from '../ssh/ssh-connection.js';
 
 /** The device behind a proxy, and who wants to go there. */
 interface Behind {

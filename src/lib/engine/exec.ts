@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import http from 'node:http';
-import { type Duplex, PassThrough, type Readable, type Writable } from 'node:stream';
+import { type Duplex, PassThrough } from 'node:stream';
 import { Failure, interrupted } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
+import type { RemoteProcess, RemoteTerminal } from '../platform/remote-program.js';
 import { waitAtMost } from '../platform/wait.js';
 import { numberAt, textAt, valueAt } from './engine-answer.js';
 import type { EngineConnection } from './engine-connection.js';
@@ -21,29 +22,15 @@ export interface ExecRequest {
   /** Variables besides those of the container. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Size of the terminal that it gets; without one its two outputs stay apart. */
-  readonly terminal?: { readonly type: string; readonly columns: number; readonly rows: number } | undefined;
+  readonly terminal?: RemoteTerminal | undefined;
   readonly signal: AbortSignal;
-}
-
-/** A program in a container. Its output must be read, or it never ends. */
-export interface ContainerProcess {
-  readonly stdin: Writable;
-  readonly stdout: Readable;
-  readonly stderr: Readable;
-  /** Settles when the program has ended and its output has arrived; fails as unreachable when the connection is lost first. */
-  readonly exited: Promise<{ readonly exitCode: number }>;
-  resize(columns: number, rows: number): void;
-  /** Asks it to end, as Ctrl-C does. */
-  interrupt(): Promise<void>;
-  /** Stops listening to it. */
-  close(): void;
 }
 
 /** The variable by which a program can be found again in its container: engines tell only its number on the host. */
 const markVariable = 'DAVIT_SESSION';
 
 /** Runs a program in a container, with `exec` of the engine's API. */
-export async function execInContainer(engine: EngineConnection, request: ExecRequest): Promise<ContainerProcess> {
+export async function execInContainer(engine: EngineConnection, request: ExecRequest): Promise<RemoteProcess> {
   const { container, command, environment = {}, terminal, signal } = request;
   const mark = randomBytes(8).toString('hex');
   const id = await createExec(engine, request, [

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { EngineContainer } from '../engine/container-archive.js';
-import { type ContainerProcess, execInContainer } from '../engine/exec.js';
+import { execInContainer } from '../engine/exec.js';
 import { Failure } from '../failure/failure.js';
+import type { RemoteProcess } from '../platform/remote-program.js';
 
 /** How engines say, in the place of its output, that a program is not there; a container that is just ending is another reason. */
 const notFound = /not found|no such file/i;
@@ -10,7 +11,7 @@ const notFound = /not found|no such file/i;
  * A shell of root in a running container that stays open, so that each script costs one round trip. Scripts run one after the other.
  */
 export class ContainerShell {
-  readonly #program: ContainerProcess;
+  readonly #program: RemoteProcess;
   readonly #mark = `davit-${randomBytes(8).toString('hex')}`;
   #said = '';
   #complained = '';
@@ -18,7 +19,7 @@ export class ContainerShell {
   #wake: (() => void) | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(program: ContainerProcess) {
+  private constructor(program: RemoteProcess) {
     this.#program = program;
     program.stdout.on('data', (chunk: Buffer) => {
       this.#said += chunk.toString();

@@ -1,40 +1,11 @@
 import { constants } from 'node:os';
-import type { Duplex, Readable, Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Client, ClientChannel, PseudoTtyOptions, SFTPWrapper } from 'ssh2';
 import { Failure } from '../failure/failure.js';
+import type { RemoteExit, RemoteProcess, RemoteTerminal } from '../platform/remote-program.js';
 import { remoteCommandLine } from './quote-command.js';
 import { SftpFiles } from './sftp-files.js';
-
-/** A terminal as the remote side should see it. */
-export interface RemoteTerminal {
-  /** The value of TERM: `xterm-256color`. */
-  readonly type: string;
-  readonly columns: number;
-  readonly rows: number;
-}
-
-/** How a remote program ended. */
-export interface RemoteExit {
-  /** Its own exit code, or 128 + the signal's number, as shells have it. */
-  readonly exitCode: number;
-  /** The signal that ended it: `SIGTERM`. */
-  readonly signal?: string;
-}
-
-/** A program that runs on the device. Its output must be read, or it never ends. */
-export interface RemoteProcess {
-  readonly stdin: Writable;
-  readonly stdout: Readable;
-  readonly stderr: Readable;
-  /** Settles when the program has ended and its output has arrived; fails as unreachable when the connection is lost first. */
-  readonly exited: Promise<RemoteExit>;
-  resize(columns: number, rows: number): void;
-  /** Asks it, and all else that runs over this connection, to end, as Ctrl-C does. */
-  interrupt(): Promise<void>;
-  /** Stops listening to the program. */
-  close(): void;
-}
 
 /** One SSH connection to a device; everything davit does over SSH with that device goes through it. */
 export class SshConnection {
