@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { davit, davitJson } from '../support/davit.js';
+import { installOsConfig } from '../support/guest-os-config.js';
 import { bootDevice, configuredImage, type VirtualDevice, virtualDeviceMissing } from '../support/virtual-device.js';
 
 /** Each step stands on the one before it: one device that is looked at, renamed, restarted and switched off. */
@@ -56,6 +57,41 @@ describe('a device that is controlled from afar', { skip: virtualDeviceMissing }
     assert.equal(now.exitCode, 0, now.stderr);
     assert.notEqual(now.stdout, bootId.stdout);
     assert.equal((await davit(['device', 'hostname', 'heron'], options())).stdout, 'heron\n');
+  });
+
+  it('joins a fleet, also when davit is killed, and leaves it; what fails is taken back', async () => {
+    await installOsConfig(device);
+    const file = path.join(folder, 'fleet.json');
+    const fleet = {
+      deviceType: 'virtual-amd64',
+      applicationId: 17,
+      apiEndpoint: 'http://127.0.0.1:9',
+      apiKey: 'sesame',
+    };
+    await writeFile(file, JSON.stringify({ ...fleet, developmentMode: false }));
+    const config = async () => (await device.ssh('cat /mnt/boot/config.json')).stdout;
+    const own = await config();
+    const line = ['join', 'heron', '--config', file, '--yes'];
+
+    await device.ssh('touch /run/fails');
+    const failed = await davitJson(line, options());
+    assert.equal(failed.exitCode, 5, JSON.stringify(failed.document));
+    assert.equal(await config(), own);
+
+    await device.ssh('rm /run/fails');
+    const kill = { signal: 'SIGKILL', when: (output: string) => output.includes('Fetching') } as const;
+    assert.equal((await davit(line, { ...options(), kill })).signal, 'SIGKILL');
+    const result = '/run/davit-join/result';
+    const done = await device.ssh(`until [ -e ${result} ]; do sleep 0.2; done; cat ${result}`);
+    assert.equal(done.stdout, 'done\n');
+    const joined = JSON.parse(await config()) as Record<string, unknown>;
+    const { applicationId, deviceId, hostname, developmentMode } = joined;
+    assert.deepEqual([applicationId, deviceId, hostname, developmentMode], [17, 4711, 'heron', true]);
+
+    const left = await davitJson(['leave', 'heron', '--yes'], options());
+    assert.equal(left.exitCode, 0, JSON.stringify(left.document));
+    assert.doesNotMatch(await config(), /apiEndpoint|applicationId/);
+    assert.equal((await device.ssh('ls /mnt/boot')).stdout.includes('before'), false);
   });
 
   it('switches itself off, and is told from one that is still there', async () => {
