@@ -14,8 +14,11 @@ export interface CountedLink {
   readonly close: () => Promise<void>;
 }
 
-/** Opens such a way on a free port of this address. */
-export async function openCountedLink(port: number, address = '127.0.0.1'): Promise<CountedLink> {
+/** Opens such a way; on a free port of 127.0.0.1, if not told otherwise. */
+export async function openCountedLink(
+  port: number,
+  listen: { readonly port?: number; readonly host?: string } = {},
+): Promise<CountedLink> {
   let sent = 0;
   let received = 0;
   let cutAt = Infinity;
@@ -54,7 +57,7 @@ export async function openCountedLink(port: number, address = '127.0.0.1'): Prom
       });
     }
   });
-  server.listen(0, address);
+  server.listen({ port: 0, host: '127.0.0.1', ...listen });
   await once(server, 'listening');
   const listening = server.address();
   if (listening === null || typeof listening === 'string') throw new Error('no port');

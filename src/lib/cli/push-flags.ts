@@ -29,7 +29,9 @@ export const anyDevicesArgs = {
 };
 
 /** The flag in place of names. */
-export const allFlag = { all: Flags.boolean({ summary: 'All devices that davit scan finds in the network.' }) };
+export const allFlag = {
+  all: Flags.boolean({ default: false, summary: 'All devices that davit scan finds in the network.' }),
+};
 
 const scanMs = 4000;
 

@@ -8,7 +8,7 @@ import { whileDoing } from '../failure/while-doing.js';
 import { ChunkStream } from '../image/chunk-stream.js';
 import { decodeGzip } from '../image/decode-gzip.js';
 import { decodeZstd } from '../image/decode-zstd.js';
-import { savedImage } from './saved-image.js';
+import { notAnImage, savedImage } from './saved-image.js';
 
 /** A container image on this computer, in an engine or in a file. */
 export interface ImageSource {
@@ -78,8 +78,14 @@ export async function readSavedFiles(
   const { extract } = await import('tar-stream');
   const entries = extract();
   const source = Readable.from(tar, { objectMode: false });
+  let unreadable: unknown;
   source.on('error', (error) => {
+    unreadable = error;
     entries.destroy(error);
+  });
+  let notTar: unknown;
+  entries.on('error', (error) => {
+    notTar = error;
   });
   source.pipe(entries);
   try {
@@ -90,6 +96,7 @@ export async function readSavedFiles(
       while ((await content.next()) !== undefined);
     }
   } catch (error) {
+    if (unreadable === undefined && error === notTar) throw notAnImage(name, 'it is no tar', error);
     throw error instanceof Failure ? error : whileDoing(`reading ${name}`, error);
   } finally {
     source.destroy();

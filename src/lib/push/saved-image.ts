@@ -97,7 +97,8 @@ function severalImages(name: string, count: number): Failure {
   });
 }
 
-function notAnImage(name: string, reason: string, cause?: unknown): Failure {
+/** The failure of something that is no image, or not a whole one. */
+export function notAnImage(name: string, reason: string, cause?: unknown): Failure {
   return new Failure('refused', 'not-a-container-image', `${name} is no saved container image: ${reason}`, {
     hint: 'Give what docker save, or docker buildx build --output type=oci, has written',
     cause,
