@@ -3,6 +3,7 @@ import { BaseCommand } from '../lib/cli/base-command.js';
 import { onEachDevice } from '../lib/cli/each-device.js';
 import { engineFlags, type EngineFlagValues, engineLinkFrom, supervisorFlags } from '../lib/cli/engine-flags.js';
 import { allFlag, anyDevicesArgs, chosenDevices, deliveryFlags } from '../lib/cli/push-flags.js';
+import { projectFlags, type ProjectFlagValues, projectRequestFrom } from '../lib/cli/project-flags.js';
 import { checkLines, failOnErrors } from '../lib/output/check-text.js';
 import { outlineLines, pushedLines } from '../lib/output/push-text.js';
 import { type CheckedPush, checkPush } from '../lib/push/check-push.js';
@@ -27,13 +28,12 @@ export type PushResult = { readonly version: 2 } & (
 /** What a check has found, for a device or for none in particular. */
 type DeviceCheck = CheckedPush & { readonly device?: string };
 
-type CheckFlags = EngineFlagValues & {
-  readonly source: string;
-  readonly file?: readonly string[] | undefined;
-  readonly profile?: readonly string[] | undefined;
-  readonly 'device-type'?: string | undefined;
-  readonly timeout: number;
-};
+type CheckFlags = EngineFlagValues &
+  ProjectFlagValues & {
+    readonly 'device-type'?: string | undefined;
+    readonly 'registry-secrets'?: string | undefined;
+    readonly timeout: number;
+  };
 
 interface OnePush {
   readonly name: string;
@@ -70,20 +70,7 @@ export default class Push extends BaseCommand {
   ];
   static override args = anyDevicesArgs;
   static override flags = {
-    source: Flags.string({ default: '.', helpValue: '<folder>', summary: 'Project folder.' }),
-    file: Flags.string({
-      multiple: true,
-      multipleNonGreedy: true,
-      helpValue: '<path>',
-      summary:
-        'Compose file inside the project folder, or a Dockerfile. Several compose files are laid over each other.',
-    }),
-    profile: Flags.string({
-      multiple: true,
-      multipleNonGreedy: true,
-      helpValue: '<name>',
-      summary: 'Also run the services of a profile of the compose file. Can be repeated.',
-    }),
+    ...projectFlags,
     detached: Flags.boolean({ summary: 'Do not show the logs afterwards.' }),
     'dry-run': Flags.boolean({ summary: 'Only say what would be built, created, replaced and removed, and why.' }),
     check: Flags.boolean({
@@ -92,6 +79,10 @@ export default class Push extends BaseCommand {
     'keep-orphans': Flags.boolean({ summary: 'Leave services running that the project does not have any more.' }),
     nocache: Flags.boolean({ summary: 'Build every step anew.' }),
     pull: Flags.boolean({ summary: 'Pull base images even if the device has them.' }),
+    'registry-secrets': Flags.string({
+      helpValue: '<path>',
+      summary: 'File with usernames and passwords for registries. [default: ~/.balena/secrets.yml]',
+    }),
     env: Flags.string({
       multiple: true,
       // Otherwise a device named after it would be taken for another variable.
@@ -116,9 +107,7 @@ export default class Push extends BaseCommand {
     const names = await chosenDevices({ named: args.devices, all: flags.all }, { signal, progress });
     const given = parseGivenImages(flags.image ?? []);
     const request = {
-      folder: flags.source,
-      files: flags.file,
-      profiles: flags.profile,
+      project: projectRequestFrom(flags),
       deviceType: flags['device-type'],
       environment: parseVariables(flags.env ?? []),
       image: given.only,
@@ -126,7 +115,8 @@ export default class Push extends BaseCommand {
       keepOrphans: flags['keep-orphans'],
     };
     const { build, nocache: noCache, pull } = flags;
-    const delivery = openDelivery({ build, given: given.images, noCache, pull, logins: {} }, { signal, progress });
+    const logins = await readRegistrySecrets(flags['registry-secrets'], signal);
+    const delivery = openDelivery({ build, given: given.images, noCache, pull, logins }, { signal, progress });
     try {
       const isOnly = new Set(names).size === 1;
       const devices = await onEachDevice({
@@ -146,12 +136,10 @@ export default class Push extends BaseCommand {
   async #check(names: readonly string[], flags: CheckFlags): Promise<PushResult> {
     const { signal, progress, streams } = this;
     const request = {
-      folder: flags.source,
-      files: flags.file,
-      profiles: flags.profile,
+      ...projectRequestFrom(flags),
       deviceType: flags['device-type'],
       timeoutMs: flags.timeout * 1000,
-      logins: await readRegistrySecrets(undefined, signal),
+      logins: await readRegistrySecrets(flags['registry-secrets'], signal),
     };
     const checks: DeviceCheck[] = [];
     for (const name of names.length === 0 ? [undefined] : names) {

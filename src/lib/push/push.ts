@@ -4,7 +4,7 @@ import { localRelease } from '../deploy/local-release.js';
 import { supervisorDeployer } from '../deploy/supervisor-deployer.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import type { Composition } from '../project/composition.js';
-import { imageProject, type Project, readProject } from '../project/project.js';
+import { imageProject, type Project, type ProjectRequest, readProject } from '../project/project.js';
 import type { Delivered } from './deliver-image.js';
 import type { Delivery, ServiceImage } from './delivery.js';
 import type { EngineLink } from './engine-link.js';
@@ -14,11 +14,7 @@ import { readServiceImages } from './service-images.js';
 
 /** What is pushed. */
 export interface PushRequest {
-  readonly folder: string;
-  /** Compose files, or one Dockerfile, relative to the folder; those with the usual names where there are none. */
-  readonly files?: readonly string[] | undefined;
-  /** Profiles of compose files whose services belong to the project. */
-  readonly profiles?: readonly string[] | undefined;
+  readonly project: ProjectRequest;
   /** The device's type, where the device itself does not tell it. */
   readonly deviceType?: string | undefined;
   /** Variables set in containers. */
@@ -72,9 +68,9 @@ export async function planPush(
   request: PushRequest,
   { signal, delivery }: PlanOptions,
 ): Promise<PushPlan> {
-  const { folder, files, profiles, image } = request;
+  const { image } = request;
   const project =
-    image === undefined ? await readProject({ folder, files, profiles }, signal) : imageProject(folder, image);
+    image === undefined ? await readProject(request.project, signal) : imageProject(request.project.folder, image);
   const composition = withVariables(project.composition, request.environment);
   const target = await openPushTarget(link, request, signal);
   const images = await imagesFor(project, target, signal);
