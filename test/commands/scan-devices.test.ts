@@ -225,15 +225,16 @@ describe('davit scan of devices with servers', { skip }, () => {
     await lan2('down');
     const watched = watchDavit(['scan', '--watch', '--json'], options);
     const lines = () => linesOf(watched.output()).filter(({ device: { hostname } }) => hostname === '63ec46c.local');
-    const until = async (type: string, count: number) => {
-      const isSeen = () => lines().filter((line) => line.type === type).length >= count;
+    const untilSeen = async (what: string, isSeen: () => boolean) => {
       const end = performance.now() + 40_000;
       while (!isSeen()) {
-        if (performance.now() > end) throw new Error(`no ${type}: ${watched.output()}`);
+        if (performance.now() > end) throw new Error(`no ${what}: ${watched.output()}`);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     };
-    while (!watched.output().includes('found')) await new Promise((resolve) => setTimeout(resolve, 20));
+    const until = (type: string, count: number) =>
+      untilSeen(type, () => lines().filter((line) => line.type === type).length >= count);
+    await untilSeen('other device', () => watched.output().includes('found'));
     assert.deepEqual(lines(), []);
     await lan2('up');
     await until('found', 1);

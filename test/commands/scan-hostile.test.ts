@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { runChecked } from '../../src/lib/platform/child-process.js';
 import { davitJson } from '../support/davit.js';
+import { pythonMissing } from '../support/programs.js';
 import { createNetwork, networkSkipReason, type TestNetwork } from '../support/network-namespace.js';
 
 describe('davit scan in networks that are not nice', { skip: networkSkipReason() }, () => {
@@ -54,6 +58,48 @@ describe('davit scan in networks that are not nice', { skip: networkSkipReason()
     await host('link', 'del', 'vpn0');
   });
 
+  const skip = existsSync('/dev/net/tun') ? pythonMissing : 'no tun devices on this machine';
+  it('finds the same beside a point-to-point link of a VPN that is asked and never answers', { skip }, async () => {
+    const [command, ...rest] = [...network.wrapper, 'python3', '-c', heldTunnel];
+    const tunnel = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await once(tunnel.stdout, 'data');
+      const host = (...words: string[]) => network.run('ip', words);
+      await host('address', 'add', '10.98.0.1', 'peer', '10.98.0.2', 'dev', 'tun0');
+      await host('link', 'set', 'tun0', 'up');
+      await host('route', 'add', 'default', 'via', '10.98.0.2');
+      const { stdout } = await host('link', 'show', 'tun0');
+      assert.match(stdout, /POINTOPOINT,MULTICAST,NOARP,UP,LOWER_UP/);
+      assert.deepEqual((await scan()).names, all);
+    } finally {
+      tunnel.kill();
+    }
+  });
+
+  it('hears nobody from beyond the link', async () => {
+    // Somebody routed, as on a campus: the packets arrive, but not by multicast from the link.
+    const { exitCode } = await network.run('sysctl', [
+      '-qw',
+      'net.ipv4.conf.all.rp_filter=0',
+      'net.ipv4.conf.lan2.rp_filter=0',
+    ]);
+    assert.equal(exitCode, 0);
+    const far = network.devices[3];
+    await runChecked('adding an address', 'ip', [
+      '-n',
+      far?.namespace ?? '',
+      'address',
+      'add',
+      '203.0.113.9/32',
+      'dev',
+      'lo',
+    ]);
+    await meanwhile(distant, async () => {
+      const { names } = await scan();
+      assert.deepEqual(names, all);
+    });
+  });
+
   it('finds the device among hundreds of other computers with SSH', async () => {
     await meanwhile(crowd, async () => {
       const { names } = await scan();
@@ -92,6 +138,31 @@ describe('davit scan in networks that are not nice', { skip: networkSkipReason()
     });
   });
 });
+
+/** Makes a link of the kind that VPNs have, on whose other side everything is thrown away. */
+const heldTunnel = `
+import fcntl, os, struct
+tunnel = os.open('/dev/net/tun', os.O_RDWR)
+fcntl.ioctl(tunnel, 0x400454CA, struct.pack('16sH', b'tun0', 0x1001))
+print('ready', flush=True)
+while True: os.read(tunnel, 2000)
+`;
+
+/** Announces a device over and over, from an address of another network, to the computer's own port 5353. */
+const distant = `
+  const packet = require('dns-packet');
+  const socket = require('node:dgram').createSocket({ type: 'udp4', reuseAddr: true });
+  const answers = [
+    { name: '_resin-device._sub._ssh._tcp.local', type: 'PTR', ttl: 120, data: 'far._ssh._tcp.local' },
+    { name: 'far._ssh._tcp.local', type: 'SRV', ttl: 120, data: { target: 'far.local', port: 22222 } },
+    { name: 'far.local', type: 'A', ttl: 120, data: '203.0.113.9' },
+  ];
+  const message = packet.encode({ type: 'response', flags: 1 << 10, answers });
+  socket.bind(5353, '203.0.113.9', () => {
+    setInterval(() => socket.send(message, 5353, '10.77.2.1'), 50);
+    console.log('ready');
+  });
+`;
 
 /** Announces 400 computers with SSH on port 22. */
 const crowd = `

@@ -8,6 +8,9 @@ function missing(program: string, debianPackage: string, question = '--version')
 /** Why tests that need squashfs cannot run here, or false where they can. */
 export const squashfsToolsMissing = missing('mksquashfs', 'squashfs-tools');
 
+/** Why tests that need Python cannot run here, or false where they can. */
+export const pythonMissing = missing('python3', 'python3');
+
 /** Why tests that need bmaptool cannot run here, or false where they can. */
 export const bmaptoolMissing = missing('bmaptool', 'bmap-tools');
 

@@ -83,9 +83,9 @@ async function openShared(
   );
   const dns = await decoderOf(socket, version);
   dns.on('response', (packet, from) => {
-    // Responders answer from 5353 (RFC 6762 6); what came by multicast cannot have come from beyond the link.
-    if (from.port === port)
-      listener([...(packet.answers ?? []), ...(packet.additionals ?? [])], interfaceOf(from.address));
+    // Responders answer from 5353 (RFC 6762 6). Whether it came by multicast is not to be seen.
+    if (from.port !== port || !isNear(from.address)) return;
+    listener([...(packet.answers ?? []), ...(packet.additionals ?? [])], interfaceOf(from.address));
   });
   let sending = Promise.resolve();
   return {
@@ -109,10 +109,7 @@ async function openOwn(
   if (socket === undefined) return undefined;
   const dns = await decoderOf(socket, link.version);
   dns.on('response', (packet, from) => {
-    if (from.port !== port) return;
-    // Anybody on the internet could send this (RFC 6762 11); a device without DHCP is on the link with an address of its own making.
-    const isNear = interfaceOf(from.address) !== undefined || isLinkLocal(from.address) || asked.has(from.address);
-    if (!isNear) return;
+    if (from.port !== port || !(isNear(from.address) || asked.has(from.address))) return;
     const interfaceName = asked.has(from.address) ? interfaceOf(from.address) : link.interface;
     listener([...(packet.answers ?? []), ...(packet.additionals ?? [])], interfaceName);
   });
@@ -124,6 +121,14 @@ async function openOwn(
       void sendOn(link, socket, dns, questions);
     },
   };
+}
+
+/**
+ * Whether an address is one of a link of this computer: anybody on the internet could send an answer to its port (RFC 6762 11). A device
+ * without DHCP has an address of its own making.
+ */
+function isNear(address: string): boolean {
+  return interfaceOf(address) !== undefined || isLinkLocal(address);
 }
 
 /** Sends questions to everybody on a link. What one link does not carry (no route, interface gone) is no reason not to ask the others. */
