@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import { createContainer, listContainers, removeContainer, startContainer } from '../../src/lib/engine/containers.js';
+import { AccountStore } from '../../src/lib/fleet/account-store.js';
 import { importBaseImage } from '../support/base-image.js';
+import { accountAt, startCloud } from '../support/cloud.js';
 import { watchCommandLines } from '../support/command-lines.js';
 import { davit, davitJson } from '../support/davit.js';
 import { engineSkipReason, freePort, startEngine, type TestEngine } from '../support/engine.js';
@@ -269,6 +271,43 @@ describe('davit device info, restart and local-mode', { skip: engineSkipReason()
     assert.match((await davit(words, options)).stdout, /^off/);
     const on = await davitJson(['device', 'local-mode', '127.0.0.1', 'on', ...flags], options);
     assert.deepEqual([on.exitCode, codeOf(on.document)], [4, 'local-mode-by-cloud']);
+  });
+
+  it('switches local mode in the cloud of the fleet, for whoever is logged in there', async (t) => {
+    await service('main', {
+      Labels: { 'io.balena.features.supervisor-api': '1', 'io.balena.app-id': '1234' },
+      Env: [`BALENA_SUPERVISOR_API_KEY=${key}`],
+    });
+    const cloud = await startCloud(t);
+    cloud.devices = [{ uuid, name: 'crane', isConnected: true, seenAt: null, ports: {} }];
+    const follow = () => {
+      supervisor.change({ isInLocalMode: cloud.settings.some(({ value }) => value === '1') });
+      return { status: 202, body: '' };
+    };
+    const supervisor: FakeSupervisor = await supervisorFor(t, {
+      isInLocalMode: false,
+      apiKey: key,
+      answers: { 'POST /v1/update': follow, 'POST /v2/local/target-state': follow },
+    });
+    const { flags, options } = await reaching(t, { live: await production(t), supervisor });
+    const { environment } = options;
+    await new AccountStore(path.join(environment.DAVIT_DATA_DIR, 'accounts.json')).add(accountAt(cloud));
+    const trusting = { environment: { ...environment, NODE_EXTRA_CA_CERTS: cloud.certificateFile } };
+    for (const [state, value] of [
+      ['on', '1'],
+      ['off', '0'],
+      ['on', '1'],
+    ] as const) {
+      const words = ['device', 'local-mode', '127.0.0.2', state, ...flags, '--yes', '--via', 'local'];
+      const { exitCode, document } = await davitJson(words, trusting);
+      assert.deepEqual(
+        [exitCode, (document as { isOn?: boolean }).isOn],
+        [0, state === 'on'],
+        JSON.stringify(document),
+      );
+      assert.deepEqual(cloud.settings, [{ id: 1, device: 1000, name: 'RESIN_SUPERVISOR_LOCAL_MODE', value }]);
+    }
+    assert.ok(!supervisor.calls.some((call) => JSON.stringify(call).includes(cloud.token)));
   });
 
   it('says that a device without a fleet is always in local mode, and needs a Supervisor to know', async (t) => {

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Account } from '../../src/lib/fleet/account.js';
 import { runChecked } from '../../src/lib/platform/child-process.js';
@@ -33,6 +34,8 @@ export interface StandInCloud {
   readonly token: string;
   readonly userName: string;
   devices: StandInDevice[];
+  /** Configuration variables of devices, by the number of the device. */
+  readonly settings: { id: number; device: number; name: string; value: string }[];
   /** What the API answers, whatever it is asked; undefined to answer properly. */
   answer: { status: number; headers?: Record<string, string>; body?: string } | undefined;
   tunnelFault: TunnelFault | undefined;
@@ -90,6 +93,7 @@ export async function startCloud(t: { after: (work: () => unknown) => void }): P
     token: `eyJhbGciOiJI-${String(process.pid)}-${String(ports[0])}-secret`,
     userName: 'lea',
     devices: [],
+    settings: [],
     answer: undefined,
     tunnelFault: undefined,
     actorType: 'user',
@@ -105,7 +109,7 @@ export async function startCloud(t: { after: (work: () => unknown) => void }): P
   return cloud;
 }
 
-const deviceFields = 'uuid device_name is_connected_to_vpn last_connectivity_event os_version ip_address'.split(' ');
+const deviceFields = 'id uuid device_name is_connected_to_vpn last_connectivity_event os_version ip_address'.split(' ');
 
 function answerApi(cloud: StandInCloud, request: IncomingMessage, response: ServerResponse): void {
   const url = new URL(request.url ?? '/', cloud.apiUrl);
@@ -116,13 +120,38 @@ function answerApi(cloud: StandInCloud, request: IncomingMessage, response: Serv
   };
   if (cloud.answer !== undefined) send(cloud.answer.status, cloud.answer.body ?? '');
   else if (request.headers.authorization !== `Bearer ${cloud.token}`) send(401, '');
-  else if (request.method !== 'GET') send(400, '');
+  else if (url.pathname.startsWith('/v7/device_config_variable')) {
+    void text(request).then((body) => {
+      const { status, d } = answerSettings(cloud, request, url, body);
+      send(status, d === undefined ? 'OK' : { d });
+    });
+  } else if (request.method !== 'GET') send(400, '');
   else if (url.pathname === '/actor/v1/whoami') send(200, whoAmI(cloud));
   else if (url.pathname === '/v7/device') {
     const devices = query(cloud, url.searchParams);
     if (devices === undefined) send(400, 'Bad Request');
     else send(200, { d: devices });
   } else send(404, '');
+}
+
+/** Lists, makes and changes configuration variables, as the API documents it. */
+function answerSettings(cloud: StandInCloud, { method, headers }: IncomingMessage, url: URL, body: string) {
+  const id = /^\/v7\/device_config_variable\((\d+)\)$/.exec(url.pathname)?.[1];
+  if (method === 'GET' && id === undefined) {
+    const device = /^device eq (\d+)$/.exec(url.searchParams.get('$filter') ?? '')?.[1];
+    if (device === undefined || url.searchParams.get('$select') !== 'id,name,value') return { status: 400 };
+    return { status: 200, d: cloud.settings.filter((one) => one.device === Number(device)) };
+  }
+  if (headers['content-type'] !== 'application/json') return { status: 400 };
+  const sent = JSON.parse(body) as { device: number; name: string; value: string };
+  if (method === 'POST' && id === undefined) {
+    cloud.settings.push({ ...sent, id: cloud.settings.length + 1 });
+    return { status: 201 };
+  }
+  const found = cloud.settings.find((one) => one.id === Number(id));
+  if (method !== 'PATCH' || found === undefined) return { status: 404 };
+  found.value = sent.value;
+  return { status: 200 };
 }
 
 function whoAmI({ actorType, userName }: StandInCloud): object {
@@ -141,8 +170,10 @@ function query(cloud: StandInCloud, parameters: URLSearchParams): object[] | und
   return cloud.devices
     .filter((device) => tests.some((holds) => holds?.(device)))
     .slice(0, Number($top))
-    .map(({ uuid, name, isConnected, seenAt }) => {
+    .map((device) => {
+      const { uuid, name, isConnected, seenAt } = device;
       const all: Record<string, unknown> = {
+        id: 1000 + cloud.devices.indexOf(device),
         uuid,
         device_name: name,
         is_connected_to_vpn: isConnected,

@@ -1,14 +1,9 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../lib/cli/base-command.js';
 import { deviceFlags, deviceOpener } from '../../lib/cli/device-flags.js';
-import {
-  endLocalMode,
-  type LocalMode,
-  type LocalModeEnd,
-  planLocalModeEnd,
-  readLocalMode,
-  switchedByCloud,
-} from '../../lib/device/local-mode.js';
+import { type LocalMode, type LocalModeEnd, planLocalModeEnd, readLocalMode } from '../../lib/device/local-mode.js';
+import { endLocalMode, enterLocalMode } from '../../lib/device/switch-local-mode.js';
+import { findAccount } from '../../lib/fleet/account-store.js';
 import { requireConsent } from '../../lib/output/prompts.js';
 
 /** What `davit device local-mode --json` prints. */
@@ -23,9 +18,10 @@ export interface DeviceLocalModeResult extends LocalMode {
 export default class DeviceLocalMode extends BaseCommand {
   static override summary = 'Show whether a device is in local mode, in which it accepts projects, or switch that.';
   static override description =
-    'A device that belongs to no fleet is always in local mode. Of one that does, only its cloud can switch local mode on.\n\n' +
+    'A device that belongs to no fleet is always in local mode. Of one that does, only its cloud can switch local mode on, which takes a ' +
+    'login (davit login); the services of the fleet stop then, and keep their images and volumes.\n\n' +
     'Switching it off deletes every container, image, network and volume that was made in local mode, with the data in them. They are ' +
-    'listed first, and nothing happens without your consent or --yes. A cloud in which local mode is still set switches it on again.';
+    'listed first, and nothing happens without your consent or --yes. Without a login, a cloud in which local mode is set switches it on again.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> 63ec46c',
     '<%= config.bin %> <%= command.id %> 63ec46c off',
@@ -40,7 +36,7 @@ export default class DeviceLocalMode extends BaseCommand {
       default: 120,
       min: 1,
       helpValue: '<seconds>',
-      summary: 'How long to wait until it is switched off.',
+      summary: 'How long to wait until it is switched.',
     }),
     ...deviceFlags,
   };
@@ -56,11 +52,20 @@ export default class DeviceLocalMode extends BaseCommand {
         this.print(`${mode.isOn ? 'on' : 'off'}${mode.isInFleet ? '' : ', as always on a device without a fleet'}`);
         return { ...result, ...mode };
       }
-      if (args.state === 'on') throw switchedByCloud(device);
+      const consent = { streams, signal };
+      const account = await findAccount(flags.account);
+      const request = { account, waitMs: flags.timeout * 1000, signal, progress };
+      if (args.state === 'on') {
+        const question = `Stop the services of its fleet on ${device.name} and switch local mode on?`;
+        if (!flags.yes && account !== undefined) await requireConsent(question, consent);
+        await enterLocalMode(device, request);
+        this.print(`${device.name} is in local mode`);
+        return { ...result, isOn: true, isInFleet: true };
+      }
       const deleted = await planLocalModeEnd(device, mode, signal);
       for (const line of endLines(deleted)) streams.stderr.write(`${line}\n`);
-      if (!flags.yes) await requireConsent(`Switch local mode of ${device.name} off?`, { streams, signal });
-      await endLocalMode(device, { waitMs: flags.timeout * 1000, signal, progress });
+      if (!flags.yes) await requireConsent(`Switch local mode of ${device.name} off?`, consent);
+      await endLocalMode(device, request);
       this.print(`${device.name} is no longer in local mode`);
       return { ...result, isOn: false, isInFleet: true, deleted };
     } finally {

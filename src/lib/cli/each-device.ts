@@ -32,7 +32,7 @@ export async function onEachDevice<T extends object>(request: EachDevice<T>): Pr
     onDone(result);
     return [result];
   }
-  const results: T[] = [];
+  const results = new Map<string, T>();
   const failures: Failure[] = [];
   const inTurn = turns(request.atOnce ?? names.length);
   const devices = await Promise.all(
@@ -41,7 +41,7 @@ export async function onEachDevice<T extends object>(request: EachDevice<T>): Pr
         try {
           const result = await work(device);
           onDone(result);
-          results.push(result);
+          results.set(device, result);
           return { device, ...result };
         } catch (error) {
           if (!(error instanceof Failure)) throw error;
@@ -57,7 +57,7 @@ export async function onEachDevice<T extends object>(request: EachDevice<T>): Pr
     ),
   );
   const [first] = failures;
-  if (first === undefined) return results;
+  if (first === undefined) return names.flatMap((name) => results.get(name) ?? []);
   if (first.kind === 'interrupted') throw first.withReport({ devices });
   const failed = devices.filter(({ error }) => error !== undefined).map(({ device }) => device);
   const message = `${failed.length} of ${names.length} devices failed: ${failed.join(', ')}`;

@@ -1,6 +1,7 @@
 import { Failure } from '../failure/failure.js';
-import { httpAsk } from '../platform/http.js';
+import { httpAsk, type HttpSent } from '../platform/http.js';
 import { statusFailure } from '../platform/http-failure.js';
+import type { Json } from '../platform/json.js';
 import { shellWord } from '../platform/shell-word.js';
 import { type Account, tokenVariable } from './account.js';
 
@@ -32,6 +33,31 @@ export async function cloudJson(account: Account, path: string, signal: AbortSig
   } finally {
     answer.close();
   }
+}
+
+/** Makes (POST) or changes (PATCH) something through the API of a cloud. */
+export async function cloudChange(
+  account: Account,
+  { method, path, json }: { readonly method: HttpSent['method']; readonly path: string; readonly json: Json },
+  signal: AbortSignal,
+): Promise<void> {
+  const url = new URL(path, account.apiUrl);
+  const headers = {
+    authorization: `Bearer ${account.token}`,
+    accept: 'application/json',
+    'content-type': 'application/json',
+  };
+  const sent = { method, body: JSON.stringify(json) };
+  const answer = await httpAsk(url, { headers: { ...headers, 'content-length': lengthOf(sent.body) }, sent, signal });
+  try {
+    if (answer.status < 200 || answer.status > 299) throw refusal(account, url, answer.status);
+  } finally {
+    answer.close();
+  }
+}
+
+function lengthOf(body: string): string {
+  return String(Buffer.byteLength(body));
 }
 
 /** The failure for an API that answers, but not as one. */

@@ -22,6 +22,14 @@ export interface HttpOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly limits?: HttpLimits;
   readonly signal: AbortSignal;
+  /** What is sent, where that is more than a question. */
+  readonly sent?: HttpSent;
+}
+
+/** A body, and what is to be done with it. */
+export interface HttpSent {
+  readonly method: 'POST' | 'PATCH';
+  readonly body: string;
 }
 
 /** An answer whose body has yet to be read. Whoever got it reads the body to its end or closes it. */
@@ -73,7 +81,7 @@ function redirected(from: URL, location: string): URL {
 }
 
 /**
- * Asks for a URL by GET, once: a redirect is an answer like any other, so that what the headers say goes to nobody else. Fails with
+ * Asks for a URL by GET, or sends something there, once: a redirect is an answer like any other, so that what the headers say goes to nobody else. Fails with
  * `unreachable` when there is no connection or no answer in time.
  */
 export async function httpAsk(url: URL, options: HttpOptions): Promise<HttpAnswer> {
@@ -98,6 +106,7 @@ export async function httpAsk(url: URL, options: HttpOptions): Promise<HttpAnswe
     }, limits.answerMs);
     signal.addEventListener('abort', onAbort);
     const request = httpRequest({
+      method: options.sent?.method ?? 'GET',
       path:
         forwardingProxy === undefined ? `${url.pathname}${url.search}` : `${url.origin}${url.pathname}${url.search}`,
       headers: {
@@ -117,7 +126,7 @@ export async function httpAsk(url: URL, options: HttpOptions): Promise<HttpAnswe
       settle();
       resolve(message);
     });
-    request.end();
+    request.end(options.sent?.body);
     if (signal.aborted) onAbort();
   });
   const body = new HttpBody(url, response, limits.stallMs, signal);

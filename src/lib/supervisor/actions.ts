@@ -35,6 +35,11 @@ export async function endSystem(
   });
 }
 
+/** Has a Supervisor ask its cloud at once what the device is to run, instead of when its time comes. */
+export async function fetchTargetState(supervisor: SupervisorConnection, signal: AbortSignal): Promise<void> {
+  await supervisorJson(supervisor, { method: 'POST', path: '/v1/update', json: { force: false }, signal });
+}
+
 /** Restarts all services of an app. */
 export async function restartApp(
   supervisor: SupervisorConnection,
