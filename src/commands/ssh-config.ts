@@ -4,7 +4,7 @@ import { BaseCommand } from '../lib/cli/base-command.js';
 import { metDevice } from '../lib/device/met-device.js';
 import { findProgram } from '../lib/platform/child-process.js';
 import { Inventory } from '../lib/discovery/inventory.js';
-import { HostKeyStore } from '../lib/ssh/host-key-store.js';
+import { HostKeyStore, type PinnedDevice } from '../lib/ssh/host-key-store.js';
 import { openSshEntry } from '../lib/ssh/open-ssh-entry.js';
 
 /** What `davit ssh-config --json` prints. */
@@ -39,7 +39,7 @@ export default class SshConfig extends BaseCommand {
     const wanted = args.device?.map((word) => metDevice(word, devices, known));
     const program =
       installed === undefined ? [process.execPath, path.join(this.config.root, 'bin', 'run.js')] : ['davit'];
-    const entries = (wanted ?? devices).flatMap(
+    const entries = (wanted ?? devices.filter((device) => !isOnTheWay(device))).flatMap(
       (device) =>
         openSshEntry({ device, aliases: aliasesOf(device.uuid) ?? [], hostKeyFile: store.file, program }) ?? [],
     );
@@ -47,4 +47,9 @@ export default class SshConfig extends BaseCommand {
     if (config !== '') this.print(config.trimEnd());
     return { version: 1, config };
   }
+}
+
+/** Whether a host is not known to be a device and has the usual port of SSH, as those have that stand before devices. */
+function isOnTheWay({ uuid, names }: PinnedDevice): boolean {
+  return uuid === undefined && names.every((name) => name.endsWith(']:22'));
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -318,6 +319,37 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     assert.equal(accepted(), 2, device.log());
     const asRoot = await json(['ssh', `root@${uuid}`, ...key(device), '--via', 'cloud', '--', 'true'], options);
     assert.deepEqual([asRoot.code, accepted()], ['ssh-login-refused', 2]);
+  });
+
+  it('is reached through the proxy of an office, which leads to nothing else', async (t) => {
+    const { cloud, options } = await user(t);
+    const port = (of: string) => Number(of.split(':').at(-1));
+    const hosts = new Map([
+      ['api.cloud.test:443', port(cloud.apiUrl)],
+      ['tunnel.cloud.test:443', port(cloud.tunnel)],
+    ]);
+    const asked: string[] = [];
+    const office = createHttpServer().on('connect', ({ url = '' }, client: Socket) => {
+      asked.push(url);
+      const there = connect(hosts.get(url) ?? 1, '127.0.0.1', () => {
+        client.write('HTTP/1.1 200 OK\r\n\r\n');
+        client.pipe(there).pipe(client);
+      });
+      for (const socket of [client, there]) socket.on('error', () => client.destroy());
+    });
+    office.listen(0, '127.0.0.1');
+    await once(office, 'listening');
+    t.after(() => office.close());
+    const { port: proxyPort = 0 } = office.address() as { port?: number };
+    const environment = {
+      ...options.environment,
+      https_proxy: `http://127.0.0.1:${proxyPort}`,
+      BALENA_API_KEY: cloud.token,
+      BALENARC_BALENA_URL: 'cloud.test',
+    };
+    const { exitCode, stderr } = await davit(ssh('crane', '--', 'exit 5'), { environment });
+    assert.equal(exitCode, 5, stderr);
+    assert.deepEqual(asked, [...hosts.keys()]);
   });
 
   it('lets go at once on Ctrl-C, even of a service that says nothing', async (t) => {

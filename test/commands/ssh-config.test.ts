@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { run } from '../../src/lib/platform/child-process.js';
 import { davit } from '../support/davit.js';
+import { hostKeyFrom } from '../support/host-key.js';
 import { sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
 import { userHome } from '../support/user-home.js';
 
@@ -34,6 +35,18 @@ describe('davit ssh-config', { skip: sshServerSkipReason() }, () => {
     const refused = await ssh('127.0.0.1');
     assert.equal(refused.exitCode, 255);
     assert.match(refused.stderr, /REMOTE HOST IDENTIFICATION HAS CHANGED/);
+  });
+
+  it('prints none for the hosts that stand before devices, which are pinned too', async (t) => {
+    const { environment } = await userHome(t);
+    const pins = ['[ssh.example.com]:22', 'crane'].map((name, seed) => {
+      const { type, key } = hostKeyFrom(seed + 1);
+      return `${name} ${type} ${key}\n`;
+    });
+    await mkdir(environment.DAVIT_DATA_DIR, { recursive: true });
+    await writeFile(path.join(environment.DAVIT_DATA_DIR, 'known_hosts'), pins.join(''));
+    const { stdout } = await davit(['ssh-config'], { environment });
+    assert.deepEqual(stdout.match(/^Host .*/gm), ['Host crane crane.local']);
   });
 
   it('leads davit itself nowhere but to the device', async (t) => {

@@ -58,7 +58,7 @@ export function accountAt(cloud: StandInCloud, changes: Partial<Account> = {}): 
 export async function startCloud(t: { after: (work: () => unknown) => void }): Promise<StandInCloud> {
   const folder = await temporaryFolder(t);
   const [key, certificateFile] = [path.join(folder, 'key.pem'), path.join(folder, 'ca.pem')];
-  const names = ['-subj', '/CN=cloud', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost'];
+  const names = ['-subj', '/CN=cloud', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:*.cloud.test'];
   const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
   const words = ['req', '-x509', ...made, '-keyout', key, '-out', certificateFile, ...names];
   await runChecked('making a certificate', 'openssl', words);
