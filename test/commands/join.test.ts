@@ -7,16 +7,18 @@ import { isDeepStrictEqual } from 'node:util';
 import { configChanges } from '../../src/lib/boot-config/config-json.js';
 import { runChecked } from '../../src/lib/platform/child-process.js';
 import { isJsonObject, isRecord, type JsonObject } from '../../src/lib/platform/json.js';
-import { breakableLink } from '../support/breakable-link.js';
 import { rounds } from '../support/campaign.js';
 import { watchCommandLines } from '../support/command-lines.js';
-import { davit, davitJson, type DavitOptions, watchDavit } from '../support/davit.js';
+import { openCountedLink } from '../support/counted-link.js';
+import { davit, davitJson, watchDavit } from '../support/davit.js';
 import { engineSkipReason, startEngine } from '../support/engine.js';
 import { startCloud, startJoiningDevice, vpnFiles } from '../support/joining-device.js';
 import { type LiveDevice, startLiveDevice } from '../support/live-device.js';
+import { ownCertificate } from '../support/own-certificate.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { freePort, sshServerSkipReason } from '../support/ssh-server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { userHome } from '../support/user-home.js';
 
 const skip = sshServerSkipReason();
 const configFile = '/mnt/boot/config.json';
@@ -65,7 +67,7 @@ describe('davit join', { skip }, () => {
     const device = await startJoiningDevice(t, { config: ownText, ...options });
     const config = path.join(await temporaryFolder(t), 'fleet.json');
     await writeFile(config, JSON.stringify(fleetConfig(cloud.origin)));
-    return { cloud, device, config, home: await homeOf(t) };
+    return { cloud, device, config, home: await userHome(t) };
   };
   const words = ({ server }: LiveDevice, ...more: string[]) => [
     ...['join', '127.0.0.1', '--port', String(server.port), '--identity', server.identityFile, '--engine-port', '1'],
@@ -195,7 +197,7 @@ describe('davit join', { skip }, () => {
           'device-is-flasher',
         ],
       ] as const) {
-        const { exitCode, document } = await davitJson(words(one, '--config', config, '--yes'), await homeOf(t));
+        const { exitCode, document } = await davitJson(words(one, '--config', config, '--yes'), await userHome(t));
         assert.deepEqual([exitCode, codeOf(document)], [4, code]);
       }
       assert.equal(await other.read(configFile), ownText);
@@ -208,6 +210,22 @@ describe('davit join', { skip }, () => {
       assert.deepEqual([exitCode, codeOf(document)], [2, 'answer-needed']);
       await assertUntouched(device);
     });
+  });
+
+  it('moves a device to a cloud that has certificates of its own', async (t) => {
+    const { device, config, home } = await setUp(t);
+    const tls = await ownCertificate(t, 'cloud.example');
+    const cloud = await startCloud(t, { tls });
+    const stranger = fleetConfig(cloud.origin);
+    await writeFile(config, JSON.stringify(stranger));
+    const refused = await davitJson(words(device, '--config', config, '--yes'), home);
+    assert.deepEqual([refused.exitCode, codeOf(refused.document)], [6, 'cloud-unreachable'], refused.stderr);
+    await assertUntouched(device);
+    const balenaRootCA = Buffer.from(tls.cert).toString('base64');
+    await writeFile(config, JSON.stringify({ ...stranger, balenaRootCA }));
+    const joined = await davit(words(device, '--config', config, '--yes'), home);
+    assert.equal(joined.exitCode, 0, joined.stderr);
+    assert.equal((await configOf(device)).balenaRootCA, balenaRootCA);
   });
 
   it('changes nothing when the device cannot reach the cloud', async (t) => {
@@ -248,7 +266,8 @@ describe('davit join', { skip }, () => {
 
   it('goes on over a new connection when the link is cut, and shows each line once', async (t) => {
     const { device, config, home, cloud } = await setUp(t, { standIn: { 'update:fetch': 1, 'update:services': 1 } });
-    const link = await breakableLink(t, device.server.port);
+    const link = await openCountedLink(device.server.port);
+    t.after(() => link.close());
     const line = words(device, '--config', config, '--yes').with(3, String(link.port));
     const running = watchDavit(line, home);
     for (const shown of ['Fetching service', 'Awaiting balena-supervisor']) {
@@ -282,7 +301,8 @@ describe('davit join', { skip }, () => {
 
   it('is carried out by the device alone when the link is cut for good and davit is killed', async (t) => {
     const { device, config, home } = await setUp(t, { standIn: { 'update:fetch': 1 } });
-    const link = await breakableLink(t, device.server.port);
+    const link = await openCountedLink(device.server.port);
+    t.after(() => link.close());
     const running = watchDavit(words(device, '--config', config, '--yes').with(3, String(link.port)), home);
     await until(() => running.output().includes('Fetching service'));
     link.cut('cut');
@@ -397,7 +417,7 @@ describe('davit leave', { skip }, () => {
   const vpn = { 'openvpn/openvpn.conf': 'vpn\n', 'openvpn/ca.crt': 'authority\n' };
   const setUp = async (t: TestContext, options: Partial<Parameters<typeof startJoiningDevice>[1]> = {}) => {
     const device = await startJoiningDevice(t, { config: text, etc: vpn, ...options });
-    return { device, home: await homeOf(t) };
+    return { device, home: await userHome(t) };
   };
   const words = ({ server }: LiveDevice, ...more: string[]) => [
     ...['leave', '127.0.0.1', '--port', String(server.port), '--identity', server.identityFile, '--engine-port', '1'],
@@ -458,12 +478,6 @@ describe('davit leave', { skip }, () => {
     }
   });
 });
-
-/** The environment of a user who has never met a device. */
-async function homeOf(t: TestContext): Promise<DavitOptions> {
-  const HOME = await temporaryFolder(t);
-  return { environment: { HOME, DAVIT_DATA_DIR: path.join(HOME, 'data'), SSH_AUTH_SOCK: undefined } };
-}
 
 /** Nothing has been done to the device at all. */
 async function assertUntouched(device: LiveDevice): Promise<void> {

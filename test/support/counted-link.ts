@@ -7,6 +7,9 @@ export interface CountedLink {
   /** Bytes that went to the port, and that came back from it. */
   readonly sent: () => number;
   readonly received: () => number;
+  readonly connections: () => number;
+  /** Breaks every connection now; new ones work, unless it is to stay cut. */
+  readonly cut: (stays?: 'cut') => void;
   /** Breaks every connection as soon as so many more bytes have been sent; new ones work. */
   readonly cutAfter: (bytes: number) => void;
   /** Changes bytes on their way to the port; `at` counts all that were sent. */
@@ -21,6 +24,8 @@ export async function openCountedLink(
 ): Promise<CountedLink> {
   let sent = 0;
   let received = 0;
+  let connections = 0;
+  let isCut = false;
   let cutAt = Infinity;
   let damage: ((chunk: Buffer, at: number) => Buffer) | undefined;
   const sockets = new Set<Socket>();
@@ -29,6 +34,11 @@ export async function openCountedLink(
     for (const socket of sockets) socket.resetAndDestroy();
   };
   const server = createServer({ noDelay: true }, (near) => {
+    if (isCut) {
+      near.destroy();
+      return;
+    }
+    connections += 1;
     const far = connect({ host: '127.0.0.1', port, noDelay: true });
     for (const [one, other] of [
       [near, far],
@@ -65,6 +75,11 @@ export async function openCountedLink(
     port: listening.port,
     sent: () => sent,
     received: () => received,
+    connections: () => connections,
+    cut: (stays) => {
+      isCut = stays === 'cut';
+      cut();
+    },
     cutAfter: (bytes) => {
       cutAt = sent + bytes;
     },

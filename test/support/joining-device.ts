@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { projectRoot } from './davit.js';
 import { type LiveDevice, type LiveDeviceOptions, startLiveDevice } from './live-device.js';
-import { startWebServer } from './web-server.js';
+import { startWebServer, type WebServerOptions } from './web-server.js';
 
 /** What a device is like before it joins. */
 export interface JoiningDeviceOptions {
@@ -26,9 +26,9 @@ const serviceConfiguration = {
 };
 
 /** The part of a cloud that os-config asks. */
-export async function startCloud(t: TestContext) {
+export async function startCloud(t: TestContext, options: WebServerOptions = {}) {
   const bytes = Buffer.from(JSON.stringify(serviceConfiguration));
-  return startWebServer(t, ({ path: asked }) => (asked === '/os/v1/config' ? { bytes } : { status: 404 }));
+  return startWebServer(t, ({ path: asked }) => (asked === '/os/v1/config' ? { bytes } : { status: 404 }), options);
 }
 
 /**

@@ -4,9 +4,11 @@ Stands in for os-config of balenaOS (github.com/balena-os/os-config 1.4), which 
 and the effects that its sources have. /run/stand-in.json says at which step it fails, hangs or takes its time: {"update:write": "fail"}.
 """
 
+import base64
 import json
 import os
 import secrets
+import ssl
 import subprocess
 import sys
 import time
@@ -79,7 +81,10 @@ def update():
     say(f"Fetching service configuration from {url}...")
     step("fetch")
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {config.get('deviceApiKey', '')}"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    trust = ssl.create_default_context()
+    if "balenaRootCA" in config:
+        trust.load_verify_locations(cadata=base64.b64decode(config["balenaRootCA"]).decode())
+    with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
         remote = json.load(answer)
     say("Service configuration retrieved")
     say("Checking for config.json migrations...")

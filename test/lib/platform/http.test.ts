@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect, createServer as createTcpServer } from 'node:net';
-import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { httpGet, type HttpOptions } from '../../../src/lib/platform/http.js';
 import { proxyFor } from '../../../src/lib/platform/http-proxy.js';
 import { checked } from '../../support/loop-device.js';
-import { temporaryFolder } from '../../support/temporary-folder.js';
+import { ownCertificate } from '../../support/own-certificate.js';
 import { startWebServer } from '../../support/web-server.js';
 
 const options: HttpOptions = {
@@ -71,19 +69,6 @@ async function startProxy(
   const address = server.address();
   assert.ok(address !== null && typeof address === 'object');
   return { host: `127.0.0.1:${address.port}`, asked };
-}
-
-/** A key and a certificate that nobody has signed. */
-async function ownCertificate(
-  t: TestContext,
-  name: string,
-): Promise<{ readonly key: string; readonly cert: string; readonly file: string }> {
-  const folder = await temporaryFolder(t);
-  const [key, cert] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
-  const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name},IP:127.0.0.1`];
-  const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  await checked(['openssl', 'req', '-x509', ...made, '-keyout', key, '-out', cert, ...subject]);
-  return { key: await readFile(key, 'utf8'), cert: await readFile(cert, 'utf8'), file: cert };
 }
 
 describe('a request for a URL', () => {
