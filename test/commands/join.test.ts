@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
@@ -371,6 +371,22 @@ describe('davit join', { skip }, () => {
     assert.deepEqual([exitCode, codeOf(document)], [6, 'not-registered']);
     assert.match(stderr, /register with http/);
     assert.equal((await configOf(device)).apiKey, apiKey);
+  });
+
+  it('says so when the old configuration cannot be put back, and when the device was restarted meanwhile', async (t) => {
+    const standIn = { 'update:fetch': 1, 'update:write': 'fail' };
+    const { device, config, home } = await setUp(t, { standIn });
+    const spoil = async (file: string) => {
+      const running = watchDavit(words(device, '--config', config, '--yes', '--json'), home);
+      await until(() => running.output().includes('Fetching service'));
+      await rm(device.file(file), { recursive: true });
+      const { exitCode, stdout } = await running.result;
+      return [exitCode, codeOf(JSON.parse(stdout))];
+    };
+    assert.deepEqual(await spoil(`${configFile}.before`), [5, 'rollback-failed']);
+    assert.equal((await device.read('/run/units/balena-supervisor')).trim(), 'active');
+    await device.write(configFile, ownText);
+    assert.deepEqual(await spoil('/run/davit-join'), [6, 'change-broken-off']);
   });
 
   it('refuses a second one while the first one is at work', async (t) => {

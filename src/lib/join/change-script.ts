@@ -48,6 +48,8 @@ run() {
   rm -f code
   ( "$@" < /dev/null & echo $! > child; wait $!; echo $? > code.new; mv code.new code ) &
   while [ ! -e code ]; do
+    # Without its folder it would wait for ever.
+    [ -e worker ] || exit
     if [ -e abort ] || [ "$(now)" -ge "$deadline" ]; then kill -KILL "$(cat child)" 2>/dev/null; fi
     pause
   done
