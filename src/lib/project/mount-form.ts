@@ -113,7 +113,8 @@ function longForm(short: string, { place }: Tree): Tree | string {
   );
 }
 
-/** The parts between colons; that of a Windows drive is none. */
+/** The parts between colons; that of a Windows drive, which a path in the container follows, is none. */
 function splitShort(short: string): string[] {
-  return short.split(/(?<!(?:^|:)[a-zA-Z]):|(?<=(?:^|:)[a-zA-Z]):(?![\\/])/);
+  const drive = /^[a-z]:[\\/][^:]*(?=:\/)/i.exec(short)?.[0];
+  return drive === undefined ? short.split(':') : [drive, ...short.slice(drive.length + 1).split(':')];
 }

@@ -152,7 +152,7 @@ const envFiles = also(
   (tree) => (textOf(tree) === undefined ? tree : { ...sequence([tree], tree.place), tag: tree.tag }),
 );
 
-const logging = object({}, { driver: text(), options: pairs });
+const logging = object({}, { driver: text(), options: mapOf(plainText()) });
 /** Options are those of a driver: with another driver come other options. */
 const loggingForm: typeof logging = {
   ...logging,

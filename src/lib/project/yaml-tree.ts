@@ -15,7 +15,7 @@ const mostValues = 100_000;
 export async function parseYamlTree(text: string, file: string, problems: Problems): Promise<Tree> {
   const { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } = await import('yaml');
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { prettyErrors: false, lineCounter, version: '1.2', logLevel: 'silent' });
+  const document = parseDocument(text, { prettyErrors: false, lineCounter, version: '1.2', logLevel: 'error' });
   const placeAt = (offset: number): Place => {
     const { line, col } = lineCounter.linePos(offset);
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };

@@ -28,7 +28,7 @@ async function services(t: TestContext, files: Files, options = {}): Promise<Com
 /** The only service of a compose file, without what every service has. */
 async function service(t: TestContext, text: string, variables: Variables = {}): Promise<Partial<Service>> {
   const indented = text.replaceAll(/^/gm, '    ');
-  const sections = 'volumes: {data: }\nsecrets: {key: {file: key}}\nnetworks: {back: }\n';
+  const sections = 'volumes: {data: , d: }\nsecrets: {key: {file: key}}\nnetworks: {back: }\n';
   const found = await services(
     t,
     { 'compose.yaml': `${sections}services:\n  web:\n    image: a\n${indented}`, 'common.env': 'A=file\nB=file\n' },
@@ -82,6 +82,11 @@ describe('short and long forms', () => {
       { ports: [{ target: 80, published: '8080', protocol: 'tcp', mode: 'ingress' }] },
     ],
     ['volumes: [data:/data/]', { volumes: [{ type: 'volume', source: 'data', target: '/data' }] }],
+    ['volumes: ["d:/data:ro"]', { volumes: [{ type: 'volume', source: 'd', target: '/data', read_only: true }] }],
+    [
+      'volumes: ["C:/Users/x:/data"]',
+      { volumes: [{ type: 'bind', source: 'C:/Users/x', target: '/data', bind: { create_host_path: true } }] },
+    ],
     ['volumes: [/cache]', { volumes: [{ type: 'volume', target: '/cache' }] }],
     [
       'volumes: [/run/dbus:/host/dbus:ro]',
