@@ -352,6 +352,24 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     assert.deepEqual(asked, [...hosts.keys()]);
   });
 
+  it('ends a command at once when the way through the cloud breaks', async (t) => {
+    const { cloud, options } = await user(t);
+    const watched = watchDavit(ssh(uuid, '--', 'echo started; sleep 1000'), options);
+    await until(watched.output, /started/);
+    cloud.cutTunnels();
+    const { exitCode, stderr } = await watched.result;
+    assert.equal(exitCode, 6);
+    assert.match(stderr, /was lost/);
+  });
+
+  it('is given up within seconds when the API says nothing', async (t) => {
+    const { cloud, options } = await user(t);
+    cloud.answer = 'silence';
+    const near = await json(['ssh', uuid, ...key(), '--', 'true'], { ...options, timeoutMs: 20_000 });
+    assert.deepEqual([near.code, near.exitCode], ['device-not-found', 3]);
+    assert.match(near.stderr, /does not answer within 8 s/);
+  });
+
   it('lets go at once on Ctrl-C, even of a service that says nothing', async (t) => {
     const { cloud, options } = await user(t);
     cloud.tunnelFault = 'silence';

@@ -37,7 +37,7 @@ export interface StandInCloud {
   /** Configuration variables of devices, by the number of the device. */
   readonly settings: { id: number; device: number; name: string; value: string }[];
   /** What the API answers, whatever it is asked; undefined to answer properly. */
-  answer: { status: number; headers?: Record<string, string>; body?: string } | undefined;
+  answer: { status: number; headers?: Record<string, string>; body?: string } | 'silence' | undefined;
   tunnelFault: TunnelFault | undefined;
   /** What `whoami` says of the token. */
   actorType: string;
@@ -112,13 +112,15 @@ export async function startCloud(t: { after: (work: () => unknown) => void }): P
 const deviceFields = 'id uuid device_name is_connected_to_vpn last_connectivity_event os_version ip_address'.split(' ');
 
 function answerApi(cloud: StandInCloud, request: IncomingMessage, response: ServerResponse): void {
+  const { answer } = cloud;
+  if (answer === 'silence') return;
   const url = new URL(request.url ?? '/', cloud.apiUrl);
   const send = (status: number, body?: unknown) => {
     cloud.asked.push(`${String(request.method)} ${url.pathname}${decodeURIComponent(url.search)} ${status}`);
-    response.writeHead(status, { 'content-type': 'application/json', ...cloud.answer?.headers });
+    response.writeHead(status, { 'content-type': 'application/json', ...answer?.headers });
     response.end(typeof body === 'string' ? body : JSON.stringify(body));
   };
-  if (cloud.answer !== undefined) send(cloud.answer.status, cloud.answer.body ?? '');
+  if (answer !== undefined) send(answer.status, answer.body ?? '');
   else if (request.headers.authorization !== `Bearer ${cloud.token}`) send(401, '');
   else if (url.pathname.startsWith('/v7/device_config_variable')) {
     void text(request).then((body) => {
