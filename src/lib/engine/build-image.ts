@@ -24,6 +24,8 @@ export interface BuildRequest {
   readonly pull: boolean;
   /** Logins for the registries of base images. */
   readonly logins?: RegistryLogins;
+  /** Hosts that its steps know, each as `name:address`. */
+  readonly extraHosts?: readonly string[];
   /** Further parameters of the API's `POST /build`. */
   readonly parameters?: Readonly<Record<string, Json | undefined>>;
   readonly signal?: AbortSignal | undefined;
@@ -49,11 +51,12 @@ export async function buildImage(
   request: BuildRequest,
   listener: BuildListener,
 ): Promise<string> {
-  const { context, dockerfile, tag, labels, noCache, pull, logins = {}, parameters, signal } = request;
+  const { context, dockerfile, tag, labels, noCache, pull, logins = {}, extraHosts = [], parameters, signal } = request;
   const answer = engineStream(engine, {
     method: 'POST',
     path: '/build',
     query: { ...parameters, t: tag, dockerfile, labels, nocache: noCache, pull, rm: true, forcerm: true },
+    repeated: { extrahosts: extraHosts },
     headers: Object.keys(logins).length === 0 ? {} : { 'x-registry-config': encodedHeader(loginsAsJson(logins)) },
     body: {
       tar: context,

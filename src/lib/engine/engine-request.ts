@@ -14,6 +14,8 @@ export interface EngineRequest {
   readonly path: string;
   /** `undefined` leaves a parameter out; anything that is not text, a number or a boolean is sent as JSON. */
   readonly query?: Readonly<Record<string, Json | undefined>>;
+  /** Parameters that stand in the query once for each value. */
+  readonly repeated?: Readonly<Record<string, readonly string[]>>;
   /** A JSON body, or a tar stream. */
   readonly body?: { readonly json: Json } | TarBody;
   /** Beside the type of the body: logins to registries. */
@@ -156,12 +158,13 @@ function sendTar({ tar, onSent }: TarBody, outgoing: http.ClientRequest, onError
   });
 }
 
-function pathWithQuery({ path, query = {} }: EngineRequest): string {
+function pathWithQuery({ path, query = {}, repeated = {} }: EngineRequest): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined) continue;
     parameters.set(name, typeof value === 'object' ? JSON.stringify(value) : String(value));
   }
+  for (const [name, values] of Object.entries(repeated)) for (const value of values) parameters.append(name, value);
   return parameters.size === 0 ? path : `${path}?${parameters.toString()}`;
 }
 

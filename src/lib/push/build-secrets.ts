@@ -34,6 +34,11 @@ export function secretHosts(secrets: BuildSecrets): readonly string[] {
   });
 }
 
+/** An engine's words, should they ever quote such a host. */
+export function withoutSecrets(message: string): string {
+  return message.replace(/@secret\/\S*/g, 'a secret');
+}
+
 function octal(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
 }

@@ -10,7 +10,7 @@ import type { BuildSource } from '../project/build-source.js';
 import type { Build } from '../project/composition.js';
 import { parseDockerfile } from '../project/dockerfile.js';
 import { BuildReport, type ReachedStep } from './build-report.js';
-import { secretHosts, withSecrets } from './build-secrets.js';
+import { secretHosts, withoutSecrets, withSecrets } from './build-secrets.js';
 import type { BuiltService } from './delivery.js';
 
 /** How images are built, whatever they are. */
@@ -40,7 +40,6 @@ export async function buildService(
 ): Promise<string> {
   const { noCache, pull, logins = {}, cacheFrom = [], tag, platform, signal, progress = ignoreProgress } = options;
   const report = new BuildReport(service, source.dockerfile.text, context.bytes, progress);
-  const hosts = [...hostList(build.extra_hosts), ...secretHosts(secrets)];
   try {
     const request = {
       context: await packBuildContext(secrets.size === 0 ? context : contextWithSecrets(context, source)),
@@ -50,12 +49,12 @@ export async function buildService(
       noCache: noCache || build.no_cache === true,
       pull: pull || build.pull === true,
       logins,
+      extraHosts: [...hostList(build.extra_hosts), ...secretHosts(secrets)],
       parameters: {
         ...buildParameters(build),
         platform,
         // With it, an engine reuses nothing that is not part of these images.
         cachefrom: cacheFrom.length > 0 ? cacheFrom : undefined,
-        extrahosts: hosts.length > 0 ? hosts : undefined,
       },
       signal,
     };
@@ -104,7 +103,7 @@ function buildFailure(service: string, source: BuildSource, reached: ReachedStep
   const isBuilds = error instanceof Failure && (error.code === 'build-failed' || error.code.startsWith('engine-'));
   if (!isBuilds || error.kind === 'unreachable') return error;
   const where = reached === undefined ? '' : ` at ${placeOf(reached, source)}`;
-  return new Failure('failed', 'build-failed', `building ${service} failed${where}: ${error.message}`, {
+  return new Failure('failed', 'build-failed', `building ${service} failed${where}: ${withoutSecrets(error.message)}`, {
     hint: 'What runs on the device has not been touched',
     cause: error,
   });
