@@ -13,8 +13,17 @@ import type { EngineLink } from '../lib/push/engine-link.js';
 import { readRegistrySecrets } from '../lib/project/registry-secrets.js';
 import { parseVariables } from '../lib/push/environment-variables.js';
 import { parseGivenImages } from '../lib/push/given-images.js';
+import { type LivePush, pushLive, stayInStep, whileInStep } from '../lib/push/live-push.js';
 import { openDelivery } from '../lib/push/open-delivery.js';
-import { outlinePush, planPush, type Pushed, type PushOutline, type PushRequest, runPush } from '../lib/push/push.js';
+import {
+  type PlanOptions,
+  outlinePush,
+  planPush,
+  type Pushed,
+  type PushOutline,
+  type PushRequest,
+  runPush,
+} from '../lib/push/push.js';
 import { servicesLogs } from '../lib/push/services-logs.js';
 
 /** What became of one device; with `--dry-run`, what would. */
@@ -57,8 +66,8 @@ export default class Push extends BaseCommand {
     'before runs again. Services that the project does not have any more are removed; volumes never are.\n\n' +
     'Several devices are pushed to at once; with --build host, what is the same for them is built once. One that fails does so ' +
     'alone.\n\n' +
-    'Then shows the logs until Ctrl-C (exit code 130), unless --detached or --json or several devices are given. Ctrl-C during the build ends it ' +
-    'on the device too.';
+    'Then shows the logs until Ctrl-C (exit code 130), and carries files that change into the running containers, unless --detached or --json or ' +
+    'several devices are given. Ctrl-C during the build ends it on the device too.';
   static override examples = [
     '<%= config.bin %> push 63ec46c',
     '<%= config.bin %> push crane.local --source ./app --detached',
@@ -71,7 +80,8 @@ export default class Push extends BaseCommand {
   static override args = anyDevicesArgs;
   static override flags = {
     ...projectFlags,
-    detached: Flags.boolean({ summary: 'Do not show the logs afterwards.' }),
+    detached: Flags.boolean({ summary: 'Neither show the logs afterwards nor carry over what changes.' }),
+    nolive: Flags.boolean({ summary: 'Do not carry files that change into the running containers.' }),
     'dry-run': Flags.boolean({ summary: 'Only say what would be built, created, replaced and removed, and why.' }),
     check: Flags.boolean({
       summary: 'Only check the project, for a device or for none: what is dropped or refused, missing or too large.',
@@ -113,6 +123,7 @@ export default class Push extends BaseCommand {
       image: given.only,
       timeoutMs: flags.timeout * 1000,
       keepOrphans: flags['keep-orphans'],
+      isLive: !flags.nolive && !flags.detached && !this.jsonEnabled() && names.length === 1,
     };
     const { build, nocache: noCache, pull } = flags;
     const logins = await readRegistrySecrets(flags['registry-secrets'], signal);
@@ -168,10 +179,15 @@ export default class Push extends BaseCommand {
         for (const line of outlineLines(outline)) this.print(isOnly ? line : `${name}  ${line}`);
         return { ...shown, ...outline };
       }
-      const pushed = await runPush(plan, { signal, progress });
+      const live = request.isLive ? await pushLive(link, plan, { signal, progress, delivery }) : undefined;
+      const pushed = live?.pushed ?? (await runPush(plan, { signal, progress }));
       if (!isOnly) this.progress({ type: 'step', id: name, phase: 'push', state: 'done' });
       for (const line of pushedLines(pushed, device.name)) this.print(line);
-      if (isOnly && !flags.detached && !this.jsonEnabled()) await this.#showLogs(link, pushed);
+      if (isOnly && !flags.detached && !this.jsonEnabled()) {
+        const logs = this.#showLogs(link, pushed);
+        const stay = live && ((ended: AbortSignal) => this.#stay(link, request, live, { delivery, signal: ended }));
+        await (stay === undefined ? logs : whileInStep(logs, stay, signal));
+      }
       return { ...shown, ...pushed };
     } catch (error) {
       if (!isOnly) this.progress({ type: 'step', id: name, phase: 'push', state: 'failed' });
@@ -179,6 +195,15 @@ export default class Push extends BaseCommand {
     } finally {
       await link.drop();
     }
+  }
+
+  #stay(link: EngineLink, request: PushRequest, live: LivePush, options: PlanOptions): Promise<void> {
+    const { progress } = this;
+    const { name } = live.plan.target.device;
+    const onPushed = ({ pushed }: LivePush) => {
+      for (const line of pushedLines(pushed, name)) this.print(line);
+    };
+    return stayInStep(link, request, live, { ...options, progress, onPushed });
   }
 
   async #showLogs(link: EngineLink, pushed: Pushed): Promise<void> {

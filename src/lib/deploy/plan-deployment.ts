@@ -91,7 +91,7 @@ export function planDeployment(request: DeploymentRequest, state: EngineState): 
 
 function planServices(
   { composition, images, host }: DeploymentRequest,
-  { containers }: EngineState,
+  { containers, synced }: EngineState,
   networks: readonly NetworkPlan[],
 ): ServicePlan[] {
   const numbers = serviceNumbers(Object.keys(composition.services));
@@ -115,6 +115,7 @@ function planServices(
     const waits = waitsOf(service).filter((wait) => wait.service in composition.services);
     const reasons = [
       ...changesOf(container, imageId, current),
+      ...(current !== undefined && synced.has(current.id) ? [syncedReason] : []),
       ...Object.keys(service.networks ?? {}).flatMap((network) =>
         renewed.has(network) ? [`the network ${network} is made anew`] : [],
       ),
@@ -136,6 +137,9 @@ function planServices(
   }
   return [...plans.values()];
 }
+
+/** Why a container is made anew that is otherwise as it should be. */
+export const syncedReason = 'files were carried into it since';
 
 function isReplaced(plan: ServicePlan | undefined): boolean {
   return plan?.action === 'recreate';

@@ -50,6 +50,10 @@ export interface ImageDetails {
   readonly os: string;
   readonly architecture: string;
   readonly variant: string;
+  /** What its containers begin with: folder, user (empty for root) and variables. */
+  readonly workingFolder: string;
+  readonly user: string;
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** What lies behind a tag or an ID, or undefined when the engine has no such image. */
@@ -60,14 +64,23 @@ export async function imageDetails(
 ): Promise<ImageDetails | undefined> {
   try {
     const answer = await engineJson(engine, { method: 'GET', path: `/images/${name}/json`, signal });
-    const variant = valueAt(answer, 'Variant');
+    const words = (...keys: readonly string[]) => {
+      const value = valueAt(answer, ...keys);
+      return typeof value === 'string' ? value : '';
+    };
+    const variables = listAt(answer, 'Config', 'Env').map((one) => String(one));
     return {
       id: textAt(answer, 'Id'),
       layers: listAt(answer, 'RootFS', 'Layers').map(String),
       bytes: numberAt(answer, 'Size') ?? 0,
       os: textAt(answer, 'Os'),
       architecture: textAt(answer, 'Architecture'),
-      variant: typeof variant === 'string' ? variant : '',
+      variant: words('Variant'),
+      workingFolder: words('Config', 'WorkingDir') || '/',
+      user: words('Config', 'User'),
+      environment: Object.fromEntries(
+        variables.map((one) => [one.slice(0, one.indexOf('=')), one.slice(one.indexOf('=') + 1)]),
+      ),
     };
   } catch (error) {
     if (error instanceof Failure && error.kind === 'not-found') return undefined;

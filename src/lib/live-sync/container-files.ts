@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import type { Pack } from 'tar-stream';
 import { type EngineContainer, writeArchive } from '../engine/container-archive.js';
 import { Failure } from '../failure/failure.js';
+import { syncedMark } from '../engine/synced-mark.js';
 import { shellWord } from '../platform/shell-word.js';
 import { ContainerShell } from './container-shell.js';
 import { type TreeEntry, unlessGone } from './tree.js';
@@ -64,13 +65,15 @@ export class ContainerFiles {
 
   /** Writes and removes. The container must not be made anew meanwhile; it may stop or start. */
   async apply({ entries, removed }: FileChanges): Promise<Applied> {
+    if (entries.length + removed.length + this.#drafts.size === 0) return { contents: new Map(), reach: 'shell' };
     const shell = await this.#openShell();
     const drafted = entries.map((one) => ({ ...one, draft: draftName(one, shell) }));
     const contents = new Map<string, string>();
     const left = [...this.#drafts];
     const named = drafted.filter((one) => one.draft !== one.path);
     for (const { draft } of named) this.#drafts.add(draft);
-    if (entries.length > 0) await writeArchive(this.#container, '/', await packed(drafted, contents), this.#signal);
+    if (entries.length + removed.length > 0)
+      await writeArchive(this.#container, '/', await packed(drafted, contents), this.#signal);
     if (shell === undefined) return { contents, reach: this.#hasNoShell ? 'no-shell' : 'stopped' };
     const lines = [
       ...left.map((draft) => `rm -f -- ${shellWord(draft)}`),
@@ -127,6 +130,7 @@ async function packed(entries: readonly DraftedEntry[], contents: Map<string, st
   const { default: tar } = await import('tar-stream');
   const pack = tar.pack();
   const addAll = async () => {
+    pack.entry({ name: syncedMark.slice(1), mode: 0o444 }, '');
     for (const one of entries) {
       const content = await add(pack, one);
       if (content !== undefined) contents.set(one.path, content);

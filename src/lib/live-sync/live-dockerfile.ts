@@ -1,23 +1,15 @@
 import path from 'node:path';
-import { type Dockerfile, type Instruction, parseDockerfile } from '../project/dockerfile.js';
+import { type Comment, type Instruction, parseDockerfile } from '../project/dockerfile.js';
 import { assignments, dockerfileWords, withVariables } from '../project/dockerfile-variables.js';
 import type { Run, SyncRule } from './sync-rule.js';
-
-/** A Dockerfile as it is built for live sync, and what each file of the build context becomes in its container. */
-export interface LiveDockerfile {
-  /** The Dockerfile itself where it has none of the directives; line numbers are the same. */
-  readonly text: string;
-  /** One for each COPY and ADD of files of the build context. */
-  readonly rules: readonly SyncRule[];
-}
 
 /** What is known of a build besides its Dockerfile. */
 export interface BuildFacts {
   /** The last stage to build; the last of the file without it. */
   readonly target?: string | undefined;
   readonly buildArguments: Readonly<Record<string, string>>;
-  /** Folder, user and variables that an image begins with, by its name in `FROM`. */
-  readonly imageFacts: (image: string) => ImageFacts | undefined;
+  /** What the image that the Dockerfile begins with says, see `baseImageOf`; undefined where nobody knows. */
+  readonly base: ImageFacts | undefined;
 }
 
 /** What an image says of its containers. */
@@ -34,32 +26,12 @@ interface Stage {
 }
 
 /**
- * Reads a Dockerfile for live sync. Comments in it that begin with `#dev-` are instructions of such builds alone, as in balena's livepush
- * (https://github.com/balena-io-modules/livepush): `#dev-run=`, `#dev-copy=` and `#dev-env=` add a step, and
+ * A Dockerfile as it is built for live sync, line for line. Comments in it that begin with `#dev-` are instructions of such builds alone, as in
+ * balena's livepush (https://github.com/balena-io-modules/livepush): `#dev-run=`, `#dev-copy=` and `#dev-env=` add a step, and
  * `#dev-cmd-live=` names the program to run, one that sees changes by itself: the `RUN`s and stages that follow it are left out.
  */
-export function liveDockerfile(text: string, facts: BuildFacts): LiveDockerfile {
-  const plain = parseDockerfile(text);
-  const live = withDirectives(text, plain);
-  const { instructions } = live === text ? plain : parseDockerfile(live);
-  const { stages, variables } = stagesOf(instructions, facts.buildArguments);
-  const index = targetIndex(stages, facts.target);
-  const chain = chainOf(stages, index);
-  const liveLine = plain.comments.find((comment) => comment.text.startsWith('dev-cmd-live='))?.line;
-  const rules: SyncRule[] = [];
-  for (const [at, stage] of stages.slice(0, index + 1).entries()) {
-    if (chain.includes(at)) continue;
-    const needsBuild = `it goes into ${stage.name === undefined ? 'another stage' : `the stage ${stage.name}`}`;
-    for (const one of stage.instructions) rules.push(...unfollowed(one, needsBuild));
-  }
-  const base = facts.imageFacts(stages[chain[0] ?? 0]?.image ?? '');
-  const last = chain.flatMap((at) => stages[at]?.instructions ?? []);
-  rules.push(...followed(last, { base, variables, buildArguments: facts.buildArguments, liveLine }));
-  return { text: live, rules };
-}
-
-/** The Dockerfile with its directives carried out, line for line. */
-function withDirectives(text: string, { instructions, comments }: Dockerfile): string {
+export function liveDockerfile(text: string): string {
+  const { instructions, comments } = parseDockerfile(text);
   const lines = text.split('\n');
   const set = (line: number, now: string) => {
     lines[line - 1] = now;
@@ -68,7 +40,7 @@ function withDirectives(text: string, { instructions, comments }: Dockerfile): s
     const [, kind, value = ''] = /^dev-(run|copy|env)=(.*)$/.exec(comment) ?? [];
     if (kind !== undefined) set(line, `${kind.toUpperCase()} ${value}`);
   }
-  const live = comments.find((comment) => comment.text.startsWith('dev-cmd-live='));
+  const live = comments.find(isLiveCommand);
   if (live === undefined) return lines.join('\n');
   const nextStage = instructions.find((one) => one.keyword === 'FROM' && one.line > live.line);
   for (const { keyword, line, lastLine } of instructions) {
@@ -77,7 +49,44 @@ function withDirectives(text: string, { instructions, comments }: Dockerfile): s
     for (let at = line; at <= lastLine; at++) set(at, `# ${lines[at - 1] ?? ''}`);
   }
   if (nextStage !== undefined) lines.splice(nextStage.line - 1);
-  return [...lines, `CMD ${live.text.slice('dev-cmd-live='.length)}`, ''].join('\n');
+  return [...lines, `CMD ${live.text.slice(liveCommand.length)}`, ''].join('\n');
+}
+
+const liveCommand = 'dev-cmd-live=';
+
+function isLiveCommand({ text }: Comment): boolean {
+  return text.startsWith(liveCommand);
+}
+
+/**
+ * What each file of the build context becomes in the container of an image that was built of a Dockerfile, and what has to follow when it changes.
+ *
+ * @param text as it was built, see `liveDockerfile`
+ */
+export function dockerfileRules(text: string, facts: BuildFacts): SyncRule[] {
+  const { instructions, comments } = parseDockerfile(text);
+  const { stages, variables } = stagesOf(instructions, facts.buildArguments);
+  const index = targetIndex(stages, facts.target);
+  const chain = chainOf(stages, index);
+  const rules: SyncRule[] = [];
+  for (const [at, stage] of stages.slice(0, index + 1).entries()) {
+    if (chain.includes(at)) continue;
+    const needsBuild = `it goes into ${stage.name === undefined ? 'another stage' : `the stage ${stage.name}`}`;
+    for (const one of stage.instructions) rules.push(...unfollowed(one, needsBuild));
+  }
+  const last = chain.flatMap((at) => stages[at]?.instructions ?? []);
+  const liveLine = comments.find(isLiveCommand)?.line;
+  rules.push(...followed(last, { ...facts, variables, liveLine }));
+  return rules;
+}
+
+/** The image that the last stage of a Dockerfile begins with, by its name there, or that of the target. */
+export function baseImageOf(
+  text: string,
+  { target, buildArguments }: Pick<BuildFacts, 'target' | 'buildArguments'>,
+): string | undefined {
+  const { stages } = stagesOf(parseDockerfile(text).instructions, buildArguments);
+  return stages[chainOf(stages, targetIndex(stages, target))[0] ?? 0]?.image;
 }
 
 /** Takes a Dockerfile's stages apart; `ARG`s before the first of them are for the names of images. */

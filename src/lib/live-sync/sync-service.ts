@@ -29,7 +29,6 @@ export interface SyncRequest {
 /** A container on an engine, and the image that it was made of. */
 export interface SyncedContainer extends EngineContainer {
   readonly imageId: string;
-  readonly isRunning: boolean;
 }
 
 /** Why a service cannot be kept in step any longer without a build. */

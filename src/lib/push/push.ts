@@ -23,6 +23,8 @@ export interface PushRequest {
   readonly image?: string | undefined;
   /** How long a device may take to answer. */
   readonly timeoutMs: number;
+  /** Whether files that change are carried into the containers afterwards: Dockerfiles are then built by their `#dev-` lines. */
+  readonly isLive: boolean;
   /** Whether services on the device that are not part of the project stay. */
   readonly keepOrphans: boolean;
 }
@@ -31,6 +33,8 @@ export interface PushRequest {
 export interface PushPlan {
   readonly target: PushTarget;
   readonly composition: Composition;
+  /** The compose files that say so; none where there is only a Dockerfile. */
+  readonly files: readonly string[];
   /** Where the services' images come from. */
   readonly images: readonly ServiceImage[];
   readonly delivery: Delivery;
@@ -73,12 +77,13 @@ export async function planPush(
     image === undefined ? await readProject(request.project, signal) : imageProject(request.project.folder, image);
   const composition = withVariables(project.composition, request.environment);
   const target = await openPushTarget(link, request, signal);
-  const images = await imagesFor(project, target, signal);
+  const images = await imagesFor(project, target, { isLive: request.isLive, signal });
   const { keepOrphans } = request;
   const { engine, supervisor, host } = target;
   return {
     target,
     composition,
+    files: project.files,
     images,
     delivery,
     deployer:
@@ -86,10 +91,14 @@ export async function planPush(
   };
 }
 
-function imagesFor(project: Project, { host }: PushTarget, signal: AbortSignal): Promise<ServiceImage[]> {
+function imagesFor(
+  project: Project,
+  { host }: PushTarget,
+  options: { readonly isLive: boolean; readonly signal: AbortSignal },
+): Promise<ServiceImage[]> {
   const { deviceType, architecture } = host;
   const { commit, appName } = localRelease;
-  return readServiceImages(project, { commit, appName, deviceType, architecture }, signal);
+  return readServiceImages(project, { commit, appName, deviceType, architecture }, options);
 }
 
 /** What a push would do, before anything is built: what depends on the builds is said with that. */

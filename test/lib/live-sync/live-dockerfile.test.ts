@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { liveDockerfile } from '../../../src/lib/live-sync/live-dockerfile.js';
+import { baseImageOf, dockerfileRules, liveDockerfile } from '../../../src/lib/live-sync/live-dockerfile.js';
 import { syncTarget } from '../../../src/lib/live-sync/sync-rule.js';
 
-const facts = { buildArguments: {}, imageFacts: () => undefined };
+const facts = { buildArguments: {}, base: undefined };
 
 /** Where a file goes, with what follows, by the rules of a Dockerfile. */
 function targetsOf(
   dockerfile: readonly string[],
   file: string,
-  more: Partial<Parameters<typeof liveDockerfile>[1]> = {},
+  more: Partial<Parameters<typeof dockerfileRules>[1]> = {},
 ) {
-  const { rules } = liveDockerfile(dockerfile.join('\n'), { ...facts, ...more });
+  const rules = dockerfileRules(liveDockerfile(dockerfile.join('\n')), { ...facts, ...more });
   return rules.flatMap((rule) => {
     const target = syncTarget(rule, file, 'file');
     if (target === undefined) return [];
@@ -98,11 +98,11 @@ describe('the COPYs of a Dockerfile', () => {
   });
 
   it('begin in the folder of the image that they go on from', () => {
-    const imageFacts = (image: string) =>
-      image === 'node:20' ? { workingFolder: '/home/node', user: 'node', environment: { A: 'b' } } : undefined;
+    const base = { workingFolder: '/home/node', user: 'node', environment: { A: 'b' } };
     const dockerfile = ['ARG V=20', 'FROM node:$V', 'COPY . $A', 'RUN make'];
-    assert.deepEqual(targetsOf(dockerfile, 'x', { imageFacts }), ['/home/node/b/x, line 4, restart']);
-    const { rules } = liveDockerfile(dockerfile.join('\n'), { ...facts, imageFacts });
+    assert.deepEqual(targetsOf(dockerfile, 'x', { base }), ['/home/node/b/x, line 4, restart']);
+    assert.equal(baseImageOf(dockerfile.join('\n'), facts), 'node:20');
+    const rules = dockerfileRules(dockerfile.join('\n'), { ...facts, base });
     assert.deepEqual(rules[0]?.runs, [
       {
         origin: 'line 4',
@@ -133,7 +133,7 @@ describe('the directives of a Dockerfile', () => {
   ];
 
   it('add steps and replace the program, line for line', () => {
-    assert.deepEqual(liveDockerfile(live.join('\n'), facts).text.trimEnd().split('\n'), [
+    assert.deepEqual(liveDockerfile(live.join('\n')).trimEnd().split('\n'), [
       'FROM node AS base',
       'ENV NODE_ENV=development',
       'RUN npm i -g nodemon',
@@ -160,6 +160,6 @@ describe('the directives of a Dockerfile', () => {
 
   it('change nothing where there are none', () => {
     const text = 'FROM a\r\n# a comment\r\nCOPY . /\r\n';
-    assert.equal(liveDockerfile(text, facts).text, text);
+    assert.equal(liveDockerfile(text), text);
   });
 });

@@ -56,7 +56,7 @@ describe('images from this computer', { skip: engineSkipReason() }, () => {
     await writeFile(path.join(source, 'Dockerfile'), dockerfile);
     await writeFile(path.join(source, 'app'), source);
     const values = { commit: 'c', appName: 'a', deviceType: undefined, architecture };
-    const images = await readServiceImages(await readProject({ folder: source }), values, signal);
+    const images = await readServiceImages(await readProject({ folder: source }), values, { isLive: false, signal });
     // The engines of the tests have no network to give to a step.
     return images.map((one) => ('build' in one ? { ...one, build: { ...one.build, network: 'none' } } : one));
   }

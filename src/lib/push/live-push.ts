@@ -1,0 +1,115 @@
+import { Failure } from '../failure/failure.js';
+import { changesIn } from '../live-sync/tree.js';
+import { watchFolder } from '../live-sync/watch-folder.js';
+import type { ProgressListener } from '../platform/progress.js';
+import type { EngineLink } from './engine-link.js';
+import { keepInStep, type LiveFolder, lookAtLiveFolders } from './live-services.js';
+import { planPush, type PlanOptions, type PushRequest, type PushPlan, type Pushed, runPush } from './push.js';
+
+/** A push whose services can be kept in step with the project. */
+export interface LivePush {
+  readonly pushed: Pushed;
+  readonly plan: PushPlan;
+  readonly folders: readonly LiveFolder[];
+}
+
+/** What goes with a live push besides its subject. */
+export interface LivePushOptions extends PlanOptions {
+  readonly progress: ProgressListener;
+}
+
+/** Pushes a project and notes how it was, so that changes of its files can be carried over from then on. */
+export async function pushLive(link: EngineLink, plan: PushPlan, options: LivePushOptions): Promise<LivePush> {
+  // Before the build: what changes during it is carried over as well.
+  const folders = await lookAtLiveFolders(plan);
+  return { plan, folders, pushed: await runPush(plan, options) };
+}
+
+/**
+ * Keeps the services of a push in step with the project until the signal is aborted: carries changed files into their containers, and builds
+ * and deploys anew where a change needs that. A build that fails changes nothing; the next change tries again.
+ */
+export async function stayInStep(
+  link: EngineLink,
+  request: PushRequest,
+  first: LivePush,
+  options: LivePushOptions & { readonly onPushed: (push: LivePush) => void },
+): Promise<void> {
+  const { signal, progress, onPushed } = options;
+  const notice = (level: 'info' | 'warning', text: string) => {
+    progress({ type: 'notice', level, text });
+  };
+  let { folders } = first;
+  while (!signal.aborted) {
+    const needed = await keepInStep(link, folders, { signal, progress });
+    if (needed === undefined) return;
+    notice('info', `${needed.service} is built anew: ${needed.reason}`);
+    for (;;) {
+      try {
+        const plan = await planPush(link, request, options);
+        // From here on it is their state that a build is tried with.
+        folders = await lookAtLiveFolders(plan);
+        const pushed = await runPush(plan, options);
+        onPushed({ plan, folders, pushed });
+        break;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof Failure)) throw error;
+        if (error.kind === 'unreachable') await link.drop();
+        notice('warning', `${error.message}; what ran before runs on, and the next change tries again`);
+        await anyChange(folders, signal);
+        signal.throwIfAborted();
+      }
+    }
+  }
+}
+
+/** Stays in step while something else is done, and no longer; fails when staying in step does. */
+export async function whileInStep(
+  meanwhile: Promise<void>,
+  stay: (signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const ended = new AbortController();
+  const end = () => {
+    ended.abort();
+  };
+  signal.addEventListener('abort', end, { once: true });
+  const staying = stay(ended.signal);
+  try {
+    await Promise.race([meanwhile, staying.then(() => meanwhile)]);
+  } finally {
+    end();
+    signal.removeEventListener('abort', end);
+    await staying.catch(() => undefined);
+  }
+}
+
+/** Waits until a file of the folders is another one than when they were looked at, or the signal is aborted. */
+async function anyChange(folders: readonly LiveFolder[], signal: AbortSignal): Promise<void> {
+  const ended = new AbortController();
+  const end = () => {
+    ended.abort();
+  };
+  signal.addEventListener('abort', end, { once: true });
+  try {
+    await Promise.race(folders.map((folder) => oneChange(folder, ended.signal)));
+  } finally {
+    end();
+    signal.removeEventListener('abort', end);
+  }
+}
+
+async function oneChange({ scope, built }: LiveFolder, signal: AbortSignal): Promise<void> {
+  const watch = await watchFolder({ ...scope, signal });
+  try {
+    let paths: Iterable<string> = [''];
+    while (!signal.aborted) {
+      const { changed, gone } = await changesIn(scope, paths, built);
+      if (changed.size > 0 || gone.length > 0) return;
+      paths = await watch.next();
+    }
+  } finally {
+    watch.close();
+  }
+}
