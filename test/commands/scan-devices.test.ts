@@ -127,6 +127,29 @@ describe('davit scan of devices with servers', { skip }, () => {
     }
   });
 
+  it('takes no engine for that of a device that was asked for by its UUID because it has its host name', async (t) => {
+    const { options } = await user(t);
+    const known = {
+      uuid: uuids[0].replace('aaaaaa1', 'ffffff1'),
+      hostname: '63ec46c',
+      aliases: ['bench'],
+      engineId: 'OTHER',
+    };
+    const folder = options.environment.DAVIT_DATA_DIR;
+    await mkdir(folder);
+    await writeFile(path.join(folder, 'devices.json'), JSON.stringify({ version: 1, devices: [known] }));
+    for (const [name, code] of [
+      // The engine of this test has no answer to what it is asked next.
+      ['63ec46c', 'engine-object-not-found'],
+      // There is no SSH server that could show who it is.
+      [known.uuid, 'econnrefused'],
+      ['bench', 'econnrefused'],
+    ] as const) {
+      const { document } = await davitJson(['ssh', name, 'nothing', '--json', '--', 'true'], options);
+      assert.equal(codeOf(document), code, JSON.stringify(document));
+    }
+  });
+
   it('refuses another device that has the address at which the asked one was last seen', async (t) => {
     const { options, useKeyOf } = await user(t);
     await useKeyOf(1);

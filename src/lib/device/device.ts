@@ -110,6 +110,7 @@ function foundElsewhere({ name, user, port }: DeviceTarget, address: string): Re
     hostname: undefined,
     uuid: undefined,
     engineId: undefined,
+    isWhoeverIsThere: true,
     announcedSshPort: undefined,
     lookAgain: undefined,
     route: undefined,
@@ -332,6 +333,8 @@ class NetworkDevice implements Device {
     }
     const engine = tcpEngineConnection(this.address, enginePort);
     if (await this.#isItsEngine(engine)) return engine;
+    // An open port asks nobody for a key, but a login does.
+    if (this.#found.lookAgain === undefined) return this.#engineOverSsh();
     return (await this.#moved(undefined)) ? this.#findEngine() : engine;
   }
 
@@ -341,12 +344,16 @@ class NetworkDevice implements Device {
     return givenPort === undefined && isLoopback(this.#address) && announcedSshPort !== undefined;
   }
 
-  /** Whether an engine is the device's own, where the address is only the last one that it had: an open port asks nobody for a key. */
+  /**
+   * Whether an engine is the device's own: the address may be only the last one that it had, and a device that was asked for by its UUID or
+   * an alias may have lost its host name to another one.
+   */
   async #isItsEngine(engine: EngineConnection): Promise<boolean> {
-    const { lookAgain, engineId, name } = this.#found;
-    if (lookAgain === undefined) return true;
+    const { lookAgain, engineId, name, isWhoeverIsThere } = this.#found;
+    if (lookAgain === undefined && (isWhoeverIsThere || engineId === undefined)) return true;
     const { id, hostname } = await engineInfo(engine, this.#options.signal);
-    return (id !== undefined && id === engineId) || hostname?.toLowerCase() === name.toLowerCase();
+    if (id !== undefined && id === engineId) return true;
+    return lookAgain !== undefined && hostname?.toLowerCase() === name.toLowerCase();
   }
 
   /** The Supervisor on its port in the network. */
@@ -358,10 +365,10 @@ class NetworkDevice implements Device {
     return (await this.#isItsSupervisor(supervisor)) ? supervisor : undefined;
   }
 
-  /** The same for a Supervisor, which tells the host name. */
+  /** The same for a Supervisor, which tells no more than the host name. */
   async #isItsSupervisor(supervisor: SupervisorConnection): Promise<boolean> {
-    const { lookAgain, name } = this.#found;
-    if (lookAgain === undefined) return true;
+    const { lookAgain, name, isWhoeverIsThere, engineId } = this.#found;
+    if (lookAgain === undefined) return isWhoeverIsThere || engineId === undefined;
     try {
       return (await supervisedHostname(supervisor, this.#options.signal)) === name.toLowerCase();
     } catch (error) {

@@ -32,6 +32,7 @@ export function noteSighting(
   const same = sameDevices(devices, seen);
   if (same === undefined) return devices;
   const before = same.reduce(merged, unknownDevice);
+  const hasNewKey = seen.hostKey !== undefined && before.hostKey !== null && seen.hostKey !== before.hostKey;
   const device: KnownDevice = {
     ...before,
     uuid: seen.uuid ?? before.uuid,
@@ -40,7 +41,8 @@ export function noteSighting(
       seen.addresses !== undefined && seen.addresses.length > 0 ? seen.addresses.slice(0, 8) : before.addresses,
     sshPort: seen.sshPort ?? before.sshPort,
     hostKey: seen.hostKey ?? before.hostKey,
-    engineId: seen.engineId ?? before.engineId,
+    // A system that makes a new key makes a new engine as well.
+    engineId: seen.engineId ?? (hasNewKey ? null : before.engineId),
     deviceType: seen.deviceType ?? before.deviceType,
     seenAt: at,
   };

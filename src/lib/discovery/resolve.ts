@@ -22,6 +22,8 @@ export interface ResolvedDevice {
   readonly uuid: string | undefined;
   /** What its engine calls itself, where davit knows it. */
   readonly engineId: string | undefined;
+  /** Whether whoever is there is meant: the user wrote an address, or the very host name that is looked for. */
+  readonly isWhoeverIsThere: boolean;
   /** Its addresses, best first: IPv4 before IPv6, link-local ones with `%zone`. */
   readonly addresses: readonly [string, ...string[]];
   /** What `user@` and `:port` said. */
@@ -133,6 +135,7 @@ function resolved(
     hostname: known === undefined ? ownHostname(name, address) : (known.hostname ?? undefined),
     uuid: known?.uuid ?? route?.uuid ?? givenUuid(name),
     engineId: known?.engineId ?? undefined,
+    isWhoeverIsThere: known === undefined || known.hostname === bareHostname(name),
     addresses,
     user,
     sshPort: port,
