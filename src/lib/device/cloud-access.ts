@@ -46,8 +46,7 @@ export class CloudAccess {
     const tell = (device: string) => `${device} does not answer here; reaching it`;
     const route = await this.#find(account, wanted, signal, tell);
     if (route?.isOpen === false) {
-      const text = `${route.offline.message}; looking for it in this network`;
-      this.#progress({ type: 'notice', level: 'info', text });
+      this.#progress({ type: 'notice', level: 'info', text: `${route.offline.message}, says ${account.apiUrl}` });
     }
     return route;
   };

@@ -278,7 +278,7 @@ class NetworkDevice implements Device {
       if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
       return undefined;
     });
-    if (route === undefined) return false;
+    if (route?.isOpen !== true) return false;
     this.#found = { ...this.#found, route, lookAgain: undefined };
     this.#address = route.address;
     return true;
