@@ -9,7 +9,7 @@ import { startSshServer } from '../test/support/ssh-server.js';
 import { median, printTable, printTargets } from './report.js';
 
 const program = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', 'bin', 'run.js');
-const [rounds, copyRounds, megabytes] = [15, 3, Number(process.argv[2] ?? 500)];
+const [rounds, copyRounds, megabytes] = [15, 5, Number(process.argv[2] ?? 500)];
 
 const server = await startSshServer({ configuration: ['Subsystem sftp /usr/lib/openssh/sftp-server'] });
 const folder = mkdtempSync(path.join(tmpdir(), 'davit-bench-ssh-'));
@@ -54,6 +54,9 @@ try {
 }
 
 const of = (name: string) => median(times.get(name) ?? []) ?? NaN;
+/** Of what ran one after the other, so that what else the computer does counts for both. */
+const rateTo = (name: string, other: string) =>
+  median((times.get(name) ?? []).map((ms, round) => (times.get(other)?.[round] ?? NaN) / ms)) ?? NaN;
 printTable(
   ['what', '', 'ms'],
   [...times.keys()].map((name) => [name, '', of(name).toFixed(0)]),
@@ -64,6 +67,6 @@ printTargets([
     reached: of('davit ssh') / (of('ssh') + of('davit --version')),
     limit: 1.5,
   },
-  { what: 'davit cp up, rate to scp', reached: of('scp up') / of('davit cp up'), limit: 0.8, atLeast: true },
-  { what: 'davit cp down, rate to scp', reached: of('scp down') / of('davit cp down'), limit: 0.8, atLeast: true },
+  { what: 'davit cp up, rate to scp', reached: rateTo('davit cp up', 'scp up'), limit: 0.8, atLeast: true },
+  { what: 'davit cp down, rate to scp', reached: rateTo('davit cp down', 'scp down'), limit: 0.8, atLeast: true },
 ]);

@@ -43,7 +43,8 @@ describe('when the cable of a device is pulled for 20 s', { skip, timeout: 300_0
       '--progress',
       'json',
     );
-    const logs = start('logs', device.address, '--follow', '--engine-port', '1');
+    // Over SSH, and over the engine's open port.
+    const logs = ['1', '2375'].map((port) => start('logs', device.address, '--follow', '--engine-port', port));
     const tunnel = start('tunnel', device.address, `0:${device.greetingPort}`, '--json');
     const command = watchDavit(['ssh', device.address, ...login, '--', 'echo started; sleep 1000'], {
       environment,
@@ -52,7 +53,7 @@ describe('when the cable of a device is pulled for 20 s', { skip, timeout: 300_0
     t.after(() => command.child.kill('SIGKILL'));
     const hasBegun = (copy: WatchedDavit) => /"current":\s*[3-9]\d{6}/.test(copy.output());
     await until(() => hasBegun(up) && hasBegun(down));
-    await until(() => logs.output().includes('line 20') && command.output().includes('started'));
+    await until(() => logs.every((log) => log.output().includes('line 20')) && command.output().includes('started'));
     await until(() => tunnel.output().includes('}'));
 
     const pulledAt = performance.now();
@@ -64,8 +65,8 @@ describe('when the cable of a device is pulled for 20 s', { skip, timeout: 300_0
     // The text says 10 s; a loaded machine may need a little more.
     assert.ok(noticedAfter < 15, `noticed after ${noticedAfter.toFixed(1)} s`);
     await sleep(20_000 - (performance.now() - pulledAt));
-    assert.deepEqual([up.child.exitCode, down.child.exitCode, logs.child.exitCode], [null, null, null]);
-    const linesBefore = linesOf(logs).length;
+    for (const one of [up, down, tunnel, ...logs]) assert.equal(one.child.exitCode, null, one.output());
+    const linesBefore = logs.map((log) => linesOf(log).length);
     await device.setConnected(true);
 
     for (const copy of [up, down]) assert.equal((await copy.result).exitCode, 0, copy.output().slice(-3000));
@@ -76,12 +77,12 @@ describe('when the cable of a device is pulled for 20 s', { skip, timeout: 300_0
     const passed = await device.bytesPassed();
     for (const one of [passed.in, passed.out]) assert.ok(one < bytes * 1.35, `${one} bytes for a file of ${bytes}`);
 
-    await until(() => linesOf(logs).length > linesBefore + 100);
-    const shown = linesOf(logs);
-    assert.deepEqual(
-      shown,
-      shown.map((_, index) => `line ${index + 1}`),
-    );
+    await until(() => logs.every((log, index) => linesOf(log).length > (linesBefore[index] ?? 0) + 100));
+    for (const log of logs) {
+      const expected = linesOf(log).map((_, index) => `line ${index + 1}`);
+      assert.deepEqual(linesOf(log), expected);
+      assert.match(log.output(), /trying again until Ctrl-C[\s\S]*connected to .* again/);
+    }
     await until(() => tunnel.output().includes('Connected again'));
     const [, port] = /"port":\s*(\d+)/.exec(tunnel.output()) ?? [];
     const greeted = await run(device.wrapper[0] ?? '', [
@@ -91,7 +92,7 @@ describe('when the cable of a device is pulled for 20 s', { skip, timeout: 300_0
       `head -c 5 < /dev/tcp/127.0.0.1/${String(port)}`,
     ]);
     assert.equal(greeted.stdout, 'hello');
-    for (const one of [logs, tunnel]) {
+    for (const one of [...logs, tunnel]) {
       one.child.kill('SIGINT');
       assert.equal((await one.result).exitCode, 130);
     }
@@ -136,12 +137,14 @@ async function slowDevice(t: TestContext) {
     configuration: ['Subsystem sftp internal-sftp', 'ClientAliveInterval 1', 'ClientAliveCountMax 2'],
   });
   t.after(() => server.close());
-  const greeter = device.start(process.execPath, [
-    '-e',
-    'require("net").createServer((s) => s.end("hello")).listen(7777, "127.0.0.1", () => console.log("ready"))',
-  ]);
-  if (greeter.stdout === null) throw new Error('standard output is not a pipe');
-  await once(greeter.stdout, 'data');
+  for (const serve of [
+    '(socket) => socket.end("hello")).listen(7777, "127.0.0.1"',
+    `(socket) => socket.on("error", () => 0).pipe(net.connect("${engine.socket}").on("error", () => 0)).pipe(socket)).listen(2375, "0.0.0.0"`,
+  ]) {
+    const program = device.start(process.execPath, ['-e', `net.createServer(${serve}, () => console.log("ready"))`]);
+    if (program.stdout === null) throw new Error('standard output is not a pipe');
+    await once(program.stdout, 'data');
+  }
 
   const passedBefore = await passedThrough(namespace);
   return {
