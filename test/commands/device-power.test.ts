@@ -77,6 +77,7 @@ describe('davit device reboot', { skip }, () => {
     const words = ['device', 'reboot', '127.0.0.1', ...flags, '--timeout', '2'];
     const { exitCode, document } = await davitJson(words, options);
     assert.deepEqual([exitCode, codeOf(document)], [6, 'device-not-back']);
+    assert.match(JSON.stringify(document), /still up/);
     assert.equal((await davit([...words, '--no-wait'], options)).exitCode, 0);
   });
 

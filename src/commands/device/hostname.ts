@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
 import { BaseCommand } from '../../lib/cli/base-command.js';
-import { deviceFlags, deviceOpener, forceFlag, waitFlags, waitMsFrom } from '../../lib/cli/device-flags.js';
+import { deviceFlags, deviceOpeners, forceFlag, waitFlags, waitMsFrom } from '../../lib/cli/device-flags.js';
 import { type NamedDevice, readHostname, requireHostname, setHostname } from '../../lib/device/hostname.js';
 
 /** What `davit device hostname --json` prints. */
@@ -35,7 +35,7 @@ export default class DeviceHostname extends BaseCommand {
     const { args, flags } = await this.parse(DeviceHostname);
     const { signal, progress, streams } = this;
     const hostname = args.hostname === undefined ? undefined : requireHostname(args.hostname);
-    const device = await deviceOpener(args.device, flags, { streams, signal, progress })(signal);
+    const device = await deviceOpeners(flags, { streams, signal, progress })(args.device)(signal);
     try {
       if (hostname === undefined) {
         const now = await readHostname(device, signal);

@@ -1,5 +1,5 @@
 import { BaseCommand } from '../../lib/cli/base-command.js';
-import { deviceFlags, deviceOpener, devicesArgs } from '../../lib/cli/device-flags.js';
+import { deviceFlags, deviceOpeners, devicesArgs } from '../../lib/cli/device-flags.js';
 import { onEachDevice } from '../../lib/cli/each-device.js';
 import { blinkSeconds, identifyDevice } from '../../lib/device/identify.js';
 
@@ -19,10 +19,11 @@ export default class DeviceIdentify extends BaseCommand {
   async run(): Promise<DeviceIdentifyResult> {
     const { args, flags } = await this.parse(DeviceIdentify);
     const { signal, progress, streams } = this;
+    const open = deviceOpeners(flags, { streams, signal, progress });
     const devices = await onEachDevice({
       names: args.devices,
       work: async (word) => {
-        const device = await deviceOpener(word, flags, { streams, signal, progress })(signal);
+        const device = await open(word)(signal);
         try {
           await identifyDevice(device, signal);
           return { name: device.name, address: device.address };

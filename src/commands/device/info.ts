@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
 import { BaseCommand } from '../../lib/cli/base-command.js';
-import { deviceFlags, deviceOpener } from '../../lib/cli/device-flags.js';
+import { deviceFlags, deviceOpeners } from '../../lib/cli/device-flags.js';
 import { deviceInfo, type DeviceInfo } from '../../lib/device/device-info.js';
 import { deviceInfoLines } from '../../lib/output/device-info-text.js';
 
@@ -25,7 +25,7 @@ export default class DeviceInfoCommand extends BaseCommand {
   async run(): Promise<DeviceInfoResult> {
     const { args, flags } = await this.parse(DeviceInfoCommand);
     const { signal, progress, streams } = this;
-    const device = await deviceOpener(args.device, flags, { streams, signal, progress })(signal);
+    const device = await deviceOpeners(flags, { streams, signal, progress })(args.device)(signal);
     try {
       const info = await deviceInfo(device, { signal, progress });
       for (const line of deviceInfoLines(info)) this.print(line);

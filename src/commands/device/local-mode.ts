@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../lib/cli/base-command.js';
-import { deviceFlags, deviceOpener } from '../../lib/cli/device-flags.js';
+import { deviceFlags, deviceOpeners } from '../../lib/cli/device-flags.js';
 import { type LocalMode, type LocalModeEnd, planLocalModeEnd, readLocalMode } from '../../lib/device/local-mode.js';
 import { endLocalMode, enterLocalMode } from '../../lib/device/switch-local-mode.js';
 import { findAccount } from '../../lib/fleet/account-store.js';
@@ -44,7 +44,7 @@ export default class DeviceLocalMode extends BaseCommand {
   async run(): Promise<DeviceLocalModeResult> {
     const { args, flags } = await this.parse(DeviceLocalMode);
     const { signal, progress, streams } = this;
-    const device = await deviceOpener(args.device, flags, { streams, signal, progress })(signal);
+    const device = await deviceOpeners(flags, { streams, signal, progress })(args.device)(signal);
     try {
       const mode = await readLocalMode(device, signal);
       const result = { version: 1, device: device.name, address: device.address } as const;

@@ -1,7 +1,7 @@
 import { BaseCommand } from '../../lib/cli/base-command.js';
 import {
   deviceFlags,
-  deviceOpener,
+  deviceOpeners,
   devicesArgs,
   forceFlag,
   waitFlags,
@@ -33,10 +33,11 @@ export default class DeviceReboot extends BaseCommand {
   async run(): Promise<DeviceRebootResult> {
     const { args, flags } = await this.parse(DeviceReboot);
     const { signal, progress, streams } = this;
+    const open = deviceOpeners(flags, { streams, signal, progress });
     const request = { waitMs: waitMsFrom(flags), force: flags.force, signal, progress };
     const devices = await onEachDevice({
       names: args.devices,
-      work: (name) => rebootDevice(deviceOpener(name, flags, { streams, signal, progress }), request),
+      work: (name) => rebootDevice(open(name), request),
       onDone: ({ name, address, seconds }) => {
         this.print(seconds === null ? `${name} restarts` : `${name} is back at ${address} (${seconds} s)`);
       },

@@ -2,7 +2,7 @@ import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../lib/cli/base-command.js';
 import {
   deviceFlags,
-  deviceOpener,
+  deviceOpeners,
   devicesArgs,
   forceFlag,
   waitFlags,
@@ -40,10 +40,11 @@ export default class DeviceShutdown extends BaseCommand {
     const { args, flags } = await this.parse(DeviceShutdown);
     const { signal, progress, streams } = this;
     if (!flags.yes) await requireConsent(`Switch off ${args.devices.join(', ')}?`, { streams, signal });
+    const open = deviceOpeners(flags, { streams, signal, progress });
     const request = { waitMs: waitMsFrom(flags), force: flags.force, signal, progress };
     const devices = await onEachDevice({
       names: args.devices,
-      work: (name) => shutDownDevice(deviceOpener(name, flags, { streams, signal, progress }), request),
+      work: (name) => shutDownDevice(open(name), request),
       onDone: ({ name, seconds }) => {
         this.print(seconds === null ? `${name} switches itself off` : `${name} is off (${seconds} s)`);
       },

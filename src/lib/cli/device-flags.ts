@@ -8,6 +8,7 @@ import {
   type EngineFlagValues,
   supervisorFlags,
 } from './engine-flags.js';
+import { NewHostKeyPermit } from '../ssh/new-host-key-permit.js';
 import { sshFlags } from './ssh-flags.js';
 
 /** Flags of commands that reach a device in whatever way it offers. */
@@ -41,8 +42,18 @@ export const devicesArgs = {
   devices: Args.string({ required: true, multiple: true, description: 'Names, addresses or UUIDs of devices.' }),
 };
 
-/** Opens a device that the user named, reached as the flags say, as often as that is needed. */
-export function deviceOpener(name: string, flags: EngineFlagValues, surroundings: CommandSurroundings): DeviceOpener {
+/**
+ * What opens the devices that the user named, reached as the flags say, as often as that is needed. All together ask for a passphrase once;
+ * each may show a new host key where that is accepted.
+ */
+export function deviceOpeners(
+  flags: EngineFlagValues,
+  surroundings: CommandSurroundings,
+): (name: string) => DeviceOpener {
   const options = deviceOptionsFrom(flags, surroundings);
-  return (signal, progress = surroundings.progress) => openDevice(name, { ...options, signal, progress });
+  return (name) => {
+    const newHostKeyPermit = flags['accept-new-key'] ? new NewHostKeyPermit() : undefined;
+    const ssh = { ...options.ssh, newHostKeyPermit };
+    return (signal, progress = surroundings.progress) => openDevice(name, { ...options, ssh, signal, progress });
+  };
 }

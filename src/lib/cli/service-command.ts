@@ -1,7 +1,7 @@
 import { controlServices } from '../device/control-services.js';
 import type { ServiceAction } from '../supervisor/actions.js';
 import { BaseCommand } from './base-command.js';
-import { deviceFlags, deviceOpener, forceFlag } from './device-flags.js';
+import { deviceFlags, deviceOpeners, forceFlag } from './device-flags.js';
 import type { EngineFlagValues } from './engine-flags.js';
 
 /** What commands print with `--json` that restart, start or stop services. */
@@ -27,7 +27,7 @@ export abstract class ServiceCommand extends BaseCommand {
     flags: EngineFlagValues & { readonly force: boolean },
   ): Promise<ServiceResult> {
     const { signal, progress, streams } = this;
-    const device = await deviceOpener(args.device, flags, { streams, signal, progress })(signal);
+    const device = await deviceOpeners(flags, { streams, signal, progress })(args.device)(signal);
     try {
       const request = { action, service: args.service, force: flags.force, signal };
       const services = await controlServices(device, request);

@@ -1,3 +1,4 @@
+import { pingEngine } from '../engine/engine-info.js';
 import { Failure } from '../failure/failure.js';
 import { limit } from '../platform/limit.js';
 import type { ProgressListener } from '../platform/progress.js';
@@ -30,16 +31,18 @@ const pauseMs = 1000;
 const attemptMs = 15_000;
 
 /**
- * Restarts a device and waits until it is back: until the device of the same identity answers and says that it was started anew. Fails
- * as unreachable when it is not back in time, and as refused when something else answers in its place.
+ * Restarts a device and waits until it is back: until the device of the same identity answers and says that it was started anew, and its engine
+ * too if it had one. Fails as unreachable when it is not back in time, and as refused when something else answers in its place.
  */
 export async function rebootDevice(open: DeviceOpener, request: PowerRequest): Promise<PowerOutcome> {
   const { waitMs, progress, signal } = request;
   const device = await open(signal);
   const { name, address } = device;
-  let before: string | undefined;
+  let before: Before = { bootId: undefined, hasEngine: false };
   try {
-    before = waitMs === undefined ? undefined : await readBootId(device, signal);
+    if (waitMs !== undefined) {
+      before = { bootId: await readBootId(device, signal), hasEngine: await hasEngine(device, signal) };
+    }
     await endDevice(device, 'reboot', request);
   } finally {
     await device.close();
@@ -47,15 +50,17 @@ export async function rebootDevice(open: DeviceOpener, request: PowerRequest): P
   if (waitMs === undefined) return { name, address, seconds: null };
   const startedAt = performance.now();
   const step = { type: 'step', id: name, phase: 'reboot' } as const;
-  const tell = (detail: string) => {
-    progress({ ...step, state: 'active', detail });
+  let state: ReturnState = 'still up';
+  const tell = (next: ReturnState) => {
+    if (next !== state) progress({ ...step, state: 'active', detail: next });
+    state = next;
   };
-  tell('waiting until it is back');
+  progress({ ...step, state: 'active', detail: 'waiting until it is back' });
   const wait = limit(signal, waitMs);
   try {
     const back = await untilBack(open, before, wait.signal, tell);
     if (signal.aborted) signal.throwIfAborted();
-    if (back === undefined) throw notBack(name, waitMs);
+    if (back === undefined) throw notBack(name, waitMs, state);
     progress({ ...step, state: 'done' });
     return { name, address: back.address, seconds: secondsSince(startedAt) };
   } catch (error) {
@@ -66,12 +71,21 @@ export async function rebootDevice(open: DeviceOpener, request: PowerRequest): P
   }
 }
 
+/** How far a restart is. */
+type ReturnState = 'still up' | 'down' | 'up, but its engine does not answer yet';
+
+/** What a device was like before it was restarted. */
+interface Before {
+  readonly bootId: string | undefined;
+  readonly hasEngine: boolean;
+}
+
 /** Undefined when the signal is aborted first. Without a boot ID to compare with, the device has to be away once. */
 async function untilBack(
   open: DeviceOpener,
-  before: string | undefined,
+  before: Before,
   signal: AbortSignal,
-  tell: (detail: string) => void,
+  tell: (state: ReturnState) => void,
 ): Promise<{ readonly address: string } | undefined> {
   let wasAway = false;
   while (!signal.aborted) {
@@ -80,14 +94,18 @@ async function untilBack(
       const device = await open(attempt.signal, () => undefined);
       try {
         const now = await readBootId(device, attempt.signal);
-        if (before === undefined ? wasAway : now !== undefined && now !== before) return { address: device.address };
+        const isAnew = before.bootId === undefined ? wasAway : now !== undefined && now !== before.bootId;
+        if (isAnew) {
+          if (!before.hasEngine || (await hasEngine(device, attempt.signal))) return { address: device.address };
+          tell('up, but its engine does not answer yet');
+        }
       } finally {
         await device.close();
       }
     } catch (error) {
       if (!isPassing(error, attempt.signal)) throw error;
-      if (!wasAway) tell('it is down');
       wasAway = true;
+      tell('down');
     } finally {
       attempt.end();
     }
@@ -96,16 +114,28 @@ async function untilBack(
   return undefined;
 }
 
+/** Whether the engine of a device answers, which is up later than all else. */
+async function hasEngine(device: Device, signal: AbortSignal): Promise<boolean> {
+  try {
+    await pingEngine(await device.engine(), signal);
+    return true;
+  } catch (error) {
+    if (error instanceof Failure && error.kind !== 'interrupted') return false;
+    throw error;
+  }
+}
+
 /** Whether a device that starts may still answer otherwise: it may let nobody in before it has read its configuration. */
 function isPassing(error: unknown, attempt: AbortSignal): boolean {
   if (attempt.aborted) return true;
   return error instanceof Failure && ['unreachable', 'not-found', 'permission', 'failed'].includes(error.kind);
 }
 
-function notBack(name: string, waitMs: number): Failure {
-  const message = `${name} was told to restart and has not come back within ${Math.round(waitMs / 1000)} s`;
+function notBack(name: string, waitMs: number, state: ReturnState): Failure {
+  const seconds = Math.round(waitMs / 1000);
+  const message = `${name} was told to restart and is not back within ${seconds} s: it is ${state}`;
   return new Failure('unreachable', 'device-not-back', message, {
-    hint: `It may need longer: davit scan shows it when it is there. --timeout sets how long to wait`,
+    hint: 'It may need longer: davit scan shows it when it is there. --timeout sets how long to wait',
   });
 }
 
