@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { davit, davitJson } from '../support/davit.js';
 import { type LiveDevice, startLiveDevice } from '../support/live-device.js';
+import { createNetwork, networkSkipReason } from '../support/network-namespace.js';
 import { freePort, sshServerSkipReason } from '../support/ssh-server.js';
 import { type FakeSupervisor, startSupervisor } from '../support/supervisor.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -123,6 +125,38 @@ describe('davit device hostname', { skip: sshServerSkipReason() }, () => {
     assert.match(pins[0] ?? '', new RegExp(`^${uuid},.*\\[heron-4712\\]:${live.server.port} `));
     assert.doesNotMatch(pins[0] ?? '', /crane|4711\b/);
     assert.match((await run('HERON-4712')).stdout, /already/);
+  });
+});
+
+describe('davit device hostname in a network', { skip: sshServerSkipReason() || networkSkipReason() }, () => {
+  it('refuses a name that is answered for, and waits until the new one is', async (t) => {
+    const network = await createNetwork(['crane', 'heron', 'stork'].map((hostname) => ({ hostname, segment: 'lan' })));
+    t.after(() => network.close());
+    const [crane, heron] = network.devices;
+    assert.ok(crane !== undefined && heron !== undefined);
+    // It is what crane becomes.
+    await heron.setConnected(false);
+    // By its process, because the device has a /run of its own.
+    const resident = crane.start('sleep', ['1000']);
+    const live = await startLiveDevice(t, {
+      port: 22222,
+      boot: { 'config.json': JSON.stringify({ uuid, hostname: 'crane' }) },
+      programs: { cat, systemctl: '#!/bin/sh\nexit 0\n' },
+      wrapper: ['nsenter', `--net=/proc/${resident.pid ?? 0}/ns/net`],
+    });
+    const { options } = await reaching(t, live);
+    const [words, inNetwork] = [['--identity', live.server.identityFile], { ...options, wrapper: network.wrapper }];
+    const taken = await davitJson(['device', 'hostname', 'crane', 'stork', ...words], inNetwork);
+    assert.deepEqual([taken.exitCode, codeOf(taken.document)], [4, 'hostname-taken'], JSON.stringify(taken.document));
+    const naming = davitJson(['device', 'hostname', 'crane', 'heron', ...words], inNetwork);
+    while (!(await live.read(configFile)).includes('heron')) await delay(20);
+    await heron.setConnected(true);
+    const { exitCode, document } = await naming;
+    assert.deepEqual(
+      [exitCode, (document as { isAnnounced?: boolean }).isAnnounced],
+      [0, true],
+      JSON.stringify(document),
+    );
   });
 });
 

@@ -124,6 +124,28 @@ describe('davit device reboot', { skip }, () => {
     assert.deepEqual(await live.unitCalls(), ['reboot --no-block']);
   });
 
+  it('says what a Supervisor says that fails, or that it does not answer', async (t) => {
+    const supervisor = await startSupervisorFor(t, {
+      answers: { 'POST /v1/reboot': () => ({ status: 500, body: { Data: '', Error: 'no way' } }) },
+    });
+    const { flags, options } = await reaching(t, undefined, supervisor);
+    const words = ['device', 'reboot', '127.0.0.1', ...flags, '--no-wait'];
+    const failed = await davitJson(words, options);
+    assert.deepEqual([failed.exitCode, codeOf(failed.document)], [5, 'supervisor-error']);
+    assert.match(JSON.stringify(failed.document), /no way/);
+  });
+
+  it('ends at once with 130 when interrupted while it waits', async (t) => {
+    const live = await startDevice(t, { systemctl: '#!/bin/sh\n' });
+    const { flags, options } = await reaching(t, live);
+    const words = ['device', 'reboot', '127.0.0.1', ...flags, '--progress', 'plain'];
+    const { exitCode } = await davit(words, {
+      ...options,
+      kill: { signal: 'SIGINT', when: (output) => output.includes('waiting') },
+    });
+    assert.equal(exitCode, 130);
+  });
+
   it('restarts several devices at once, of which one that is not there fails alone', async (t) => {
     const live = await startDevice(t);
     const { flags, options } = await reaching(t, live);

@@ -56,6 +56,23 @@ describe('a virtual device behind a port of this computer', { skip: sshServerSki
     assert.ok(stderr.includes(`nor does anything at 127.0.0.1 port ${other.port}, where it was last seen`), stderr);
   });
 
+  for (const [what, mount] of [
+    ['may not be written', 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0"'],
+    ['has no room left', 'mount -t tmpfs -o size=4k tmpfs "$0" && head -c 4096 /dev/zero >"$0"/full'],
+  ] as const) {
+    it(`is reached where davit's data folder ${what}, which is told`, async (t) => {
+      const user = await userWith(t, server.identityFile);
+      const folder = user.environment.DAVIT_DATA_DIR;
+      await mkdir(folder);
+      const wrapper = ['unshare', '-m', 'sh', '-c', `${mount} && exec "$@"`, folder];
+      const words = ['ssh', `127.0.0.1:${server.port}`, '--', 'echo hello'];
+      const { exitCode, stdout, stderr } = await davit(words, { ...user, wrapper });
+      assert.deepEqual([exitCode, stdout], [0, 'hello\n'], stderr);
+      assert.match(stderr, /^warning: .*known_hosts: .*; the host key of 127\.0\.0\.1 is not remembered$/m);
+      assert.match(stderr, /^warning: .*devices\.json: .*; known devices stay as they are$/m);
+    });
+  }
+
   it('takes the end of a tunnel for no place of a device that has one', async (t) => {
     const user = await userWith(t, server.identityFile);
     const known = { uuid: uuids[0], addresses: ['192.0.2.7'], hostKey: await server.hostFingerprint() };

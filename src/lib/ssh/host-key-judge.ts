@@ -38,6 +38,7 @@ export class HostKeyJudge {
   readonly #own: readonly KnownHost[];
   readonly #foreign: readonly ForeignFile[];
   #hasUsedPermit = false;
+  #cannotPin = false;
 
   private constructor(
     host: JudgedHost,
@@ -93,10 +94,10 @@ export class HostKeyJudge {
     const [first] = foreign.filter((one) => one.isForPort);
     if (!isKnown && first !== undefined) this.#refuse([first.hostKey], shown, `${first.file}:${first.line}`);
     const [owner] = this.#own.filter((one) => one.marker === undefined && isSameKey(one.hostKey, shown));
-    const pinned = await this.#store.pinFirst(this.#name, shown);
+    const pinned = await this.#pin(() => this.#store.pinFirst(this.#name, shown), [shown]);
     this.#requireAmong(pinned, shown, this.#store.file);
     this.wantsUuid = true;
-    if (isKnown) return;
+    if (isKnown || this.#cannotPin) return;
     const [authority] = this.#foreignAuthorities();
     const unasked = authority === undefined ? '' : ` (davit does not check certificates, as ${authority} asks for)`;
     this.#notice(
@@ -114,11 +115,26 @@ export class HostKeyJudge {
         hint: 'Run davit scan to see where the device is now',
       });
     }
-    const other = await this.#store.identify(uuid, shown, this.#hasUsedPermit);
+    const known = keysFor(this.#own, [uuid]).find((one) => !isSameKey(one, shown));
+    const other = await this.#pin(() => this.#store.identify(uuid, shown, this.#hasUsedPermit), known);
     if (other === undefined) return;
     // It has been met as an impostor, if it is one; the next meeting must not take it for a friend.
-    await this.#store.forget(this.#name);
+    await this.#pin(() => this.#store.forget(this.#name), false);
     this.#refuse([other], shown, this.#store.file);
+  }
+
+  /** Changes the pinned keys, or says once that it cannot: a device can be reached from where nothing can be kept. */
+  async #pin<T>(change: () => Promise<T>, otherwise: T): Promise<T> {
+    try {
+      return await change();
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      const { name, progress } = this.#host;
+      const text = `${error.message}; the host key of ${name} is not remembered`;
+      if (!this.#cannotPin) progress({ type: 'notice', level: 'warning', text });
+      this.#cannotPin = true;
+      return otherwise;
+    }
   }
 
   get #isPermitted(): boolean {
