@@ -252,6 +252,19 @@ describe('davit join', { skip }, () => {
     }
   });
 
+  it('needs no more than the shell and the tools of BusyBox, forwards and back', async (t) => {
+    const { device, config, home } = await setUp(t, { hasBusyBox: true, standIn: { 'update:services': 'fail' } });
+    const shell = await (await device.connect()).run(`exec sh -c 'readlink "/proc/$$/exe"'`);
+    assert.match(shell.stdout, /busybox/);
+    const failed = await davitJson(words(device, '--config', config, '--yes'), home);
+    assert.deepEqual([failed.exitCode, codeOf(failed.document)], [5, 'os-config-failed'], failed.stderr);
+    await assertAsBefore(device);
+    await device.write('/run/stand-in.json', '{}');
+    const result = await davit(words(device, '--config', config, '--yes'), home);
+    assert.equal(result.exitCode, 0, result.stderr);
+    await assertJoined(device);
+  });
+
   it('puts everything back on Ctrl-C, also when os-config hangs', async (t) => {
     const { device, config, home } = await setUp(t, { standIn: { 'update:services': 'hang' } });
     const when = (output: string) => output.includes('Awaiting balena-supervisor.service');

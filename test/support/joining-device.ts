@@ -13,6 +13,7 @@ export interface JoiningDeviceOptions {
   readonly standIn?: Readonly<Record<string, string | number | boolean>>;
   readonly etc?: Readonly<Record<string, string>>;
   readonly configuration?: LiveDeviceOptions['configuration'];
+  readonly hasBusyBox?: boolean;
 }
 
 /** The files that os-config writes. */
@@ -37,7 +38,7 @@ export async function startCloud(t: TestContext, options: WebServerOptions = {})
  */
 export async function startJoiningDevice(
   t: TestContext,
-  { config, standIn = {}, etc = {}, configuration }: JoiningDeviceOptions,
+  { config, standIn = {}, etc = {}, configuration, hasBusyBox = false }: JoiningDeviceOptions,
 ): Promise<LiveDevice> {
   const program = (name: string) => readFile(path.join(projectRoot, 'test', 'support', `${name}.py`), 'utf8');
   const device = await startLiveDevice(t, {
@@ -48,6 +49,7 @@ export async function startJoiningDevice(
     etc: { 'os-config.json': JSON.stringify(schema), ...etc },
     programs: { 'os-config': await program('os-config'), 'supervisor-start': await program('supervisor-start') },
     units: ['prepare-openvpn', 'openvpn'],
+    hasBusyBox,
     ...(configuration === undefined ? {} : { configuration }),
   });
   await device.write('/run/stand-in.json', JSON.stringify(standIn));

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { openSsh } from '../../src/lib/ssh/open-ssh.js';
@@ -15,6 +15,8 @@ export interface LiveDeviceOptions extends SshServerOptions {
   readonly etc?: Readonly<Record<string, string>>;
   /** Scripts that stand in for programs of the OS, by name. */
   readonly programs?: Readonly<Record<string, string>>;
+  /** Whether its shell and its tools are those of BusyBox, as on devices, instead of this computer's. */
+  readonly hasBusyBox?: boolean;
   /** Its services, which run, besides the Supervisor. */
   readonly units?: readonly string[];
 }
@@ -52,6 +54,30 @@ case $verb in start|restart|reload-or-restart) echo active ;; *) echo inactive ;
 exit 0
 `;
 
+/** What scripts on a device may use. */
+const busyBoxTools = [
+  ...[
+    'sh',
+    'ash',
+    'base64',
+    'cat',
+    'cmp',
+    'cp',
+    'cut',
+    'df',
+    'head',
+    'ls',
+    'mkdir',
+    'mv',
+    'nohup',
+    'printf',
+    'readlink',
+    'rm',
+    'sed',
+  ],
+  ...['setsid', 'sha256sum', 'sleep', 'sync', 'tail', 'touch', 'tr', 'wc'],
+];
+
 /** Starts such a device, with an active Supervisor; it ends with the test. */
 export async function startLiveDevice(t: TestContext, options: LiveDeviceOptions): Promise<LiveDevice> {
   const folder = await temporaryFolder(t);
@@ -64,6 +90,9 @@ export async function startLiveDevice(t: TestContext, options: LiveDeviceOptions
   }
   for (const [name, content] of Object.entries({ systemctl, ...options.programs })) {
     await writeFile(inside('programs', name), content, { mode: 0o755 });
+  }
+  if (options.hasBusyBox === true) {
+    for (const name of busyBoxTools) await symlink('/bin/busybox', inside('programs', name));
   }
   const rest = {
     ...options,
