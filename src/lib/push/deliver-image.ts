@@ -26,7 +26,7 @@ export interface Delivered {
   readonly layers: number;
   /** Layers that the device lacked. */
   readonly layersSent: number;
-  /** Bytes handed to the connection, those of broken attempts too. */
+  /** Bytes handed to the connection, packed, those of broken attempts too. */
   readonly bytesSent: number;
   /** Bytes of all layers unpacked, as `docker save` would send them. */
   readonly imageBytes: number;
@@ -136,7 +136,6 @@ class Delivery {
     // What a broken link took with it is sent twice and counts once.
     this.#layersSent = Math.max(this.#layersSent, layers.length - this.present);
     this.#step('active', { detail: `${layers.length - this.present} of ${layers.length} layers` });
-    const sentBefore = this.#bytesSent;
     const id = await sendLayers(engine, {
       image,
       present: this.present,
@@ -148,8 +147,10 @@ class Delivery {
       onUnanswered: (piece) => {
         this.#unanswered = [...this.#unanswered, piece];
       },
-      onSent: (bytes, total) => {
-        this.#bytesSent = sentBefore + bytes;
+      onSent: (bytes) => {
+        this.#bytesSent += bytes;
+      },
+      onProgress: (bytes, total) => {
         // Ten times a second is enough for eyes and for logs.
         if (performance.now() - this.#reportedAt < 100) return;
         this.#reportedAt = performance.now();

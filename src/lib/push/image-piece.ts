@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import type { PackedLayer } from './layer-spool.js';
+import { gzipBlocks } from './gzip-blocks.js';
+import type { LayerFile } from './layer-spool.js';
 import { digestOf } from './saved-image.js';
 import { tarBlock, tarHeader, tarPadding } from './tar-entry.js';
 
@@ -11,7 +12,7 @@ export interface ImagePiece {
   /** Digests of all its layers, the lowest first. */
   readonly layers: readonly string[];
   /** Those that the engine is sent. */
-  readonly packed: readonly PackedLayer[];
+  readonly files: readonly LayerFile[];
 }
 
 /** The label of images that are pieces of another one, by which they are found and removed; its value is that one's ID. */
@@ -30,7 +31,15 @@ export function pieceConfiguration(
   return Buffer.from(JSON.stringify({ architecture, os, config, rootfs: { type: 'layers', diff_ids: layers } }));
 }
 
-/** A tar stream, and when all of it but its end has been taken out. */
+/** What a piece waits for, and who hears of it. */
+export interface PieceSteps {
+  /** The engine's answer to the piece before it. */
+  readonly before: Promise<unknown> | undefined;
+  /** Hears how many more bytes of layers have been taken out. */
+  readonly onRead: (bytes: number) => void;
+}
+
+/** A packed tar stream, and when all of it but its end has been taken out. */
 export interface PieceTar {
   readonly tar: Readable;
   readonly filled: Promise<void>;
@@ -41,31 +50,36 @@ export interface PieceTar {
  * `before` it: engines read the whole tar before they take a layer out of it, so that a piece can be on its way while the one below it is
  * still being taken apart.
  */
-export function pieceTar(piece: ImagePiece, before: Promise<unknown> | undefined): PieceTar {
+export function pieceTar(piece: ImagePiece, { before, onRead }: PieceSteps): PieceTar {
   let onFilled: () => void = () => undefined;
   const filled = new Promise<void>((resolve) => {
     onFilled = resolve;
   });
-  return { tar: Readable.from(tarChunks(piece, before, onFilled), { objectMode: false }), filled };
+  const tar = gzipBlocks(tarChunks(piece, { before, onFilled, onRead }));
+  return { tar: Readable.from(tar, { objectMode: false }), filled };
 }
 
 async function* tarChunks(
-  { configuration, layers, packed }: ImagePiece,
-  before: Promise<unknown> | undefined,
-  onFilled: () => void,
+  { configuration, layers, files }: ImagePiece,
+  steps: PieceSteps & { readonly onFilled: () => void },
 ): AsyncGenerator<Buffer> {
   const configurationFile = `${hexOf(digestOf(configuration))}.json`;
   const manifest = [{ Config: configurationFile, RepoTags: null, Layers: layers.map(layerFile) }];
   yield document('manifest.json', Buffer.from(JSON.stringify(manifest)));
   yield document(configurationFile, configuration);
-  for (const { digest, file, bytes } of packed) {
+  for (const { digest, file, bytes } of files) {
     yield tarHeader(layerFile(digest), bytes);
     const content: AsyncIterable<Buffer> = createReadStream(file, { highWaterMark: 1024 * 1024 });
-    yield* content;
+    for await (const chunk of content) {
+      yield chunk;
+      steps.onRead(chunk.length);
+    }
     yield tarPadding(bytes);
   }
-  onFilled();
-  await before;
+  steps.onFilled();
+  // Whatever is being packed is to be on its way.
+  yield Buffer.alloc(0);
+  await steps.before;
   yield Buffer.alloc(2 * tarBlock);
 }
 

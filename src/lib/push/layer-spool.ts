@@ -5,13 +5,12 @@ import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import type { ChunkStream } from '../image/chunk-stream.js';
 import { folders } from '../platform/environment.js';
-import { gzipBlocks } from './gzip-blocks.js';
 import { documentIn, type ImageSource, readSavedFiles, type SavedFile, unpacked } from './image-source.js';
 import { legacyLayer } from './legacy-layer.js';
 import { type SavedDocuments, type SavedImage, savedImage } from './saved-image.js';
 
-/** One layer, packed with gzip in a file. */
-export interface PackedLayer {
+/** One layer, unpacked in a file. */
+export interface LayerFile {
   readonly digest: string;
   readonly file: string;
   /** Bytes of the file. */
@@ -19,13 +18,13 @@ export interface PackedLayer {
 }
 
 /**
- * The layers of one image that any device lacks, packed once for all of them in a temporary folder. A layer is handed out only
+ * The layers of one image that any device lacks, taken out of it once for all of them, into a temporary folder. A layer is handed out only
  * after its digest has been found to be the right one.
  */
 export class LayerSpool {
   readonly source: ImageSource;
   readonly #abort = new AbortController();
-  readonly #layers = new Map<string, Deferred<PackedLayer>>();
+  readonly #layers = new Map<string, Deferred<LayerFile>>();
   readonly #passes: Promise<void>[] = [];
   #image = deferred<SavedImage>();
   #folder: Promise<string> | undefined;
@@ -37,7 +36,7 @@ export class LayerSpool {
     this.source = source;
   }
 
-  /** Has these layers packed, unless they are already; they come out of the image in whatever order it has them. */
+  /** Has these layers taken out, unless they are already; they come out of the image in whatever order it has them. */
   want(digests: readonly string[]): void {
     const lacking = digests.filter((digest) => !this.#layers.has(digest));
     if (lacking.length === 0 && this.#isBegun) return;
@@ -48,7 +47,7 @@ export class LayerSpool {
   }
 
   /** A layer that is wanted, as soon as it is there. */
-  layer(digest: string): Promise<PackedLayer> {
+  layer(digest: string): Promise<LayerFile> {
     const layer = this.#layers.get(digest);
     if (layer === undefined) throw new Error(`nobody wants ${digest}`);
     return layer.promise;
@@ -100,7 +99,7 @@ export class LayerSpool {
       throw whileDoing(`writing ${file}`, error);
     });
     try {
-      const { digest, bytes } = await this.#pack(content, handle, file);
+      const { digest, bytes } = await this.#write(content, handle, file);
       if (wanted.delete(digest)) this.#layers.get(digest)?.resolve({ digest, file, bytes });
       else await rm(file);
     } finally {
@@ -108,16 +107,17 @@ export class LayerSpool {
     }
   }
 
-  async #pack(content: ChunkStream, handle: FileHandle, file: string): Promise<{ digest: string; bytes: number }> {
+  async #write(content: ChunkStream, handle: FileHandle, file: string): Promise<{ digest: string; bytes: number }> {
     const hash = createHash('sha256');
     const plain = unpacked(content, this.source.name, this.#abort.signal);
     let bytes = 0;
-    for await (const block of gzipBlocks(hashed(plain, hash))) {
-      await handle.writeFile(block).catch((error: unknown) => {
+    for await (const chunk of plain) {
+      hash.update(chunk);
+      await handle.writeFile(chunk).catch((error: unknown) => {
         const hint = 'Make room, or name another folder for temporary files with TMPDIR';
         throw whileDoing(`writing ${file}`, error, { hint });
       });
-      bytes += block.length;
+      bytes += chunk.length;
     }
     return { digest: `sha256:${hash.digest('hex')}`, bytes };
   }
@@ -128,7 +128,7 @@ export class LayerSpool {
       throw whileDoing('making a temporary folder', error);
     });
     this.#files += 1;
-    return path.join(folder, `${this.#files}.tar.gz`);
+    return path.join(folder, `${this.#files}.tar`);
   }
 }
 
@@ -155,16 +155,6 @@ async function digestInName(name: string, content: ChunkStream): Promise<string 
   const hex = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(name)?.[1];
   const isTar = (await content.peek(262)).toString('latin1', 257) === 'ustar';
   return hex === undefined || !isTar ? undefined : `sha256:${hex}`;
-}
-
-async function* hashed(
-  content: AsyncIterable<Buffer>,
-  hash: { update(chunk: Buffer): unknown },
-): AsyncGenerator<Buffer> {
-  for await (const chunk of content) {
-    hash.update(chunk);
-    yield chunk;
-  }
 }
 
 interface Deferred<T> {

@@ -1,8 +1,8 @@
 import { isLinkBroken } from '../engine/await-engine.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
 import { loadImage } from '../engine/load-image.js';
-import { type ImagePiece, pieceConfiguration, pieceTar, type PieceTar } from './image-piece.js';
-import type { LayerSpool, PackedLayer } from './layer-spool.js';
+import { type ImagePiece, pieceConfiguration, type PieceSteps, pieceTar, type PieceTar } from './image-piece.js';
+import type { LayerSpool, LayerFile } from './layer-spool.js';
 import { digestOf } from './saved-image.js';
 
 /** What is sent to an engine, and who hears of it. */
@@ -17,44 +17,46 @@ export interface LayersRequest {
   readonly onArrived: (layers: number) => void;
   /** Hears the ID of a piece that the engine may still take apart by itself, because it has all of it. */
   readonly onUnanswered: (id: string) => void;
-  /** Hears how many bytes have gone, and of how many, once that is known. */
-  readonly onSent: (bytes: number, total: number | undefined) => void;
+  /** Hears how many more bytes have gone, packed. */
+  readonly onSent: (bytes: number) => void;
+  /** Hears how many bytes of layers are on their way or there, and of how many, once that is known. */
+  readonly onProgress: (bytes: number, total: number | undefined) => void;
 }
 
-/** A piece is closed once it has so many packed bytes: it costs the engine another image, which is little beside a second of a slow link. */
-const pieceBytes = 8 * 1024 * 1024;
+/** A piece is closed once it has so many bytes: it costs the engine another image, which is little beside a second of a slow link. */
+const pieceBytes = 12 * 1024 * 1024;
 
 /**
  * Sends an engine the layers that it lacks, in pieces that it keeps when the link breaks: each is an image of the layers so far, and the last one
  * the image itself, whose ID is returned. While the engine takes a piece apart, the next one is on its way.
  */
 export async function sendLayers(engine: EngineConnection, request: LayersRequest): Promise<string> {
-  const { image, present, inOnePiece, signal, onArrived, onUnanswered, onSent } = request;
+  const { image, present, inOnePiece, signal, onArrived, onUnanswered, onSent, onProgress } = request;
   const { layers } = image.source;
   image.want(layers.slice(present));
   const answers: Promise<string>[] = [];
-  let sent = 0;
+  let read = 0;
   let total = 0;
   try {
     for (let begin = present, end = present; end < layers.length || answers.length === 0; begin = end) {
-      const packed = new Map<string, PackedLayer>();
+      const files = new Map<string, LayerFile>();
       for (let bytes = 0; end < layers.length && (inOnePiece || bytes < pieceBytes); end += 1) {
         const layer = await image.layer(layers[end] ?? '');
-        packed.set(layer.digest, layer);
+        files.set(layer.digest, layer);
         bytes += layer.bytes;
       }
       const isLast = end === layers.length;
       const so = layers.slice(0, end);
       const configuration = isLast ? (await image.image()).configuration : pieceConfiguration(image.source, so);
-      const piece = { configuration, layers: so, packed: [...packed.values()] };
-      for (const layer of piece.packed) total += layer.bytes;
+      const piece = { configuration, layers: so, files: [...files.values()] };
+      for (const layer of piece.files) total += layer.bytes;
       // Of what is on its way, an engine that takes it apart slowly needs room for two pieces only.
       await answers.at(-2);
-      const { tar, filled, answer } = sendPiece(engine, piece, answers.at(-1), signal, (bytes) => {
-        sent += bytes;
-        // The tar is a little larger than the layers in it.
-        onSent(isLast ? Math.min(sent, total) : sent, isLast ? total : undefined);
-      });
+      const onRead = (bytes: number) => {
+        read += bytes;
+        onProgress(read, isLast ? total : undefined);
+      };
+      const { tar, filled, answer } = sendPiece(engine, piece, { before: answers.at(-1), signal, onRead, onSent });
       const count = end - begin;
       const onAnswer = () => {
         onArrived(count);
@@ -85,14 +87,17 @@ function arriving(answer: Promise<string>, onArrived: () => void): Promise<strin
 /** How long an engine that has all of a piece may take to answer after Ctrl-C, so that it is known what there is to remove. */
 const answerMs = 5000;
 
+interface PieceOptions extends PieceSteps {
+  readonly signal: AbortSignal;
+  readonly onSent: (bytes: number) => void;
+}
+
 function sendPiece(
   engine: EngineConnection,
   piece: ImagePiece,
-  before: Promise<unknown> | undefined,
-  signal: AbortSignal,
-  onSent: (bytes: number) => void,
+  { before, onRead, signal, onSent }: PieceOptions,
 ): PieceTar & { readonly answer: Promise<string> } {
-  const { tar, filled } = pieceTar(piece, before);
+  const { tar, filled } = pieceTar(piece, { before, onRead });
   const end = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const onAbort = () => {
