@@ -31,8 +31,8 @@ export interface LiveDevice {
   exists: (name: string) => boolean;
   /** What its `systemctl` was called with, apart from questions. */
   unitCalls: () => Promise<readonly string[]>;
-  /** Logs in without the rest of davit; the connection is closed after the test. */
-  connect: () => Promise<SshConnection>;
+  /** Logs in without the rest of davit, at its own port unless another one is given; the connection is closed after the test. */
+  connect: (port?: number) => Promise<SshConnection>;
 }
 
 /**
@@ -111,7 +111,7 @@ export async function startLiveDevice(t: TestContext, options: LiveDeviceOptions
     write: (name, content) => writeFile(file(name), content),
     exists: (name) => existsSync(file(name)),
     unitCalls: async () => (await read('/run/unit-calls').catch(() => '')).split('\n').filter(Boolean),
-    connect: async () => {
+    connect: async (port = server.port) => {
       const abort = new AbortController();
       const target = {
         name: 'crane',
@@ -121,7 +121,7 @@ export async function startLiveDevice(t: TestContext, options: LiveDeviceOptions
         signal: abort.signal,
         progress: () => undefined,
       };
-      const connection = await openSsh(target, { port: server.port, identityFile: server.identityFile });
+      const connection = await openSsh(target, { port, identityFile: server.identityFile });
       t.after(() => connection.close());
       return connection;
     },

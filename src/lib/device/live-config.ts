@@ -82,7 +82,7 @@ export async function changeLiveConfig(
       if (await replaced(device, bytes, Buffer.from(editedJson(text, wanted)), changes))
         return changes.map(shownChange);
     } catch (error) {
-      if (!(error instanceof Failure && error.code === 'connection-lost')) throw error;
+      if (!(error instanceof Failure && error.kind === 'unreachable')) throw error;
       lost = error;
     }
   }

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { describe, it, type TestContext } from 'node:test';
 import { changeLiveConfig, readLiveConfig } from '../../../src/lib/device/live-config.js';
+import { Failure } from '../../../src/lib/failure/failure.js';
+import { rounds } from '../../support/campaign.js';
+import { openCountedLink } from '../../support/counted-link.js';
 import { type LiveDevice, startLiveDevice } from '../../support/live-device.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { sshServerSkipReason } from '../../support/ssh-server.js';
 
 const old = '{\n  "deviceType": "intel-nuc",\n  "hostname": "crane",\n  "serial": 1.50\n}\n';
@@ -44,6 +48,41 @@ describe('changeLiveConfig', { skip: sshServerSkipReason() }, () => {
     };
     await changeLiveConfig({ name: 'crane', ssh }, (config) => ({ ...config, hostname: 'heron' }));
     assert.equal(await live.read(configFile), old.replace('1.50', '2.50').replace('crane', 'heron'));
+  });
+
+  it('leaves the old file or the new one wherever the link is cut, and tells which', async (t) => {
+    const live = await startLiveDevice(t, { boot: { 'config.json': old } });
+    const link = await openCountedLink(live.server.port);
+    t.after(() => link.close());
+    const seed = seededRandom(3);
+    const written = old.replace('crane', 'heron');
+    for (let round = 0; round < rounds(6, 100); round++) {
+      await live.write(configFile, old);
+      link.cutAfter(Infinity);
+      let connections = 0;
+      const ssh = async () => {
+        const connection = await live.connect(link.port);
+        // The second one writes: its script and the new file are some 3000 bytes.
+        if (++connections === 2) link.cutAfter(seed.below(3500));
+        return connection;
+      };
+      const changing = changeLiveConfig({ name: 'crane', ssh }, (config) => ({ ...config, hostname: 'heron' }));
+      const isDone = await changing.then(
+        () => true,
+        (error: unknown) => {
+          assert.ok(error instanceof Failure && error.kind === 'unreachable', String(error));
+          return false;
+        },
+      );
+      const content = await live.read(configFile);
+      assert.ok(content === written || (content === old && !isDone), content);
+    }
+    assert.ok(link.connections() > 2 * rounds(6, 100), 'it was cut and mended');
+    const left = await readdir(live.file('/mnt/boot'));
+    assert.deepEqual(
+      left.filter((name) => name.includes('.davit-')),
+      [],
+    );
   });
 
   it('refuses values that the OS does not understand, devices that run something else, and installers', async (t) => {
