@@ -5,6 +5,7 @@ import { engineFlags, type EngineFlagValues, engineLinkFrom, supervisorFlags } f
 import { allFlag, anyDevicesArgs, chosenDevices, deliveryFlags } from '../lib/cli/push-flags.js';
 import { projectFlags, type ProjectFlagValues, projectRequestFrom } from '../lib/cli/project-flags.js';
 import { checkLines, failOnErrors } from '../lib/output/check-text.js';
+import { findAccount } from '../lib/fleet/account-store.js';
 import { outlineLines, pushedLines } from '../lib/output/push-text.js';
 import { type CheckedPush, checkPush } from '../lib/push/check-push.js';
 import type { Delivery } from '../lib/push/delivery.js';
@@ -87,6 +88,10 @@ export default class Push extends BaseCommand {
       summary: 'Only check the project, for a device or for none: what is dropped or refused, missing or too large.',
     }),
     'keep-orphans': Flags.boolean({ summary: 'Leave services running that the project does not have any more.' }),
+    'local-mode': Flags.boolean({
+      summary:
+        'Switch local mode on where it is off, which stops the services of the fleet. Takes a login to its cloud.',
+    }),
     nocache: Flags.boolean({ summary: 'Build every step anew.' }),
     pull: Flags.boolean({ summary: 'Pull base images even if the device has them.' }),
     'registry-secrets': Flags.string({
@@ -124,6 +129,8 @@ export default class Push extends BaseCommand {
       timeoutMs: flags.timeout * 1000,
       keepOrphans: flags['keep-orphans'],
       isLive: !flags.nolive && !flags.detached && !this.jsonEnabled() && names.length === 1,
+      // A dry run changes nothing.
+      localMode: flags['local-mode'] && !flags['dry-run'] ? { account: await findAccount(flags.account) } : undefined,
     };
     const { build, nocache: noCache, pull } = flags;
     const logins = await readRegistrySecrets(flags['registry-secrets'], signal);
@@ -171,7 +178,7 @@ export default class Push extends BaseCommand {
     const progress = isOnly ? this.progress : deviceProgress(name, this.progress);
     const link = engineLinkFrom(name, flags, { streams, signal, progress });
     try {
-      const plan = await planPush(link, request, { signal, delivery });
+      const plan = await planPush(link, request, { signal, progress, delivery });
       const { device } = plan.target;
       const shown = { device: device.name, address: device.address };
       if (flags['dry-run']) {

@@ -251,7 +251,7 @@ services:
     let before = await containers();
     let images = (await listImages(engine.connection, { all: true })).length;
     const random = seededRandom(6);
-    for (let round = 0; round < rounds(6, 60); round += 1) {
+    for (let round = 0; round < rounds(6, 40); round += 1) {
       const text = files['compose.yml'].replace('COLOUR: red', `COLOUR: "${round}"`);
       await writeTree(folder, {
         'compose.yml': text.replace('image: base', `image: base\n    environment: { ROUND: "${round}" }`),

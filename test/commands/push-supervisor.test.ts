@@ -8,6 +8,9 @@ import { supervisorDeployer } from '../../src/lib/deploy/supervisor-deployer.js'
 import { tcpSupervisorConnection } from '../../src/lib/supervisor/supervisor-connection.js';
 import { importBaseImage } from '../support/base-image.js';
 import { davitJson } from '../support/davit.js';
+import { findImage, tagImage } from '../../src/lib/engine/images.js';
+import type { ProgressListener } from '../../src/lib/platform/progress.js';
+import { readProject } from '../../src/lib/project/project.js';
 import { engineSkipReason, freePort, startEngine, type TestEngine } from '../support/engine.js';
 import { writeTree } from '../support/file-tree.js';
 import { type FakeSupervisor, startSupervisor, type SupervisorOptions } from '../support/supervisor.js';
@@ -101,6 +104,100 @@ describe('push to a device with a Supervisor', { skip: engineSkipReason() }, () 
       assert.ok(listAt(details, 'Config', 'Env').includes(variable), variable);
     }
     assert.equal((await push(folder, supervisor.port, '--env', 'A=2')).exitCode, 0);
+  });
+
+  it('tells the Supervisor of all services, waits for each, and tells it nothing when nothing has changed', async (t) => {
+    const supervisor = await supervised(t);
+    const folder = await temporaryFolder(t);
+    const compose = (colour: string, more = '') => `
+services:
+  web:
+    build: ./web
+    depends_on: [db]
+    environment: { COLOUR: ${colour} }
+    ports: ["8080:80"]
+  db:
+    image: base
+    command: ["sh", "-c", "echo data; sleep 1000"]
+    volumes: ["data:/data"]
+    healthcheck: { test: ["CMD", "true"], interval: 1m30s }
+${more}
+volumes: { data: {} }
+`;
+    const files = { 'compose.yml': compose('red', '  third: { image: base, command: [sleep, "1000"] }') };
+    await writeTree(folder, { ...files, 'web/Dockerfile': `FROM base\n${program}` });
+    const first = await push(folder, supervisor.port);
+    assert.equal(first.exitCode, 0, JSON.stringify(first.document));
+    const names = async () => (await listContainers(engine.connection)).map((one) => one.name).sort();
+    assert.deepEqual(await names(), ['db_1_1_10ca12e1ea5e', 'third_2_1_10ca12e1ea5e', 'web_3_1_10ca12e1ea5e']);
+    const app = valueAt(supervisor.accepted[0], 'local', 'apps', '1');
+    assert.deepEqual(valueAt(app, 'volumes'), { data: {} });
+    const [db, web] = ['1', '3'].map((number) => valueAt(app, 'services', number));
+    assert.deepEqual(valueAt(db, 'volumes'), ['data:/data']);
+    assert.deepEqual(valueAt(db, 'healthcheck'), { test: ['CMD', 'true'], interval: '90s' });
+    assert.equal(valueAt(db, 'image'), 'local_image_db:latest');
+    assert.deepEqual([valueAt(web, 'depends_on'), valueAt(web, 'ports')], [['db'], ['8080:80/tcp']]);
+
+    const again = await push(folder, supervisor.port);
+    assert.equal(valueAt(again.document, 'isUnchanged'), true, JSON.stringify(again.document));
+    assert.equal(supervisor.accepted.length, 1);
+
+    const before = (await listContainers(engine.connection)).find(({ name }) => name.startsWith('db_'));
+    await writeTree(folder, { 'compose.yml': compose('blue') });
+    const planned = await push(folder, supervisor.port, '--dry-run');
+    const actions = listAt(planned.document, 'actions').map((one) => `${textAt(one, 'action')} ${textAt(one, 'name')}`);
+    assert.deepEqual(actions.sort(), ['keep db', 'recreate web', 'remove third']);
+    const changed = await push(folder, supervisor.port);
+    assert.equal(changed.exitCode, 0, JSON.stringify(changed.document));
+    assert.deepEqual(listAt(changed.document, 'removed'), ['third']);
+    const after = (await listContainers(engine.connection)).find(({ name }) => name.startsWith('db_'));
+    assert.equal(after?.id, before?.id);
+  });
+
+  it('says which service does not run, with the last that it said', async (t) => {
+    const supervisor = await supervised(t, { containers: [{ serviceName: 'broken', status: 'exited' }] });
+    const folder = await temporaryFolder(t);
+    const services = {
+      good: { image: 'base', command: ['sleep', '1000'] },
+      broken: { image: 'base', command: ['sh', '-c', 'echo out of luck; exit 4'], restart: 'no' },
+    };
+    await writeTree(folder, { 'compose.yml': JSON.stringify({ services }) });
+    const { composition } = await readProject({ folder });
+    const connection = tcpSupervisorConnection('127.0.0.1', supervisor.port);
+    const deployer = supervisorDeployer(connection, engine.connection, { patienceMs: 1500 });
+    const { signal } = new AbortController();
+    const image = await findImage(engine.connection, 'base');
+    assert.ok(image !== undefined);
+    for (const service of ['good', 'broken']) await tagImage(engine.connection, image, `local_image_${service}:latest`);
+    const deployment = await deployer.plan(
+      composition,
+      new Map([
+        ['good', image],
+        ['broken', image],
+      ]),
+      signal,
+    );
+    const lines: string[] = [];
+    const progress: ProgressListener = (event) => {
+      if (event.type === 'line') lines.push(`${event.id}: ${event.text}`);
+    };
+    await assert.rejects(deployment.run({ signal, progress }), {
+      code: 'container-not-started',
+      message: /broken \(exited\)$/,
+    });
+    assert.deepEqual(lines, ['broken: out of luck']);
+  });
+
+  it('is refused before anything is built where a fleet has the device', async (t) => {
+    const supervisor = await supervised(t, { isInLocalMode: false, apiKey: 'key' });
+    const folder = await temporaryFolder(t);
+    await writeTree(folder, { Dockerfile: `FROM base\n${program}` });
+    const { exitCode, document, stderr } = await push(folder, supervisor.port);
+    assert.equal(exitCode, 4);
+    assert.equal(valueAt(document, 'error', 'code'), 'not-in-local-mode');
+    assert.doesNotMatch(stderr, /Step 1/);
+    const asked = await push(folder, supervisor.port, '--local-mode');
+    assert.equal(valueAt(asked.document, 'error', 'code'), 'local-mode-by-cloud');
   });
 
   it('is refused outside local mode, with what to do', async (t) => {

@@ -136,31 +136,50 @@ export async function startSupervisor(first: SupervisorOptions): Promise<FakeSup
   };
 }
 
-/** Replaces a service's container when its tag names another image than the one it was made of, or its variables differ. */
+/** Replaces containers whose tag names another image than the one they were made of, or that differ otherwise; removes those not asked for. */
 async function apply(engine: EngineConnection, body: unknown): Promise<void> {
   const services = valueAt(body, 'local', 'apps', '1', 'services');
-  for (const service of isRecord(services) ? Object.values(services) : []) {
-    const name = `${textAt(service, 'serviceName')}_${String(valueAt(service, 'imageId'))}_1_10ca12e1ea5e`;
+  const wanted = isRecord(services) ? Object.values(services) : [];
+  const nameOf = (service: unknown) => {
+    return `${textAt(service, 'serviceName')}_${String(valueAt(service, 'imageId'))}_1_10ca12e1ea5e`;
+  };
+  const names = wanted.map(nameOf);
+  for (const { id, name } of await listContainers(engine))
+    if (name.endsWith('_10ca12e1ea5e') && !names.includes(name)) await removeContainer(engine, id);
+  for (const service of wanted) {
+    const name = nameOf(service);
     const image = await findImage(engine, textAt(service, 'image'));
     const before = (await listContainers(engine)).find((one) => one.name === name);
+    const labels = { ...textMapAt(service, 'labels'), 'io.balena.supervised': 'true', 'io.balena.app-id': '1' };
+    const hasLabels = Object.entries(labels).every(([key, value]) => before?.labels[key] === value);
     const Env = Object.entries(textMapAt(service, 'environment')).map(([key, value]) => `${key}=${value}`);
-    if (image === undefined || (before?.imageId === image && (await hasVariables(engine, before.id, Env)))) continue;
+    const isSame = before?.imageId === image && hasLabels && (await hasVariables(engine, before?.id, Env));
+    if (image === undefined || isSame) continue;
     if (before !== undefined) await removeContainer(engine, before.id);
+    const command = listAt(service, 'command').map(String);
+    const mode = valueAt(service, 'network_mode');
     const id = await createContainer(engine, name, {
       Image: image,
       Env,
-      Labels: textMapAt(service, 'labels'),
+      ...(command.length > 0 ? { Cmd: command } : {}),
+      Labels: labels,
       Tty: valueAt(service, 'tty') === true,
       HostConfig: {
-        NetworkMode: textAt(service, 'network_mode'),
+        ...(typeof mode === 'string' ? { NetworkMode: mode } : {}),
         Binds: listAt(service, 'volumes').map((volume) => `1_${String(volume)}`),
       },
     });
-    await startContainer(engine, id);
+    // One that does not start is tried again for ever; here, once is enough.
+    await startContainer(engine, id).catch(() => undefined);
   }
 }
 
-async function hasVariables(engine: EngineConnection, container: string, wanted: readonly string[]): Promise<boolean> {
+async function hasVariables(
+  engine: EngineConnection,
+  container: string | undefined,
+  wanted: readonly string[],
+): Promise<boolean> {
+  if (container === undefined) return false;
   const details = await engineJson(engine, { method: 'GET', path: `/containers/${container}/json` });
   const present = listAt(details, 'Config', 'Env');
   return wanted.every((one) => present.includes(one));

@@ -2,12 +2,10 @@ import type { Readable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { Failure } from '../failure/failure.js';
 import type { Json, JsonObject } from '../platform/json.js';
-import { limit } from '../platform/limit.js';
-import { removeContainer } from './containers.js';
+import { type BeforeBuild, BuildTraces } from './build-traces.js';
 import { numberAt, valueAt } from './engine-answer.js';
 import type { EngineConnection } from './engine-connection.js';
 import { engineStream } from './engine-request.js';
-import { removeUntaggedImage } from './images.js';
 import { encodedHeader, type RegistryLogins } from './pull-image.js';
 import { textLines } from './text-lines.js';
 
@@ -28,6 +26,8 @@ export interface BuildRequest {
   readonly extraHosts?: readonly string[];
   /** Further parameters of the API's `POST /build`. */
   readonly parameters?: Readonly<Record<string, Json | undefined>>;
+  /** So that an interrupted build leaves nothing of which the engine could not tell us any more. */
+  readonly before?: BeforeBuild | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -68,7 +68,7 @@ export async function buildImage(
     timeoutMs: Infinity,
   });
   let imageId: string | undefined;
-  const traces = new BuildTraces();
+  const traces = new BuildTraces(request.before);
   const output = new OutputLines((text) => {
     traces.line(text);
     listener.line(text);
@@ -115,41 +115,6 @@ function reportStatus(message: unknown, status: string, listener: BuildListener)
       numberAt(message, 'progressDetail', 'current'),
       numberAt(message, 'progressDetail', 'total'),
     );
-}
-
-const removalMs = 5000;
-
-/** What a build that does not come to its end leaves on the engine, learnt from its output. */
-class BuildTraces {
-  readonly #images: string[] = [];
-  #container: string | undefined;
-  #isOwnStep = false;
-
-  line(text: string): void {
-    const instruction = /^Step \d+\/\d+ : (\S+)/.exec(text)?.[1];
-    // The first thing named after FROM is the base image, after "Using cache" one of an earlier build.
-    if (instruction !== undefined) this.#isOwnStep = instruction.toUpperCase() !== 'FROM';
-    else if (text === ' ---> Using cache') this.#isOwnStep = false;
-    const [, running, image] = /^ ---> (?:Running in ([0-9a-f]{12,})|([0-9a-f]{12,}))$/.exec(text) ?? [];
-    if (running !== undefined) this.#container = running;
-    if (image === undefined) return;
-    this.#container = undefined;
-    if (this.#isOwnStep) this.#images.push(image);
-  }
-
-  /** The engine does the same when it notices that the connection is closed, but not before we would be gone. */
-  async remove(engine: EngineConnection): Promise<void> {
-    const patience = limit(new AbortController().signal, removalMs);
-    try {
-      if (this.#container !== undefined) await removeContainer(engine, this.#container, patience.signal);
-      for (const image of this.#images.reverse()) await removeUntaggedImage(engine, image, patience.signal);
-    } catch (error) {
-      // A device that is gone can do no more than clean up by itself.
-      if (!(error instanceof Failure)) throw error;
-    } finally {
-      patience.end();
-    }
-  }
 }
 
 /** The builder sends text in pieces of any size, coloured, with carriage returns where a program redraws its line. */

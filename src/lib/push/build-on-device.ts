@@ -1,13 +1,11 @@
 import { localImageTag } from '../deploy/local-release.js';
-import { type ContainerSummary, listContainers } from '../engine/containers.js';
+import { listContainers } from '../engine/containers.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
 import { findImage, type ImageSummary, listImages, tagImage } from '../engine/images.js';
 import { pullImage, type RegistryLogins } from '../engine/pull-image.js';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { inParallel } from '../platform/in-parallel.js';
-import { limit } from '../platform/limit.js';
-import { waitAtMost } from '../platform/wait.js';
 import { layerProgress } from './build-report.js';
 import { buildService } from './build-service.js';
 import type { Delivery, DeliveryOptions, PulledService } from './delivery.js';
@@ -27,50 +25,25 @@ const buildsAtOnce = 3;
 export function buildOnDevice({ noCache, pull, logins }: DeviceBuildOptions): Delivery {
   return {
     deliver: async ({ engine }, images, { signal, progress }) => {
-      const [present, before] = await Promise.all([
+      const [present, containers] = await Promise.all([
         listImages(engine, { all: true, signal }),
         listContainers(engine, signal),
       ]);
-      try {
-        const ids = await inParallel(images, { atOnce: buildsAtOnce, signal }, (one, halt) => {
-          const options = { signal: halt, progress };
-          if (!('build' in one)) return ensureImage(engine, one, { pull, logins }, options);
-          const cacheFrom = cacheSources(present, one.service);
-          return buildService(engine, one, { noCache, pull, logins, cacheFrom, ...options });
-        });
-        return new Map(images.map(({ service }, index) => [service, ids[index] ?? '']));
-      } catch (error) {
-        if (signal.aborted) await untilStepsAreGone(engine, before);
-        throw error;
-      }
+      const before = { images: idsOf(present), containers: idsOf(containers) };
+      const ids = await inParallel(images, { atOnce: buildsAtOnce, signal }, (one, halt) => {
+        const options = { signal: halt, progress };
+        if (!('build' in one)) return ensureImage(engine, one, { pull, logins }, options);
+        const cacheFrom = cacheSources(present, one.service);
+        return buildService(engine, one, { noCache, pull, logins, cacheFrom, before, ...options });
+      });
+      return new Map(images.map(({ service }, index) => [service, ids[index] ?? '']));
     },
     close: () => Promise.resolve(),
   };
 }
 
-const goneMs = 2000;
-const pollMs = 100;
-
-/**
- * Waits until the engine has ended the steps of builds whose connections are closed. It removes their containers by itself, those too of
- * which it has not told us any more; it only takes a moment to notice.
- */
-async function untilStepsAreGone(engine: EngineConnection, before: readonly ContainerSummary[]): Promise<void> {
-  const known = new Set(before.map(({ id }) => id));
-  const patience = limit(new AbortController().signal, goneMs);
-  try {
-    while (!patience.signal.aborted) {
-      const containers = await listContainers(engine, patience.signal);
-      // The steps' own have names that the engine makes up, such as `focused_turing`.
-      if (!containers.some(({ id, name }) => !known.has(id) && /^[a-z]+_[a-z]+\d*$/.test(name))) return;
-      await waitAtMost(pollMs, patience.signal);
-    }
-  } catch (error) {
-    // A device that is gone can do no more than clean up by itself.
-    if (!(error instanceof Failure)) throw error;
-  } finally {
-    patience.end();
-  }
+function idsOf(things: readonly { readonly id: string }[]): ReadonlySet<string> {
+  return new Set(things.map(({ id }) => id));
 }
 
 /**

@@ -1,4 +1,5 @@
 import { buildImage } from '../engine/build-image.js';
+import type { BeforeBuild } from '../engine/build-traces.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
 import type { RegistryLogins } from '../engine/pull-image.js';
 import { Failure } from '../failure/failure.js';
@@ -25,6 +26,8 @@ export interface BuildOptions {
   readonly tag?: string;
   /** The kind of device it is for, where that is not the engine's own: `linux/arm64`. */
   readonly platform?: string;
+  /** What the engine has, from which what an interrupted build leaves can be told. */
+  readonly before?: BeforeBuild;
   readonly signal?: AbortSignal;
   readonly progress?: ProgressListener;
 }
@@ -38,7 +41,8 @@ export async function buildService(
   { service, build, source, context, secrets = new Map() }: BuiltService,
   options: BuildOptions,
 ): Promise<string> {
-  const { noCache, pull, logins = {}, cacheFrom = [], tag, platform, signal, progress = ignoreProgress } = options;
+  const { noCache, pull, logins = {}, cacheFrom = [], tag, platform, before, signal } = options;
+  const { progress = ignoreProgress } = options;
   const report = new BuildReport(service, source.dockerfile.text, context.bytes, progress);
   try {
     const request = {
@@ -56,6 +60,7 @@ export async function buildService(
         // With it, an engine reuses nothing that is not part of these images.
         cachefrom: cacheFrom.length > 0 ? cacheFrom : undefined,
       },
+      before,
       signal,
     };
     const imageId = await buildImage(engine, request, report);

@@ -38,7 +38,7 @@ export async function checkPush(
   signal: AbortSignal,
 ): Promise<CheckedPush> {
   const project = await readProject(request, signal);
-  const target = link === undefined ? undefined : await openPushTarget(link, request, signal);
+  const target = link === undefined ? undefined : await openPushTarget(link, request, { signal });
   const { deviceType = request.deviceType, architecture } = target?.host ?? {};
   const { commit, appName } = localRelease;
   const values = { commit, appName, deviceType, architecture };

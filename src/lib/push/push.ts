@@ -9,7 +9,7 @@ import type { Delivered } from './deliver-image.js';
 import type { Delivery, ServiceImage } from './delivery.js';
 import type { EngineLink } from './engine-link.js';
 import { type ServiceVariable, withVariables } from './environment-variables.js';
-import { openPushTarget, type PushTarget } from './push-target.js';
+import { openPushTarget, type PushTarget, type PushTargetRequest } from './push-target.js';
 import { readServiceImages } from './service-images.js';
 
 /** What is pushed. */
@@ -27,6 +27,8 @@ export interface PushRequest {
   readonly isLive: boolean;
   /** Whether services on the device that are not part of the project stay. */
   readonly keepOrphans: boolean;
+  /** Switches local mode on where it is off. */
+  readonly localMode?: PushTargetRequest['localMode'];
 }
 
 /** A push that has been thought through and has not touched the device. */
@@ -60,8 +62,7 @@ export interface PushOptions {
 }
 
 /** What a push needs to be planned. */
-export interface PlanOptions {
-  readonly signal: AbortSignal;
+export interface PlanOptions extends PushOptions {
   /** How images get onto the device; it may serve others too. */
   readonly delivery: Delivery;
 }
@@ -70,13 +71,13 @@ export interface PlanOptions {
 export async function planPush(
   link: EngineLink,
   request: PushRequest,
-  { signal, delivery }: PlanOptions,
+  { signal, delivery, progress = ignoreProgress }: PlanOptions,
 ): Promise<PushPlan> {
   const { image } = request;
   const project =
     image === undefined ? await readProject(request.project, signal) : imageProject(request.project.folder, image);
   const composition = withVariables(project.composition, request.environment);
-  const target = await openPushTarget(link, request, signal);
+  const target = await openPushTarget(link, request, { signal, progress });
   const images = await imagesFor(project, target, { isLive: request.isLive, signal });
   const { keepOrphans } = request;
   const { engine, supervisor, host } = target;

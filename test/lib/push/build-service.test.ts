@@ -94,6 +94,9 @@ services:
         'FROM base',
         'run test -f /run/secrets/empty && test ! -s /run/secrets/empty && exit 0',
         'COPY --from=one /token.sum /binary.sum /',
+        'USER 65534:65534',
+        'RUN test -s /dev/shm/secrets/token',
+        'USER 0:0',
         'CMD ["true"]',
       ].join('\n'),
     };
