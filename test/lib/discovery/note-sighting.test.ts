@@ -32,6 +32,13 @@ describe('noteSighting', () => {
     );
   });
 
+  it('believes no more that a system has the engine it had when it has another host key', () => {
+    const [device] = after({ uuid, hostKey: key, engineId: 'A' }, { uuid, hostKey: otherKey });
+    assert.deepEqual([device?.hostKey, device?.engineId], [otherKey, null]);
+    const [same] = after({ uuid, hostKey: key, engineId: 'A' }, { uuid, hostKey: key });
+    assert.equal(same?.engineId, 'A');
+  });
+
   it('knows a device by its UUID whatever it calls itself', () => {
     const devices = after({ uuid, hostname: 'kiosk', addresses: ['10.0.0.2'] }, { uuid, hostname: 'lobby' });
     assert.deepEqual(summary(devices), [['63ec46c', 'lobby', '10.0.0.2']]);
