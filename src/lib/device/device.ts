@@ -139,6 +139,8 @@ class NetworkDevice implements Device {
   #engine: Promise<EngineConnection> | undefined;
   #supervisor: SupervisorConnection | undefined;
   #ssh: Promise<SshConnection> | undefined;
+  /** An address at which the device has proven who it is. */
+  #provenAddress: string | undefined;
   #remembering: Promise<void> | undefined;
 
   constructor(
@@ -246,6 +248,8 @@ class NetworkDevice implements Device {
     const { target, options } = this.#login();
     try {
       const connection = await this.#logIn(target, options);
+      // A known UUID has a pinned key, or is asked for.
+      if (this.#isNear && target.uuid !== undefined) this.#provenAddress = this.#address;
       const { route } = this.#found;
       const address = this.#isNear ? this.#address : undefined;
       // In the cloud the device may be called anything.
@@ -338,6 +342,11 @@ class NetworkDevice implements Device {
     return (await this.#moved(undefined)) ? this.#findEngine() : engine;
   }
 
+  /** Whether whoever is at the address has proven to be the device, by a login. */
+  get #isProven(): boolean {
+    return this.#provenAddress === this.#address;
+  }
+
   /** Whether the device is behind a port of this computer, whose other ports are its own. */
   #isForwarded(givenPort: number | undefined): boolean {
     const { sshPort = this.#options.ssh?.port, announcedSshPort = sshPort } = this.#found;
@@ -350,7 +359,7 @@ class NetworkDevice implements Device {
    */
   async #isItsEngine(engine: EngineConnection): Promise<boolean> {
     const { lookAgain, engineId, name, isWhoeverIsThere } = this.#found;
-    if (lookAgain === undefined && (isWhoeverIsThere || engineId === undefined)) return true;
+    if (this.#isProven || (lookAgain === undefined && (isWhoeverIsThere || engineId === undefined))) return true;
     const { id, hostname } = await engineInfo(engine, this.#options.signal);
     if (id !== undefined && id === engineId) return true;
     return lookAgain !== undefined && hostname?.toLowerCase() === name.toLowerCase();
@@ -368,6 +377,7 @@ class NetworkDevice implements Device {
   /** The same for a Supervisor, which tells no more than the host name. */
   async #isItsSupervisor(supervisor: SupervisorConnection): Promise<boolean> {
     const { lookAgain, name, isWhoeverIsThere, engineId } = this.#found;
+    if (this.#isProven) return true;
     if (lookAgain === undefined) return isWhoeverIsThere || engineId === undefined;
     try {
       return (await supervisedHostname(supervisor, this.#options.signal)) === name.toLowerCase();
