@@ -13,12 +13,24 @@ import { type CountedLink, openCountedLink } from '../support/counted-link.js';
 import { davit, davitJson, startDavit } from '../support/davit.js';
 import { engineSkipReason, startEngine, type TestEngine } from '../support/engine.js';
 import { writeTree } from '../support/file-tree.js';
+import { createNetwork, networkSkipReason } from '../support/network-namespace.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** A program that answers signals at once, as process 1 does not by itself. */
 const idle = 'CMD trap "exit 0" TERM; echo ready; while true; do sleep 0.1; done\n';
 const [first, second, dead] = ['127.0.0.1', '127.0.0.2', '127.0.0.9'];
+
+/** Makes an engine's socket the engine of a device in development mode. */
+const relayScript = `
+const net = require('node:net');
+net.createServer((near) => {
+  const far = net.connect(process.argv[1]);
+  near.on('error', () => far.destroy());
+  far.on('error', () => near.destroy());
+  near.pipe(far).pipe(near);
+}).listen(2375, '::', () => console.log('ready'));
+`;
 
 describe('push of what is built on this computer', { skip: engineSkipReason() }, () => {
   let host: TestEngine;
@@ -129,6 +141,23 @@ describe('push of what is built on this computer', { skip: engineSkipReason() },
       (await readdir(tmpdir())).filter((name) => name.startsWith('davit-layers-')),
       [],
     );
+  });
+
+  it('goes to all devices that the network has with --all', { skip: networkSkipReason() }, async (t) => {
+    const folder = await project(t, { Dockerfile: `FROM base\n${idle}` });
+    const network = await createNetwork([{ hostname: 'crane' }, { hostname: 'heron' }]);
+    t.after(() => network.close());
+    for (const [index, { start }] of network.devices.entries()) {
+      const relay = start(process.execPath, ['-e', relayScript, devices[index]?.socket ?? '']);
+      if (relay.stdout !== null) await once(relay.stdout, 'data');
+    }
+    const words = ['push', '--all', '--build', 'host', '--source', folder];
+    const options = { environment: { DOCKER_HOST: `unix://${host.socket}` }, wrapper: network.wrapper };
+    const { exitCode, document } = await davitJson(words, options);
+    assert.equal(exitCode, 0, JSON.stringify(document));
+    const names = listAt(document, 'devices').map((one) => textAt(one, 'device').replace(/\.local$/, ''));
+    assert.deepEqual(names.toSorted(), ['crane', 'heron']);
+    for (const device of devices) assert.deepEqual(await states(device), ['running']);
   });
 
   it('asks for devices by names or by --all, and says what is wrong with images', async (t) => {
