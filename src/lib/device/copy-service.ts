@@ -10,6 +10,7 @@ import { execInContainer } from '../engine/exec.js';
 import { findService } from '../engine/find-service.js';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
+import { limit } from '../platform/limit.js';
 import { type Copied, copy, type CopyOptions } from './copy.js';
 import { LocalFiles } from './local-files.js';
 
@@ -22,6 +23,9 @@ export interface ServicePath {
 }
 
 const mostLinks = 16;
+
+/** How long an engine may take to remove what has no name yet. */
+const discardMs = 5000;
 
 /**
  * Copies a file or folder out of a service's container, which need not run. All of it is fetched beside the target before anything gets its
@@ -104,13 +108,17 @@ export async function copyToService(source: string, to: ServicePath, options: Co
     else if (header.type === 'symlink') counts.links++;
     else counts.files++;
     counts.bytes += header.size;
-    progress({ type: 'step', id, phase: 'copy', state: 'active', current: counts.bytes });
+  });
+  let current = 0;
+  const passing = passed(tar, (bytes) => {
+    current += bytes;
+    progress({ type: 'step', id, phase: 'copy', state: 'active', current });
   });
   try {
-    await writeArchive(container, folder, tar, signal);
+    await writeArchive(container, folder, passing, signal);
     if (hasDraft) await runIn(container, ['mv', '-f', path.posix.join(folder, draft), target], signal);
   } catch (error) {
-    if (hasDraft) await runIn(container, ['rm', '-rf', path.posix.join(folder, draft)]).catch(() => undefined);
+    if (hasDraft) await discard(container, path.posix.join(folder, draft), to.service, progress);
     throw whileDoing(`copying to ${id}`, error);
   }
   progress({ type: 'step', id, phase: 'copy', state: 'done', current: counts.bytes });
@@ -160,6 +168,17 @@ async function packed(source: string, name: string, onEntry: (header: Headers) =
   return Readable.from(tarFs.pack(path.dirname(whole), options), { objectMode: false });
 }
 
+/** The same stream; tells of each piece that is taken from it. */
+function passed(stream: AsyncIterable<unknown>, onBytes: (bytes: number) => void): Readable {
+  const pieces = async function* () {
+    for await (const piece of stream) {
+      if (Buffer.isBuffer(piece)) onBytes(piece.length);
+      yield piece;
+    }
+  };
+  return Readable.from(pieces(), { objectMode: false });
+}
+
 /** Whether something can get its name in one step. */
 async function canMove(container: EngineContainer, signal: AbortSignal): Promise<boolean> {
   return runIn(container, ['mv', '--help'], signal).then(
@@ -168,11 +187,7 @@ async function canMove(container: EngineContainer, signal: AbortSignal): Promise
   );
 }
 
-async function runIn(
-  { engine, id }: EngineContainer,
-  command: readonly string[],
-  signal: AbortSignal = new AbortController().signal,
-): Promise<void> {
+async function runIn({ engine, id }: EngineContainer, command: readonly string[], signal: AbortSignal): Promise<void> {
   const program = await execInContainer(engine, { container: id, command, signal });
   program.stdin.end();
   let said = '';
@@ -181,6 +196,27 @@ async function runIn(
   const { exitCode } = await program.exited;
   if (exitCode === 0) return;
   throw new Failure('failed', 'remote-failed', said.trim() || `${command.join(' ')} ended with exit code ${exitCode}`);
+}
+
+/**
+ * Removes what has no name yet; tells what stays. An engine that has not noticed that a link was lost waits for the rest of what it unpacks,
+ * and does nothing else with that container.
+ */
+async function discard(
+  container: EngineContainer,
+  draft: string,
+  service: string,
+  progress: CopyOptions['progress'],
+): Promise<void> {
+  const time = limit(new AbortController().signal, discardMs);
+  try {
+    await runIn(container, ['rm', '-rf', draft], time.signal);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    progress({ type: 'notice', level: 'warning', text: `${service}:${draft} is left behind` });
+  } finally {
+    time.end();
+  }
 }
 
 /** What is said about copying from one place here to another is of no interest. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Failure } from '../failure/failure.js';
-import type { ProgressListener } from '../platform/progress.js';
+import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { copyFile, type PlacedFile } from './copy-file.js';
 import type { FileEntry, Files } from '../platform/files.js';
 
@@ -57,6 +57,8 @@ export async function copy(from: PlacedFile, to: PlacedFile, { signal, progress 
   const existing = await to.files.look(target, true);
   const isNewFolder = source.kind === 'folder' && existing === undefined;
   const root = isNewFolder ? beside(to.files, target) : target;
+  // What is left in a folder without a name is left with it.
+  const left = isNewFolder ? ignoreProgress : progress;
   try {
     report('active');
     await each(planned, async ({ names, entry }) => {
@@ -73,9 +75,9 @@ export async function copy(from: PlacedFile, to: PlacedFile, { signal, progress 
       } else if (entry.kind === 'link') {
         counts.links++;
         const link = await from.files.readLink(origin.path);
-        await named(place, (draft) => to.files.makeLink(draft, link));
+        await named(place, left, (draft) => to.files.makeLink(draft, link));
       } else if (entry.kind === 'file') {
-        await named(place, async (draft) => {
+        await named(place, left, async (draft) => {
           const draftFile = { files: to.files, path: draft };
           await copyFile(origin, entry, draftFile, signal, (bytes) => {
             counts.bytes += bytes;
@@ -97,8 +99,7 @@ export async function copy(from: PlacedFile, to: PlacedFile, { signal, progress 
     if (isNewFolder) await to.files.rename(root, target);
   } catch (error) {
     report('failed');
-    // What was interrupted, or has lost its connection, may not be able to clean up either.
-    if (isNewFolder) await removeAll(to.files, root).catch(() => undefined);
+    if (isNewFolder) await discard({ files: to.files, path: root }, progress);
     throw error;
   }
   report('done');
@@ -178,14 +179,29 @@ async function each(planned: readonly PlannedEntry[], work: (one: PlannedEntry) 
 }
 
 /** Makes something under another name and gives it its own when it is complete. */
-async function named({ files, path }: PlacedFile, make: (draft: string) => Promise<void>): Promise<void> {
+async function named(
+  { files, path }: PlacedFile,
+  left: ProgressListener,
+  make: (draft: string) => Promise<void>,
+): Promise<void> {
   const draft = beside(files, path);
   try {
     await make(draft);
     await files.rename(draft, path);
   } catch (error) {
-    await files.remove(draft).catch(() => undefined);
+    await discard({ files, path: draft }, left);
     throw error;
+  }
+}
+
+/** Removes what has no name yet; tells what stays, where the device does not answer any more. */
+async function discard({ files, path }: PlacedFile, progress: ProgressListener): Promise<void> {
+  try {
+    await removeAll(files, path);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    const text = `${files.describe(path)} is left behind: ${error.message}`;
+    progress({ type: 'notice', level: 'warning', text });
   }
 }
 
