@@ -4,8 +4,9 @@ import { onEachDevice } from '../lib/cli/each-device.js';
 import { engineFlags, type EngineFlagValues, engineLinkFrom, supervisorFlags } from '../lib/cli/engine-flags.js';
 import { allFlag, anyDevicesArgs, chosenDevices, deliveryFlags } from '../lib/cli/push-flags.js';
 import { projectFlags, type ProjectFlagValues, projectRequestFrom } from '../lib/cli/project-flags.js';
-import { checkLines, failOnErrors } from '../lib/output/check-text.js';
+import { checkLines } from '../lib/output/check-text.js';
 import { findAccount } from '../lib/fleet/account-store.js';
+import { refuseErrors } from '../lib/project/finding.js';
 import { outlineLines, pushedLines } from '../lib/output/push-text.js';
 import { type CheckedPush, checkPush } from '../lib/push/check-push.js';
 import type { Delivery } from '../lib/push/delivery.js';
@@ -42,6 +43,7 @@ type CheckFlags = EngineFlagValues &
   ProjectFlagValues & {
     readonly 'device-type'?: string | undefined;
     readonly 'registry-secrets'?: string | undefined;
+    readonly build: string;
     readonly timeout: number;
   };
 
@@ -128,6 +130,7 @@ export default class Push extends BaseCommand {
       image: given.only,
       timeoutMs: flags.timeout * 1000,
       keepOrphans: flags['keep-orphans'],
+      hasBuildKit: flags.build === 'host',
       isLive: !flags.nolive && !flags.detached && !this.jsonEnabled() && names.length === 1,
       // A dry run changes nothing.
       localMode: flags['local-mode'] && !flags['dry-run'] ? { account: await findAccount(flags.account) } : undefined,
@@ -158,6 +161,7 @@ export default class Push extends BaseCommand {
       deviceType: flags['device-type'],
       timeoutMs: flags.timeout * 1000,
       logins: await readRegistrySecrets(flags['registry-secrets'], signal),
+      hasBuildKit: flags.build === 'host',
     };
     const checks: DeviceCheck[] = [];
     for (const name of names.length === 0 ? [undefined] : names) {
@@ -168,7 +172,10 @@ export default class Push extends BaseCommand {
         await link?.drop();
       }
     }
-    failOnErrors(checks);
+    refuseErrors(
+      checks.flatMap((check) => check.findings),
+      { checks },
+    );
     for (const check of checks) for (const line of checkLines(check)) this.print(line);
     return { version: 2, checks };
   }

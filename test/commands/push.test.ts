@@ -150,14 +150,16 @@ describe('push', { skip: engineSkipReason() }, () => {
     assert.deepEqual(await containers(), before);
   });
 
-  it('of a Dockerfile that cannot be read, or asks for an image there is not, fails as a build', async (t) => {
-    for (const [dockerfile, says] of [
-      ['FROM base\nRUNN x\n', /unknown instruction/i],
-      ['', /empty/],
-      ['FROM base\nCOPY nothing /\n', /line 2 of Dockerfile/],
+  it('of a Dockerfile that cannot be built fails as a build, or before it where that can be seen', async (t) => {
+    for (const [dockerfile, code, says] of [
+      ['FROM base\nRUNN x\n', 5, /unknown instruction/i],
+      ['', 4, /Dockerfile:1:1: error: there is no FROM/],
+      ['FROM base\nCOPY --from=other:no nothing /\n', 5, /line 2 of Dockerfile/],
+      ['FROM base\nCOPY --from=1 nothing /\n', 4, /Dockerfile:2:1: error: --from=1 names a stage that is not there/],
+      ['FROM base\nCOPY nothing /\n', 5, /line 2 of Dockerfile/],
     ] as const) {
       const { exitCode, stderr } = await davit(words(await project(t, { Dockerfile: dockerfile }), '--detached'));
-      assert.equal(exitCode, 5, stderr);
+      assert.equal(exitCode, code, stderr);
       assert.match(stderr, says);
     }
   });

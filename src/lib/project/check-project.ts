@@ -7,7 +7,7 @@ import { checkKeys } from './check-keys.js';
 import { checkVariables } from './check-variables.js';
 import type { TemplateValues } from './dockerfile-template.js';
 import type { CheckTarget, Finding } from './finding.js';
-import { findForeignBinaries } from './foreign-binaries.js';
+import { findForeignBinaries, type ForeignBinaries } from './foreign-binaries.js';
 import type { Project } from './project.js';
 
 /** What is checked besides the project itself. */
@@ -34,25 +34,17 @@ export interface CheckedBuild {
 
 /** Checks a project for a device without sending anything: its keys, its variables, its Dockerfiles and what is in its folders. */
 export async function checkProject(project: Project, options: CheckOptions): Promise<CheckedProject> {
-  const { target, values, hasBuildKit = false, signal } = options;
-  const { composition, placeOf, shown } = project;
-  const findings: Finding[] = [...checkKeys(project, target), ...checkVariables(project)];
+  const { target, values, signal } = options;
+  const { composition, placeOf } = project;
+  const findings: Finding[] = [];
   const builds: CheckedBuild[] = [];
   for (const [service, { build }] of Object.entries(composition.services)) {
     if (build === undefined) continue;
     try {
       const source = await readBuildSource(project, { ...values, service }, signal);
       if (source === undefined) continue;
-      findings.push(...checkDockerfile(service, source, build, { shown, hasBuildKit }));
       const context = await buildContextOf(source, signal);
       builds.push({ service, source, context });
-      findings.push(...contextFindings(service, context, shown));
-      for (const { made, count, examples } of await findForeignBinaries(context, target.architecture, signal)) {
-        const rest = count > examples.length ? ` and ${count - examples.length} more` : '';
-        const files = examples.map((one) => shown(path.join(context.folder, one))).join(', ');
-        const message = `${files}${rest} ${count > 1 ? 'are' : 'is'} made for ${made}, and the device is ${target.architecture ?? ''}: name ${count > 1 ? 'them' : 'it'} in .dockerignore, and have the build make ${count > 1 ? 'them' : 'it'}`;
-        findings.push({ level: 'warning', code: 'foreign-binary', service, message });
-      }
     } catch (error) {
       if (!(error instanceof Failure) || error.kind === 'interrupted') throw error;
       // Without a device, that its type is not known is no fault of the project.
@@ -68,7 +60,39 @@ export async function checkProject(project: Project, options: CheckOptions): Pro
       });
     }
   }
-  return { findings, builds };
+  return { findings: [...(await checkBuilds(project, builds, options)), ...findings], builds };
+}
+
+/** The same for a project whose services have been read for the device. */
+export async function checkBuilds(
+  project: Project,
+  builds: readonly CheckedBuild[],
+  { target, hasBuildKit = false, signal }: Omit<CheckOptions, 'values'>,
+): Promise<readonly Finding[]> {
+  const { composition, shown } = project;
+  const findings: Finding[] = [...checkKeys(project, target), ...checkVariables(project)];
+  for (const { service, source, context } of builds) {
+    const build = composition.services[service]?.build;
+    if (build !== undefined) findings.push(...checkDockerfile(service, source, build, { shown, hasBuildKit }));
+    findings.push(...contextFindings(service, context, shown));
+    for (const foreign of await findForeignBinaries(context, target.architecture, signal)) {
+      findings.push(foreignFinding(service, foreign, target, (file) => shown(path.join(context.folder, file))));
+    }
+  }
+  return findings;
+}
+
+function foreignFinding(
+  service: string,
+  { made, count, examples }: ForeignBinaries,
+  { architecture = '' }: CheckTarget,
+  shown: (file: string) => string,
+): Finding {
+  const files = examples.map(shown).join(', ');
+  const rest = count > examples.length ? ` and ${count - examples.length} more` : '';
+  const [are, them] = count > 1 ? ['are', 'them'] : ['is', 'it'];
+  const message = `${files}${rest} ${are} made for ${made}, and the device is ${architecture}: name ${them} in .dockerignore, and have the build make ${them}`;
+  return { level: 'warning', code: 'foreign-binary', service, message };
 }
 
 const largeBytes = 200_000_000;

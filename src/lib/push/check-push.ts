@@ -22,6 +22,8 @@ export interface CheckRequest extends ProjectRequest {
   readonly deviceType?: string | undefined;
   readonly timeoutMs: number;
   readonly logins: RegistryLogins;
+  /** Whether images are built where BuildKit is. */
+  readonly hasBuildKit: boolean;
 }
 
 /** What a check before a push has found. */
@@ -45,7 +47,12 @@ export async function checkPush(
   // Without a device to look at, what a balenaOS device makes of it is of interest.
   const isSupervised = target === undefined || target.supervisor !== undefined;
   const checkTarget: CheckTarget = { isSupervised, architecture, deviceType };
-  const { findings, builds } = await checkProject(project, { target: checkTarget, values, signal });
+  const { findings, builds } = await checkProject(project, {
+    target: checkTarget,
+    values,
+    hasBuildKit: request.hasBuildKit,
+    signal,
+  });
   const ofDevice =
     target === undefined
       ? []

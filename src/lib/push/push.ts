@@ -3,7 +3,9 @@ import type { DeployedService, Deployer, PlannedAction } from '../deploy/deploye
 import { localRelease } from '../deploy/local-release.js';
 import { supervisorDeployer } from '../deploy/supervisor-deployer.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
+import { checkBuilds } from '../project/check-project.js';
 import type { Composition } from '../project/composition.js';
+import { type Finding, findingLine, refuseErrors, worstFirst } from '../project/finding.js';
 import { imageProject, type Project, type ProjectRequest, readProject } from '../project/project.js';
 import type { Delivered } from './deliver-image.js';
 import type { Delivery, ServiceImage } from './delivery.js';
@@ -25,6 +27,8 @@ export interface PushRequest {
   readonly timeoutMs: number;
   /** Whether files that change are carried into the containers afterwards: Dockerfiles are then built by their `#dev-` lines. */
   readonly isLive: boolean;
+  /** Whether images are built where BuildKit is. */
+  readonly hasBuildKit: boolean;
   /** Whether services on the device that are not part of the project stay. */
   readonly keepOrphans: boolean;
   /** Switches local mode on where it is off. */
@@ -37,6 +41,8 @@ export interface PushPlan {
   readonly composition: Composition;
   /** The compose files that say so; none where there is only a Dockerfile. */
   readonly files: readonly string[];
+  /** What will not be as it is written, and what is good to know. */
+  readonly findings: readonly Finding[];
   /** Where the services' images come from. */
   readonly images: readonly ServiceImage[];
   readonly delivery: Delivery;
@@ -79,12 +85,17 @@ export async function planPush(
   const composition = withVariables(project.composition, request.environment);
   const target = await openPushTarget(link, request, { signal, progress });
   const images = await imagesFor(project, target, { isLive: request.isLive, signal });
-  const { keepOrphans } = request;
+  const { keepOrphans, hasBuildKit } = request;
   const { engine, supervisor, host } = target;
+  const builds = images.filter((one) => 'source' in one);
+  const checkTarget = { isSupervised: supervisor !== undefined, ...host };
+  const findings = await checkBuilds(project, builds, { target: checkTarget, hasBuildKit, signal });
+  refuseErrors(findings, { findings });
   return {
     target,
     composition,
     files: project.files,
+    findings,
     images,
     delivery,
     deployer:
@@ -127,6 +138,10 @@ export async function outlinePush(
 export async function runPush(plan: PushPlan, { signal, progress = ignoreProgress }: PushOptions): Promise<Pushed> {
   const { target, composition, images, delivery, deployer } = plan;
   const startedAt = performance.now();
+  for (const finding of worstFirst(plan.findings)) {
+    const level = finding.level === 'note' ? 'info' : 'warning';
+    progress({ type: 'notice', level, text: findingLine(finding).replace(/(^|: )(warning|note): /, '$1') });
+  }
   const { engine, host } = target;
   const delivered: Record<string, Delivered> = {};
   const ids = await delivery.deliver({ engine, architecture: host.architecture }, images, {
