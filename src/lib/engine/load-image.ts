@@ -36,7 +36,9 @@ export async function loadImage(engine: EngineConnection, { tar, onSent, signal 
       const message = parsed(line);
       const error = valueAt(message, 'errorDetail', 'message') ?? valueAt(message, 'error');
       if (typeof error === 'string')
-        throw new Failure('failed', 'image-refused', `the engine refuses the image: ${error}`);
+        throw new Failure('failed', 'image-refused', `the engine refuses the image: ${error}`, {
+          hint: 'See whether there is room on the device: df -h /mnt/data',
+        });
       const text = valueAt(message, 'stream');
       hasAnswered ||= typeof text === 'string';
       const id = typeof text === 'string' ? /sha256:[0-9a-f]{64}/.exec(text)?.[0] : undefined;
