@@ -5,11 +5,13 @@ import { engineFlags, type EngineFlagValues, engineLinkFrom, supervisorFlags } f
 import { allFlag, anyDevicesArgs, chosenDevices, deliveryFlags } from '../lib/cli/push-flags.js';
 import { projectFlags, type ProjectFlagValues, projectRequestFrom } from '../lib/cli/project-flags.js';
 import { checkLines } from '../lib/output/check-text.js';
+import { logLineText } from '../lib/output/log-text.js';
 import { findAccount } from '../lib/fleet/account-store.js';
 import { refuseErrors } from '../lib/project/finding.js';
 import { outlineLines, pushedLines } from '../lib/output/push-text.js';
 import { type CheckedPush, checkPush } from '../lib/push/check-push.js';
 import type { Delivery } from '../lib/push/delivery.js';
+import { openDeviceLogs } from '../lib/push/device-logs.js';
 import { deviceProgress } from '../lib/push/device-progress.js';
 import type { EngineLink } from '../lib/push/engine-link.js';
 import { readRegistrySecrets } from '../lib/project/registry-secrets.js';
@@ -26,7 +28,6 @@ import {
   type PushRequest,
   runPush,
 } from '../lib/push/push.js';
-import { servicesLogs } from '../lib/push/services-logs.js';
 
 /** What became of one device; with `--dry-run`, what would. */
 export type DevicePush = (Pushed | PushOutline) & { readonly device: string; readonly address: string };
@@ -198,7 +199,7 @@ export default class Push extends BaseCommand {
       if (!isOnly) this.progress({ type: 'step', id: name, phase: 'push', state: 'done' });
       for (const line of pushedLines(pushed, device.name)) this.print(line);
       if (isOnly && !flags.detached && !this.jsonEnabled()) {
-        const logs = this.#showLogs(link, pushed);
+        const logs = this.#showLogs({ device: device.name, link });
         const stay = live && ((ended: AbortSignal) => this.#stay(link, request, live, { delivery, signal: ended }));
         await (stay === undefined ? logs : whileInStep(logs, stay, signal));
       }
@@ -220,12 +221,12 @@ export default class Push extends BaseCommand {
     return stayInStep(link, request, live, { ...options, progress, onPushed });
   }
 
-  async #showLogs(link: EngineLink, pushed: Pushed): Promise<void> {
-    const { signal, progress } = this;
-    const services = pushed.services.map(({ service }) => service);
-    const text = `the log of ${services.join(', ')}; Ctrl-C leaves it running`;
-    progress({ type: 'notice', level: 'info', text });
-    const log = servicesLogs(link, services, { follow: true, signal, progress });
-    await this.printUntilLeft(log, (line) => (services.length > 1 ? `${line.service} | ${line.text}` : line.text));
+  async #showLogs({ device, link }: { readonly device: string; readonly link: EngineLink }): Promise<void> {
+    const { signal, progress, streams } = this;
+    const request = { services: [], system: false, follow: true, signal, progress };
+    const { sources, lines } = await openDeviceLogs([{ name: device, link }], request);
+    const names = sources.map(({ source }) => source).join(', ');
+    progress({ type: 'notice', level: 'info', text: `the log of ${names}; Ctrl-C leaves it running` });
+    await this.printUntilLeft(lines, logLineText({ sources, timestamps: false, hasColor: streams.stdoutHasColor }));
   }
 }

@@ -12,7 +12,7 @@ import {
   removeContainer,
   startContainer,
 } from '../../src/lib/engine/containers.js';
-import { valueAt } from '../../src/lib/engine/engine-answer.js';
+import { listAt, valueAt } from '../../src/lib/engine/engine-answer.js';
 import { importBaseImage } from '../support/base-image.js';
 import { davit, davitJson, startDavit } from '../support/davit.js';
 import { engineSkipReason, startEngine, type TestEngine } from '../support/engine.js';
@@ -84,7 +84,6 @@ describe('logs', { skip: engineSkipReason() }, () => {
     assert.equal(exitCode, 0);
     assert.deepEqual(stdout.trim().split('\n').sort(), ['one', 'two']);
     const { document } = await davitJson(words('--tail', '1'));
-    assert.equal(valueAt(document, 'service'), 'main');
     const lines = valueAt(document, 'lines');
     assert.ok(Array.isArray(lines) && lines.length === 1);
     const all = valueAt((await davitJson(words())).document, 'lines');
@@ -109,11 +108,56 @@ describe('logs', { skip: engineSkipReason() }, () => {
 
   it('chooses the service, and names those there are when it is not found', async () => {
     await startService('web', 'trap "exit 0" TERM; echo from web; while true; do sleep 0.1; done');
-    const { exitCode, document } = await davitJson(words());
+    const { exitCode, document } = await davitJson(words('--service', 'main'));
     assert.equal(exitCode, 3);
     assert.equal(valueAt(document, 'error', 'code'), 'service-not-found');
     assert.match(String(valueAt(document, 'error', 'hint')), /web/);
     await until(async () => (await davit(words('--service', 'web'))).stdout === 'from web\n');
+  });
+
+  it('shows all services in the order of time, each line with whose it is', async () => {
+    const say = (words: string) =>
+      `trap "exit 0" TERM; for n in 1 2 3; do echo ${words} $n; sleep 0.1; done; sleep 1000`;
+    const ids = [await startService('web', say('from web')), await startService('database', say('from database'))];
+    for (const id of ids) await until(async () => (await wholeLog(id)).length === 3);
+    const lines = (await davit(words())).stdout.trimEnd().split('\n');
+    assert.deepEqual([...lines].sort(), [
+      'database | from database 1',
+      'database | from database 2',
+      'database | from database 3',
+      'web      | from web 1',
+      'web      | from web 2',
+      'web      | from web 3',
+    ]);
+    const shown = listAt((await davitJson(words())).document, 'lines');
+    const times = shown.map((line) => String(valueAt(line, 'time')));
+    assert.deepEqual(times, [...times].sort());
+    assert.equal((await davit(words('--service', 'web', '--tail', '1'))).stdout, 'from web 3\n');
+  });
+
+  it('follows services that come later, as lines of JSON where those are wanted', async (t) => {
+    await startService('main', counter);
+    const { child, lines } = following(t, words('--follow', '--json'));
+    await until(() => lines().length > 5);
+    await startService('later', counter);
+    const parsed = () => lines().map((line): unknown => JSON.parse(line));
+    await until(() => parsed().filter((line) => valueAt(line, 'source') === 'later').length > 5);
+    assert.equal(await ended(child), 130);
+    const later = parsed().filter((line) => valueAt(line, 'source') === 'later');
+    assert.deepEqual(
+      later.slice(0, 3).map((line) => [valueAt(line, 'device'), valueAt(line, 'text')]),
+      ['line 1', 'line 2', 'line 3'].map((text) => ['127.0.0.1', text]),
+    );
+  });
+
+  it('shows several devices, of which one that is away fails alone', async () => {
+    const id = await startService('main', 'trap "exit 0" TERM; echo here; sleep 1000');
+    await until(async () => (await wholeLog(id)).length === 1);
+    const both = ['logs', '127.0.0.1', '127.0.0.2', '--engine-port', String(engine.port), '--port', '1'];
+    const { exitCode, stdout, stderr } = await davit(both);
+    assert.equal(exitCode, 5);
+    assert.match(stdout, /here/);
+    assert.match(stderr, /1 of 2 devices failed: 127\.0\.0\.2/);
   });
 
   it('goes on without a gap or a repeat after the connection was cut', async (t) => {

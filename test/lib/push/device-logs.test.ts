@@ -6,7 +6,8 @@ import type { Device } from '../../../src/lib/device/device.js';
 import { tcpEngineConnection } from '../../../src/lib/engine/engine-connection.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
 import { EngineLink } from '../../../src/lib/push/engine-link.js';
-import { serviceLogs } from '../../../src/lib/push/service-logs.js';
+import { openDeviceLogs } from '../../../src/lib/push/device-logs.js';
+import { ignoreProgress } from '../../../src/lib/platform/progress.js';
 
 it('stops following a device that came back as another one', async (t) => {
   const container = { Id: 'c', Name: '/main_1_1', Image: 'i', State: { Status: 'running', StartedAt: '' } };
@@ -43,8 +44,9 @@ it('stops following a device that came back as another one', async (t) => {
   );
   const signal = AbortSignal.timeout(5000);
   const read = async () => {
-    for await (const line of serviceLogs(link, { service: 'main', follow: true, signal }))
-      assert.equal(line.text, 'hello');
+    const request = { services: ['main'], system: false, follow: true, signal, progress: ignoreProgress };
+    const { lines } = await openDeviceLogs([{ name: 'crane', link }], request);
+    for await (const line of lines) assert.equal(line.text, 'hello');
   };
   await assert.rejects(read(), { code: 'host-key-changed' });
 });
