@@ -98,7 +98,7 @@ export default class Push extends BaseCommand {
     nocache: Flags.boolean({ summary: 'Build every step anew.' }),
     pull: Flags.boolean({ summary: 'Pull base images even if the device has them.' }),
     'registry-secrets': Flags.string({
-      helpValue: '<path>',
+      helpValue: '<file>',
       summary: 'File with usernames and passwords for registries. [default: ~/.balena/secrets.yml]',
     }),
     env: Flags.string({
