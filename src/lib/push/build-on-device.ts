@@ -2,7 +2,7 @@ import { localImageTag } from '../deploy/local-release.js';
 import { listContainers } from '../engine/containers.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
 import { findImage, type ImageSummary, listImages, tagImage } from '../engine/images.js';
-import { pullImage, type RegistryLogins } from '../engine/pull-image.js';
+import { imageReference, pullImage, type RegistryLogins } from '../engine/pull-image.js';
 import { Failure } from '../failure/failure.js';
 import { whileDoing } from '../failure/while-doing.js';
 import { inParallel } from '../platform/in-parallel.js';
@@ -30,9 +30,12 @@ export function buildOnDevice({ noCache, pull, logins }: DeviceBuildOptions): De
         listContainers(engine, signal),
       ]);
       const before = { images: idsOf(present), containers: idsOf(containers) };
-      const ids = await inParallel(images, { atOnce: buildsAtOnce, signal }, (one, halt) => {
+      const ids = await inParallel(images, { atOnce: buildsAtOnce, signal }, async (one, halt) => {
         const options = { signal: halt, progress };
-        if (!('build' in one)) return ensureImage(engine, one, { pull, logins }, options);
+        if (!('build' in one)) {
+          const there = pull ? undefined : presentImage(present, one);
+          return there ?? ensureImage(engine, one, { pull, logins }, options);
+        }
         const cacheFrom = cacheSources(present, one.service);
         return buildService(engine, one, { noCache, pull, logins, cacheFrom, before, ...options });
       });
@@ -55,6 +58,13 @@ function cacheSources(present: readonly ImageSummary[], service: string): readon
   if (last === undefined || last.parent !== undefined) return [];
   const parents = new Set(present.map(({ parent }) => parent));
   return [last, ...present.filter((one) => one !== last && !parents.has(one.id))].map(({ id }) => id);
+}
+
+/** The ID of an image that is there by its own name and by the service's local tag, as it is after an earlier push. */
+function presentImage(present: readonly ImageSummary[], { service, image }: PulledService): string | undefined {
+  const { name, tag = 'latest' } = imageReference(image.replace(/^docker\.io\/(?:library\/)?/, ''));
+  const wanted = [`${name}:${tag}`, localImageTag(service)];
+  return present.find(({ tags }) => wanted.every((one) => tags.includes(one)))?.id;
 }
 
 /** Sees to it that an image from a registry is there, and is also known by the service's local tag. */
