@@ -3,8 +3,8 @@ import { BaseCommand } from '../lib/cli/base-command.js';
 import { engineFlags, engineLinkFrom } from '../lib/cli/engine-flags.js';
 import { devicesArgs } from '../lib/cli/device-flags.js';
 import { logLineText } from '../lib/output/log-text.js';
-import { type DeviceLogLine, type DeviceLogs, openDeviceLogs } from '../lib/push/device-logs.js';
-import { parseSince } from '../lib/push/log-since.js';
+import { type DeviceLogLine, type DeviceLogs, openDeviceLogs } from '../lib/logs/device-logs.js';
+import { parseSince } from '../lib/logs/log-since.js';
 
 /** What `davit logs --json` prints; with `--follow`, a line of JSON for each line instead. */
 export interface LogsResult {

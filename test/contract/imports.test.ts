@@ -13,7 +13,7 @@ const layers: readonly (readonly string[])[] = [
   ['cli'],
   ['output', 'provision'],
   ['push', 'flash', 'os', 'join'],
-  ['deploy', 'live-sync'],
+  ['deploy', 'live-sync', 'logs'],
   ['project'],
   ['device'],
   ['boot-config'],

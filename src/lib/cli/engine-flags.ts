@@ -2,7 +2,7 @@ import { Flags } from '@oclif/core';
 import { type DeviceOptions, openDevice } from '../device/device.js';
 import type { Streams } from '../output/streams.js';
 import type { ProgressListener } from '../platform/progress.js';
-import { EngineLink } from '../push/engine-link.js';
+import { EngineLink } from '../device/engine-link.js';
 import { sshFlags, type SshFlagValues, sshOptionsFrom } from './ssh-flags.js';
 
 const port = { min: 1, max: 65_535, helpValue: '<number>' };

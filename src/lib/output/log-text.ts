@@ -1,4 +1,4 @@
-import type { DeviceLogLine, DeviceLogs } from '../push/device-logs.js';
+import type { DeviceLogLine, DeviceLogs } from '../logs/device-logs.js';
 import { paintFor } from './paint.js';
 
 /** How lines of logs are shown. */

@@ -14,7 +14,7 @@ import type { Place } from '../project/composition.js';
 import type { CheckTarget, Finding } from '../project/finding.js';
 import { type Project, type ProjectRequest, readProject } from '../project/project.js';
 import { devicePlatform } from './device-platform.js';
-import type { EngineLink } from './engine-link.js';
+import type { EngineLink } from '../device/engine-link.js';
 import { openPushTarget } from './push-target.js';
 
 /** What is checked. */

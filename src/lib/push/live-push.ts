@@ -2,7 +2,7 @@ import { Failure } from '../failure/failure.js';
 import { changesIn } from '../live-sync/tree.js';
 import { watchFolder } from '../live-sync/watch-folder.js';
 import type { ProgressListener } from '../platform/progress.js';
-import type { EngineLink } from './engine-link.js';
+import type { EngineLink } from '../device/engine-link.js';
 import { keepInStep, type LiveFolder, lookAtLiveFolders } from './live-services.js';
 import { planPush, type PlanOptions, type PushRequest, type PushPlan, type Pushed, runPush } from './push.js';
 

@@ -11,7 +11,7 @@ import { watchedFolders } from '../live-sync/watched-folders.js';
 import type { ProgressListener } from '../platform/progress.js';
 import type { Composition } from '../project/composition.js';
 import type { BuiltService, ServiceImage } from './delivery.js';
-import type { EngineLink } from './engine-link.js';
+import type { EngineLink } from '../device/engine-link.js';
 
 /** A folder whose files a service's container is kept in step with, as it was before its image was built. */
 export interface LiveFolder {

@@ -11,7 +11,7 @@ import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { supervisedDevice } from '../supervisor/local-state.js';
 import type { SupervisorConnection } from '../supervisor/supervisor-connection.js';
 import { isInLocalMode } from '../supervisor/local-mode.js';
-import type { EngineLink } from './engine-link.js';
+import type { EngineLink } from '../device/engine-link.js';
 
 /** A device that is pushed to, and what a project has to know of it. */
 export interface PushTarget {

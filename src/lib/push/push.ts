@@ -9,7 +9,7 @@ import { type Finding, findingLine, refuseErrors, worstFirst } from '../project/
 import { imageProject, type Project, type ProjectRequest, readProject } from '../project/project.js';
 import type { Delivered } from './deliver-image.js';
 import type { Delivery, ServiceImage } from './delivery.js';
-import type { EngineLink } from './engine-link.js';
+import type { EngineLink } from '../device/engine-link.js';
 import { type ServiceVariable, withVariables } from './environment-variables.js';
 import { openPushTarget, type PushTarget, type PushTargetRequest } from './push-target.js';
 import { readServiceImages } from './service-images.js';

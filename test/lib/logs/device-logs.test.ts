@@ -5,8 +5,8 @@ import { it } from 'node:test';
 import type { Device } from '../../../src/lib/device/device.js';
 import { tcpEngineConnection } from '../../../src/lib/engine/engine-connection.js';
 import { Failure } from '../../../src/lib/failure/failure.js';
-import { EngineLink } from '../../../src/lib/push/engine-link.js';
-import { openDeviceLogs } from '../../../src/lib/push/device-logs.js';
+import { EngineLink } from '../../../src/lib/device/engine-link.js';
+import { openDeviceLogs } from '../../../src/lib/logs/device-logs.js';
 import { ignoreProgress } from '../../../src/lib/platform/progress.js';
 
 it('stops following a device that came back as another one', async (t) => {

@@ -1,4 +1,4 @@
-import type { Device } from '../device/device.js';
+import type { Device } from './device.js';
 import type { EngineConnection } from '../engine/engine-connection.js';
 import { pingEngine } from '../engine/engine-info.js';
 import { Failure } from '../failure/failure.js';

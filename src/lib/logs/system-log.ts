@@ -4,7 +4,7 @@ import { Failure } from '../failure/failure.js';
 import { isRecord } from '../platform/json.js';
 import { waitAtMost } from '../platform/wait.js';
 import { remoteCommandLine } from '../ssh/quote-command.js';
-import type { EngineLink } from './engine-link.js';
+import type { EngineLink } from '../device/engine-link.js';
 import type { LogRequest, LogSource } from './log-source.js';
 
 const pollMs = 500;

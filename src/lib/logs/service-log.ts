@@ -3,7 +3,7 @@ import type { ContainerDetails } from '../engine/containers.js';
 import { findService } from '../engine/find-service.js';
 import { Failure } from '../failure/failure.js';
 import { waitAtMost } from '../platform/wait.js';
-import type { EngineLink } from './engine-link.js';
+import type { EngineLink } from '../device/engine-link.js';
 import { LogCursor } from './log-cursor.js';
 import type { LogRequest, LogSource } from './log-source.js';
 

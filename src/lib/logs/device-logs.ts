@@ -3,7 +3,7 @@ import { listContainers } from '../engine/containers.js';
 import { serviceOfContainer } from '../engine/find-service.js';
 import { Failure } from '../failure/failure.js';
 import { waitAtMost } from '../platform/wait.js';
-import type { EngineLink } from './engine-link.js';
+import type { EngineLink } from '../device/engine-link.js';
 import type { LogRequest, LogSource } from './log-source.js';
 import { asTheyCome, byTime } from './merged-lines.js';
 import { ServiceLog } from './service-log.js';
