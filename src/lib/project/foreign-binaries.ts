@@ -1,5 +1,6 @@
-import { open } from 'node:fs/promises';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { BuildContext } from './build-context.js';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { interrupted } from '../failure/failure.js';
@@ -16,6 +17,8 @@ export interface ForeignBinaries {
 /** Files that are looked into; those that come later are taken on trust. */
 const mostFiles = 5000;
 const mostExamples = 3;
+
+const filesAtOnce = 100;
 
 const machines: Readonly<Record<number, string>> = { 3: 'x86', 40: 'ARM', 62: 'x86-64', 183: 'ARM 64', 243: 'RISC-V' };
 
@@ -45,22 +48,24 @@ export async function findForeignBinaries(
   const suspects = paths
     .filter((name) => /(\.(so(\.[\d.]+)?|node|bin|o)|(^|\/)[^./][^.]*)$/.test(name))
     .slice(0, mostFiles);
-  for (const name of suspects) {
+  for (const [index, name] of suspects.entries()) {
+    // Signals are heard in between.
+    if (index % filesAtOnce === 0) await setImmediate();
     if (signal?.aborted === true) throw interrupted();
-    const made = machineOf(await firstBytes(path.join(folder, name)));
+    const made = machineOf(firstBytes(path.join(folder, name)));
     if (made !== undefined && !allowed.includes(made)) found.set(made, [...(found.get(made) ?? []), name]);
   }
   return Array.from(found, ([made, names]) => ({ made, count: names.length, examples: names.slice(0, mostExamples) }));
 }
 
-async function firstBytes(file: string): Promise<Buffer> {
+/** The first bytes of a file. Thousands of files that are in the cache are read several times as fast without leaving the thread. */
+function firstBytes(file: string): Buffer {
   try {
-    const handle = await open(file);
+    const handle = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(20), 0, 20, 0);
-      return buffer.subarray(0, bytesRead);
+      return start.subarray(0, readSync(handle, start, 0, start.length, 0));
     } finally {
-      await handle.close();
+      closeSync(handle);
     }
   } catch (error) {
     // Folders are among the paths, and links that lead nowhere.
@@ -68,6 +73,8 @@ async function firstBytes(file: string): Promise<Buffer> {
     throw whileDoing(`reading ${file}`, error);
   }
 }
+
+const start = Buffer.alloc(20);
 
 /** What a program is made for, by the header of its ELF or Mach-O file. */
 function machineOf(bytes: Buffer): string | undefined {
