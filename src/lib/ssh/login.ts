@@ -5,10 +5,15 @@ import { type Credentials, methodName, type Offer, offers, onlyForOpenSsh } from
 /** Key exchange on the slowest boards takes seconds; each attempt to log in gets as long. */
 const answerTimeoutMs = 20_000;
 
+/** How long a server may take to say that it is one (RFC 4253, 4.2), which costs it nothing but being started. */
+const greetingMs = 10_000;
+
 /** The device to log in to, as far as a login cares. */
 export interface LoginTarget {
   readonly name: string;
   readonly signal: AbortSignal;
+  /** Whether anything has come from it yet, where that can be told. */
+  readonly hasSpoken: () => boolean;
 }
 
 /** One login: offers credentials until one is accepted, and turns every way it can fail into one failure. */
@@ -35,6 +40,10 @@ export class Login {
       this.#failWith(interrupted());
     };
     signal.addEventListener('abort', onAbort, { once: true });
+    const greeting = setTimeout(() => {
+      if (this.#target.hasSpoken()) return;
+      this.#failWith(this.#unreachable(`nothing there said within ${greetingMs / 1000} s that it is an SSH server`));
+    }, greetingMs);
     try {
       await new Promise<void>((resolve, reject: (error: unknown) => void) => {
         this.#failWith = reject;
@@ -54,6 +63,7 @@ export class Login {
       this.#client.destroy();
       throw error === refused ? await this.#permissionDenied() : error;
     } finally {
+      clearTimeout(greeting);
       clearTimeout(this.#timer);
       signal.removeEventListener('abort', onAbort);
       await this.#offers.return(undefined);

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ServerHostKeyAlgorithm } from 'ssh2';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
@@ -64,7 +64,7 @@ export async function openSsh(
   hostKeys: HostKeyStore = new HostKeyStore(),
   makeConnection: MakeConnection = (...parts) => new SshConnection(...parts),
 ): Promise<SshConnection> {
-  const { name, uuid, progress, settings } = target;
+  const { name, uuid, progress, settings, signal } = target;
   const { identityFile, askPassphrase, newHostKeyPermit: permit } = options;
   const port = options.port ?? settings?.port ?? deviceDefaults.port;
   const user = options.user ?? settings?.user ?? deviceDefaults.user;
@@ -75,7 +75,8 @@ export async function openSsh(
   stream.on('error', (error) => (broken ??= error));
   const { default: ssh2 } = await library;
   const client = new ssh2.Client();
-  const login = new Login(client, target, { ...settings, user, identityFile, askPassphrase });
+  const hasSpoken = () => !(stream instanceof Socket) || stream.bytesRead > 0;
+  const login = new Login(client, { name, signal, hasSpoken }, { ...settings, user, identityFile, askPassphrase });
   let hostKey: HostKey | undefined;
   try {
     await login.run((failWith) => {
