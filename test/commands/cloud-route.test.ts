@@ -119,6 +119,16 @@ describe('a device behind the cloud', { skip, concurrency: 6 }, () => {
     }
   });
 
+  it('is no other one, whatever the cloud answers', async (t) => {
+    const { cloud, options } = await user(t);
+    const body = JSON.stringify({ d: [{ uuid: 'b'.repeat(32), device_name: 'truck', is_connected_to_vpn: true }] });
+    cloud.answer = { status: 200, body };
+    for (const name of [uuid, 'crane', '63ec4']) {
+      const { code, exitCode } = await json(ssh(name, '--', 'true'), options);
+      assert.deepEqual([code, exitCode], ['device-not-found', 3], name);
+    }
+  });
+
   it('is pinned under its UUID, wherever it is met, and a stranger with another key is refused', async (t) => {
     const { cloud, folder, options } = await user(t);
     await davit(ssh('crane', '--', 'true'), options);

@@ -35,7 +35,7 @@ const mostDevices = 20;
 const fields = 'uuid,device_name,is_connected_to_vpn,last_connectivity_event,os_version,ip_address';
 
 /**
- * The devices of an account that a word means: the one with this UUID, else those of this name, else those whose UUID begins so.
+ * The devices of an account that a word means: the one with the UUID that is known, else those of this name, else those whose UUID begins so.
  */
 export async function findCloudDevices(
   account: Account,
@@ -52,8 +52,12 @@ export async function findCloudDevices(
   const answer = await cloudJson(account, `/v7/device?${query}`, signal);
   if (!isRecord(answer) || !Array.isArray(answer.d)) throw answerFailure(account, 'it does not list devices');
   const devices = answer.d.flatMap((one: unknown) => parseDevice(one) ?? []);
-  const named = devices.filter((device) => device.name === name);
-  return named.length > 0 ? named : devices;
+  // Who answers is not to choose the device.
+  const ways: readonly ((device: CloudDevice) => boolean)[] =
+    uuid === undefined
+      ? [(one) => one.name === name, (one) => isPrefix && one.uuid.startsWith(lower)]
+      : [(one) => one.uuid === uuid];
+  return ways.map((isMeant) => devices.filter(isMeant)).find((found) => found.length > 0) ?? [];
 }
 
 /** The device for people: `crane (63ec46c)`. */
