@@ -176,11 +176,14 @@ function asCandidate({ uuid, name }: CloudDevice) {
 
 async function userNameOf(account: Account, signal: AbortSignal): Promise<string | undefined> {
   if (account.userName !== null) return account.userName;
+  const patience = limit(signal, patienceMs);
   try {
-    return await whoAmI(account, signal);
+    return await whoAmI(account, patience.signal);
   } catch (error) {
     if (signal.aborted) throw interrupted();
     if (error instanceof Failure) return undefined;
     throw error;
+  } finally {
+    patience.end();
   }
 }
