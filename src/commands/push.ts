@@ -45,6 +45,7 @@ type CheckFlags = EngineFlagValues &
     readonly 'device-type'?: string | undefined;
     readonly 'registry-secrets'?: string | undefined;
     readonly build: string;
+    readonly service?: readonly string[] | undefined;
     readonly timeout: number;
   };
 
@@ -75,6 +76,7 @@ export default class Push extends BaseCommand {
   static override examples = [
     '<%= config.bin %> push 63ec46c',
     '<%= config.bin %> push crane.local --source ./app --detached',
+    '<%= config.bin %> push crane.local --service web',
     '<%= config.bin %> push crane.local --dry-run',
     '<%= config.bin %> push --check',
     '<%= config.bin %> push bench-1.local bench-2.local bench-3.local --build host',
@@ -89,6 +91,12 @@ export default class Push extends BaseCommand {
     'dry-run': Flags.boolean({ summary: 'Only say what would be built, created, replaced and removed, and why.' }),
     check: Flags.boolean({
       summary: 'Only check the project, for a device or for none: what is dropped or refused, missing or too large.',
+    }),
+    service: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: '<name>',
+      summary: 'Push only this service and those that it depends on; the others stay as they are. Can be repeated.',
     }),
     'keep-orphans': Flags.boolean({ summary: 'Leave services running that the project does not have any more.' }),
     'local-mode': Flags.boolean({
@@ -129,6 +137,7 @@ export default class Push extends BaseCommand {
       deviceType: flags['device-type'],
       environment: parseVariables(flags.env ?? []),
       image: given.only,
+      services: flags.service ?? [],
       timeoutMs: flags.timeout * 1000,
       keepOrphans: flags['keep-orphans'],
       hasBuildKit: flags.build === 'host',
@@ -160,6 +169,7 @@ export default class Push extends BaseCommand {
     const request = {
       ...projectRequestFrom(flags),
       deviceType: flags['device-type'],
+      services: flags.service ?? [],
       timeoutMs: flags.timeout * 1000,
       logins: await readRegistrySecrets(flags['registry-secrets'], signal),
       hasBuildKit: flags.build === 'host',

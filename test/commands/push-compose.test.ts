@@ -243,6 +243,38 @@ services:
     await writeTree(folder, { 'compose.yml': text.replace('hostname: one', 'hostname: two') });
     assert.deepEqual((await push(folder)).actions, ['recreate main', 'recreate side']);
     assert.equal(await addresses(name('side', 2)), await addresses(name('main', 1)));
+    await writeTree(folder, { 'compose.yml': text.replace('hostname: one', 'hostname: three') });
+    assert.deepEqual((await push(folder, '--service', 'main')).actions, ['recreate main', 'recreate side']);
+    assert.equal(await addresses(name('side', 2)), await addresses(name('main', 1)));
+  });
+
+  it('of some services brings those and what they depend on, and leaves the others as they are', async (t) => {
+    const broken =
+      '\n  late: { build: ./late }\n  other: { image: base, command: [sleep, "9"], volumes: ["cache:/c"] }\n';
+    const text = files['compose.yml']
+      .replace(/\nvolumes: .*/, `${broken}$&`)
+      .replace('{ data: {} }', '{ data: {}, cache: {} }');
+    const folder = await project(t, { 'compose.yml': text, 'late/Dockerfile': 'FROM base\nRUN false\n' });
+    const first = await push(folder, '--service', 'web');
+    assert.equal(first.exitCode, 0, JSON.stringify(first.document));
+    assert.deepEqual(first.actions, ['create db', 'create migrate', 'create web']);
+    const volumes = (await listVolumes(engine.connection)).map((one) => one.name);
+    assert.deepEqual(volumes, ['1_data'], 'and makes only what they use');
+
+    const web = await idOf(name('web', 5));
+    const changed = text.replace('interval: 0.2s', 'interval: 0.3s').replace('COLOUR: red', 'COLOUR: blue');
+    await writeTree(folder, {
+      'compose.yml': changed.replace(/\n {2}migrate:[^]*?\n {2}late/, '\n  late').replace(/\n +migrate: .*/, ''),
+    });
+    const other = await push(folder, '--service', 'db');
+    assert.deepEqual(other.actions, ['keep web', 'recreate db'], JSON.stringify(other.document));
+    assert.equal(await idOf(name('web', 5)), web, 'although it has changed as well');
+    assert.ok(
+      (await containers()).some((one) => one.startsWith('migrate_')),
+      'although it is gone from the project',
+    );
+    const unknown = await davitJson(words(folder, '--service', 'wbe'));
+    assert.deepEqual([unknown.exitCode, valueAt(unknown.document, 'error', 'code')], [2, 'unknown-service']);
   });
 
   it('interrupted at any moment leaves the containers as they were, or all new', async (t) => {

@@ -147,11 +147,28 @@ volumes: { data: {} }
     const planned = await push(folder, supervisor.port, '--dry-run');
     const actions = listAt(planned.document, 'actions').map((one) => `${textAt(one, 'action')} ${textAt(one, 'name')}`);
     assert.deepEqual(actions.sort(), ['keep db', 'recreate web', 'remove third']);
+    for (const flags of [['--keep-orphans'], ['--service', 'web']]) {
+      const refused = await push(folder, supervisor.port, ...flags);
+      assert.equal(valueAt(refused.document, 'error', 'code'), 'orphans-not-kept', JSON.stringify(refused.document));
+    }
+    assert.equal((await names()).length, 3);
     const changed = await push(folder, supervisor.port);
     assert.equal(changed.exitCode, 0, JSON.stringify(changed.document));
     assert.deepEqual(listAt(changed.document, 'removed'), ['third']);
     const after = (await listContainers(engine.connection)).find(({ name }) => name.startsWith('db_'));
     assert.equal(after?.id, before?.id);
+
+    const more = { 'compose.yml': compose('green', '  third: { build: ./third }') };
+    await writeTree(folder, { ...more, 'third/Dockerfile': 'FROM base\nRUN false\n' });
+    const one = await push(folder, supervisor.port, '--service', 'web');
+    assert.equal(one.exitCode, 0, JSON.stringify(one.document));
+    assert.deepEqual(
+      (await listContainers(engine.connection)).find(({ name }) => name.startsWith('db_'))?.id,
+      before?.id,
+    );
+    const told = valueAt(supervisor.accepted.at(-1), 'local', 'apps', '1', 'services');
+    assert.ok(told !== null && typeof told === 'object');
+    assert.deepEqual(Object.keys(told), ['1', '3'], 'what has never been there is not part of it');
   });
 
   it('says which service does not run, with the last that it said', async (t) => {
@@ -164,7 +181,11 @@ volumes: { data: {} }
     await writeTree(folder, { 'compose.yml': JSON.stringify({ services }) });
     const { composition } = await readProject({ folder });
     const connection = tcpSupervisorConnection('127.0.0.1', supervisor.port);
-    const deployer = supervisorDeployer(connection, engine.connection, { patienceMs: 1500 });
+    const deployer = supervisorDeployer(connection, engine.connection, {
+      chosen: new Set(['good', 'broken']),
+      keepOrphans: false,
+      patienceMs: 1500,
+    });
     const { signal } = new AbortController();
     const image = await findImage(engine.connection, 'base');
     assert.ok(image !== undefined);
@@ -222,7 +243,11 @@ volumes: { data: {} }
   it('fails with what the Supervisor reports when it does not come to an end', async (t) => {
     const { port } = await supervised(t, { isStuck: true });
     const supervisor = tcpSupervisorConnection('127.0.0.1', port);
-    const deployer = supervisorDeployer(supervisor, engine.connection, { patienceMs: 1000 });
+    const deployer = supervisorDeployer(supervisor, engine.connection, {
+      chosen: new Set(['main']),
+      keepOrphans: false,
+      patienceMs: 1000,
+    });
     const { signal } = new AbortController();
     const composition = singleServiceComposition('app', '/app', undefined);
     const deployment = await deployer.plan(composition, new Map([['main', 'sha256:0']]), signal);

@@ -113,7 +113,7 @@ describe('push', { skip: engineSkipReason() }, () => {
     const image = textAt(await engineJson(engine.connection, { method: 'GET', path: '/images/base/json' }), 'Id');
     const { services, ...composition } = singleServiceComposition('app', '/app', undefined);
     const command = ['sh', '-c', 'trap "exit 0" TERM; while true; do sleep 0.1; done'];
-    const deployer = engineDeployer(engine.connection, { host: {}, keepOrphans: false });
+    const deployer = engineDeployer(engine.connection, { host: {}, chosen: new Set(['main']), keepOrphans: false });
     const { signal } = new AbortController();
     let pushes = 0;
     const replace = async () => {

@@ -8,16 +8,21 @@ import type { ContainerHost } from './standard-environment.js';
 /** How a composition is deployed by ourselves. */
 export interface EngineDeployerOptions {
   readonly host: ContainerHost;
+  /** The services that are deployed; the others stay as they are. */
+  readonly chosen: ReadonlySet<string>;
   /** Whether services that are no longer part of the composition stay. */
   readonly keepOrphans: boolean;
 }
 
 /** The deployer for an engine that no Supervisor looks after. */
-export function engineDeployer(engine: EngineConnection, { host, keepOrphans }: EngineDeployerOptions): Deployer {
+export function engineDeployer(
+  engine: EngineConnection,
+  { host, chosen, keepOrphans }: EngineDeployerOptions,
+): Deployer {
   return {
     plan: async (composition, images, signal) => {
       const state = await readEngineState(engine, signal);
-      const plan = planDeployment({ composition, images, host, keepOrphans }, state);
+      const plan = planDeployment({ composition, chosen, images, host, keepOrphans }, state);
       return {
         actions: actionsOf(plan),
         isDone: plan.isDone,

@@ -2,7 +2,7 @@ import type { ContainerSummary } from '../engine/containers.js';
 import { serviceOfContainer } from '../engine/find-service.js';
 import type { EngineNetwork } from '../engine/networks.js';
 import { Failure } from '../failure/failure.js';
-import type { Composition } from '../project/composition.js';
+import type { Composition, Service } from '../project/composition.js';
 import { type ContainerPlan, planContainer } from './container-spec.js';
 import { definitionLabel, differingKeys } from './definition.js';
 import type { PlannedAction } from './deployer.js';
@@ -16,6 +16,8 @@ import type { ContainerHost } from './standard-environment.js';
 /** What is to run on an engine. */
 export interface DeploymentRequest {
   readonly composition: Composition;
+  /** The services that are deployed; the others stay as they are, but for what has to start anew with one of these. */
+  readonly chosen: ReadonlySet<string>;
   /** IDs of the images on the engine by service; a service that is not built yet has none. */
   readonly images: ReadonlyMap<string, string>;
   readonly host: ContainerHost;
@@ -72,8 +74,8 @@ export interface DeploymentPlan {
 /** Compares what is to run with what an engine has. Touches nothing. */
 export function planDeployment(request: DeploymentRequest, state: EngineState): DeploymentPlan {
   const { composition, keepOrphans } = request;
-  const networks = planNetworks(composition, state, keepOrphans);
-  const volumes = planVolumes(composition, state);
+  const networks = planNetworks(request, state);
+  const volumes = planVolumes(request, state);
   const services = planServices(request, state, networks);
   const orphans = keepOrphans ? [] : state.containers.filter((one) => isOrphan(one, composition));
   const removals = orphans.map((container) => ({
@@ -90,7 +92,7 @@ export function planDeployment(request: DeploymentRequest, state: EngineState): 
 }
 
 function planServices(
-  { composition, images, host }: DeploymentRequest,
+  { composition, chosen, images, host }: DeploymentRequest,
   { containers, synced }: EngineState,
   networks: readonly NetworkPlan[],
 ): ServicePlan[] {
@@ -109,16 +111,14 @@ function planServices(
     const number = numbers.get(name) ?? 0;
     const surroundings = { number, host, objectNames: names, isAwaited: awaited.has(name) };
     const container = planContainer(name, service, surroundings);
-    const imageId = images.get(name);
+    const isChosen = chosen.has(name);
     const own = containers.filter((one) => serviceOfContainer(one.name) === name);
     const current = own.find((one) => isRelease(one) && one.state === 'running') ?? own.find(isRelease);
-    const waits = waitsOf(service).filter((wait) => wait.service in composition.services);
+    if (!isChosen && current === undefined) continue;
+    const imageId = isChosen ? images.get(name) : current?.imageId;
+    const waits = waitsOf(service).filter((wait) => plans.has(wait.service));
     const reasons = [
-      ...changesOf(container, imageId, current),
-      ...(current !== undefined && synced.has(current.id) ? [syncedReason] : []),
-      ...Object.keys(service.networks ?? {}).flatMap((network) =>
-        renewed.has(network) ? [`the network ${network} is made anew`] : [],
-      ),
+      ...(isChosen ? reasonsOf(service, { container, imageId, current, synced, renewed }) : []),
       ...waits.flatMap((wait) =>
         wait.restart && isReplaced(plans.get(wait.service))
           ? [`${wait.service}, on which it depends, is replaced`]
@@ -127,15 +127,38 @@ function planServices(
     ];
     plans.set(name, {
       name,
-      ...actionFor(current, reasons, container),
+      ...(isChosen || reasons.length > 0 ? actionFor(current, reasons, container) : leftAlone),
       container,
       imageId,
       waits,
       current,
-      leftovers: own.filter((one) => one !== current),
+      leftovers: isChosen || reasons.length > 0 ? own.filter((one) => one !== current) : [],
     });
   }
   return [...plans.values()];
+}
+
+const leftAlone = { action: 'keep', reason: 'it is not among the services that are pushed' } as const;
+
+/** Why a service that is deployed is made anew for its own sake. */
+function reasonsOf(
+  { networks = {} }: Service,
+  {
+    container,
+    imageId,
+    current,
+    synced,
+    renewed,
+  }: Pick<ServicePlan, 'container' | 'imageId' | 'current'> &
+    Pick<EngineState, 'synced'> & { readonly renewed: ReadonlySet<string> },
+): string[] {
+  return [
+    ...changesOf(container, imageId, current),
+    ...(current !== undefined && synced.has(current.id) ? [syncedReason] : []),
+    ...Object.keys(networks).flatMap((network) =>
+      renewed.has(network) ? [`the network ${network} is made anew`] : [],
+    ),
+  ];
 }
 
 /** Why a container is made anew that is otherwise as it should be. */
@@ -183,18 +206,18 @@ function actionFor(
   return { action: canStart ? 'start' : 'recreate', reason: `it is ${current.state}` };
 }
 
-function planNetworks(
-  composition: Composition,
-  { networks, containers }: EngineState,
-  keepOrphans: boolean,
-): NetworkPlan[] {
+function planNetworks(request: DeploymentRequest, { networks, containers }: EngineState): NetworkPlan[] {
+  const { composition, keepOrphans } = request;
   const names = objectNames(composition);
-  const plans = Object.entries(composition.networks).map(([name, network]): NetworkPlan => {
+  const needed = Object.entries(composition.networks).filter(([name]) =>
+    isNeeded(request, ({ networks: used = {} }) => Object.hasOwn(used, name)),
+  );
+  const plans = needed.map(([name, network]): NetworkPlan => {
     const wanted = networkSpec(names.network(name), network);
     const current = networks.find((one) => one.name === wanted.name);
     const attached = containers
       .filter((one) => current !== undefined && one.networks.includes(current.name))
-      .map((container) => ({ container, stays: staysAsItIs(container, composition, keepOrphans) }));
+      .map((container) => ({ container, stays: staysAsItIs(container, request) }));
     const base = { name, wanted, current, attached };
     if (network.external === true) {
       if (current === undefined) throw missingObject(`network ${wanted.name}`);
@@ -222,9 +245,20 @@ function planNetworks(
   ];
 }
 
-function planVolumes(composition: Composition, { volumes }: EngineState): VolumePlan[] {
-  const names = objectNames(composition);
-  return Object.entries(composition.volumes).map(([name, volume]): VolumePlan => {
+/** Whether something of the composition is needed for the services that are deployed, as all of it is for all services. */
+function isNeeded({ composition, chosen }: DeploymentRequest, uses: (service: Service) => boolean): boolean {
+  const services = Object.entries(composition.services);
+  return services.every(([name]) => chosen.has(name)) || services.some(([name, one]) => chosen.has(name) && uses(one));
+}
+
+function planVolumes(request: DeploymentRequest, { volumes }: EngineState): VolumePlan[] {
+  const names = objectNames(request.composition);
+  const needed = Object.entries(request.composition.volumes).filter(([name]) =>
+    isNeeded(request, ({ volumes: used = [] }) =>
+      used.some(({ type, source }) => type === 'volume' && source === name),
+    ),
+  );
+  return needed.map(([name, volume]): VolumePlan => {
     const wanted = volumeSpec(names.volume(name), volume);
     const current = volumes.find((one) => one.name === wanted.name);
     const base = { name, wanted, differs: false };
@@ -254,9 +288,9 @@ function isOrphan(container: ContainerSummary, { services }: Composition): boole
 }
 
 /** Whether a container is neither replaced nor removed when a network that it is on changes. */
-function staysAsItIs(container: ContainerSummary, composition: Composition, keepOrphans: boolean): boolean {
+function staysAsItIs(container: ContainerSummary, { composition, chosen, keepOrphans }: DeploymentRequest): boolean {
   if (isOrphan(container, composition)) return keepOrphans;
-  return !((serviceOfContainer(container.name) ?? '') in composition.services);
+  return !chosen.has(serviceOfContainer(container.name) ?? '');
 }
 
 function serviceOf({ name, labels }: ContainerSummary): string | undefined {

@@ -15,8 +15,13 @@ export interface SupervisedApps {
 /**
  * A composition as the apps of a Supervisor's local target state, with the numbers and names that balena-cli gives it. Services have the
  * keys that the Supervisor knows, in the short forms of compose files of version 2; what it would drop is left out.
+ *
+ * @param wanted the services that are to run, of all that the composition has
  */
-export function supervisedApps({ services, networks, volumes }: Composition): SupervisedApps {
+export function supervisedApps(
+  { services, networks, volumes }: Composition,
+  wanted: ReadonlySet<string>,
+): SupervisedApps {
   const numbers = serviceNumbers(Object.keys(services));
   const app = {
     name: localRelease.appName,
@@ -29,7 +34,7 @@ export function supervisedApps({ services, networks, volumes }: Composition): Su
   const entries: [string, JsonObject][] = [];
   for (const [name, number] of numbers) {
     const service = services[name];
-    if (service === undefined) continue;
+    if (service === undefined || !wanted.has(name)) continue;
     const own = { ...service, labels: { ...featureLabels(service.volumes), ...service.labels } };
     const told = supervisedService(own);
     const definition = definitionOf({ ...told, objects: [app.volumes, app.networks] });

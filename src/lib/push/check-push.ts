@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { chosenServices, partOf } from '../deploy/chosen-services.js';
 import { localRelease } from '../deploy/local-release.js';
 import { detailsScript, parseHostDetails } from '../device/host-details.js';
 import type { Device } from '../device/device.js';
@@ -20,6 +21,8 @@ import { openPushTarget } from './push-target.js';
 /** What is checked. */
 export interface CheckRequest extends ProjectRequest {
   readonly deviceType?: string | undefined;
+  /** The services that are looked at, with those that they depend on; all where none is named. */
+  readonly services: readonly string[];
   readonly timeoutMs: number;
   readonly logins: RegistryLogins;
   /** Whether images are built where BuildKit is. */
@@ -39,7 +42,8 @@ export async function checkPush(
   request: CheckRequest,
   signal: AbortSignal,
 ): Promise<CheckedPush> {
-  const project = await readProject(request, signal);
+  const whole = await readProject(request, signal);
+  const project = partOf(whole, chosenServices(whole.composition, request.services));
   const target = link === undefined ? undefined : await openPushTarget(link, request, { signal });
   const { deviceType = request.deviceType, architecture } = target?.host ?? {};
   const { commit, appName } = localRelease;

@@ -92,7 +92,7 @@ async function findGiven(name: string, signal: AbortSignal): Promise<ImageSource
 function requireServices(given: ReadonlyMap<string, string>, services: readonly string[]): void {
   const unknown = [...given.keys()].find((service) => !services.includes(service));
   if (unknown === undefined) return;
-  throw new Failure('usage', 'unknown-service', `the project has no service ${unknown}`, {
-    hint: `Its services: ${services.join(', ')}`,
+  throw new Failure('usage', 'unknown-service', `the service ${unknown} is not among those that are pushed`, {
+    hint: `These are: ${services.join(', ')}`,
   });
 }

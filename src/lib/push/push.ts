@@ -1,3 +1,4 @@
+import { chosenServices, partOf } from '../deploy/chosen-services.js';
 import { engineDeployer } from '../deploy/engine-deployer.js';
 import type { DeployedService, Deployer, PlannedAction } from '../deploy/deployer.js';
 import { localRelease } from '../deploy/local-release.js';
@@ -23,6 +24,8 @@ export interface PushRequest {
   readonly environment: readonly ServiceVariable[];
   /** An image in place of a project, as the delivery knows it. */
   readonly image?: string | undefined;
+  /** The services that are pushed, with those that they depend on; all where none is named. */
+  readonly services: readonly string[];
   /** How long a device may take to answer. */
   readonly timeoutMs: number;
   /** Whether files that change are carried into the containers afterwards: Dockerfiles are then built by their `#dev-` lines. */
@@ -39,6 +42,8 @@ export interface PushRequest {
 export interface PushPlan {
   readonly target: PushTarget;
   readonly composition: Composition;
+  /** The services of it that are pushed. */
+  readonly chosen: ReadonlySet<string>;
   /** The compose files that say so; none where there is only a Dockerfile. */
   readonly files: readonly string[];
   /** What will not be as it is written, and what is good to know. */
@@ -83,23 +88,29 @@ export async function planPush(
   const project =
     image === undefined ? await readProject(request.project, signal) : imageProject(request.project.folder, image);
   const composition = withVariables(project.composition, request.environment);
+  const chosen = chosenServices(composition, request.services);
+  const part = partOf(project, chosen);
   const target = await openPushTarget(link, request, { signal, progress });
-  const images = await imagesFor(project, target, { isLive: request.isLive, signal });
-  const { keepOrphans, hasBuildKit } = request;
+  const images = await imagesFor(part, target, { isLive: request.isLive, signal });
+  const { hasBuildKit } = request;
+  const keepOrphans = request.keepOrphans || request.services.length > 0;
   const { engine, supervisor, host } = target;
   const builds = images.filter((one) => 'source' in one);
   const checkTarget = { isSupervised: supervisor !== undefined, ...host };
-  const findings = await checkBuilds(project, builds, { target: checkTarget, hasBuildKit, signal });
+  const findings = await checkBuilds(part, builds, { target: checkTarget, hasBuildKit, signal });
   refuseErrors(findings, { findings });
   return {
     target,
     composition,
+    chosen,
     files: project.files,
     findings,
     images,
     delivery,
     deployer:
-      supervisor === undefined ? engineDeployer(engine, { host, keepOrphans }) : supervisorDeployer(supervisor, engine),
+      supervisor === undefined
+        ? engineDeployer(engine, { host, chosen, keepOrphans })
+        : supervisorDeployer(supervisor, engine, { chosen, keepOrphans }),
   };
 }
 
