@@ -21,6 +21,7 @@ import { run } from '../../src/lib/platform/child-process.js';
 import { importBaseImage } from '../support/base-image.js';
 import { davit, type DavitOptions, startDavit, watchDavit } from '../support/davit.js';
 import { engineSkipReason, startEngine, type TestEngine } from '../support/engine.js';
+import { openCountedLink } from '../support/counted-link.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { type SshServer, sshServerSkipReason, startSshServer } from '../support/ssh-server.js';
 import { userHome } from '../support/user-home.js';
@@ -201,27 +202,36 @@ describe('davit cp', { skip }, () => {
     }
   });
 
-  /** Copies, and does something in the middle. */
-  async function disturbed(words: readonly string[], options: DavitOptions, disturb: () => unknown) {
-    const copying = watchDavit([...words, '--progress', 'json'], options);
-    let isDisturbed = false;
-    copying.child.stderr?.on('data', () => {
-      if (isDisturbed || !/"current":\s*[1-9]\d{6}/.test(copying.output())) return;
-      isDisturbed = true;
-      void disturb();
-    });
-    return copying.result;
+  /** Copies over a link that lets nothing through while something is done in the middle. */
+  async function disturbed(
+    device: Pick<SshServer, 'port' | 'identityFile'>,
+    words: readonly string[],
+    options: DavitOptions,
+    disturb: () => unknown,
+  ) {
+    const link = await openCountedLink(device.port);
+    try {
+      const isHeld = link.holdAfter(10_000_000);
+      const login = ['--port', String(link.port), '--identity', device.identityFile];
+      const copying = watchDavit(['cp', ...login, ...words, '--progress', 'json'], options);
+      await Promise.race([isHeld, copying.result]);
+      await disturb();
+      link.letGo();
+      return await copying.result;
+    } finally {
+      await link.close();
+    }
   }
 
   it('goes on where it was when the connection is cut, there and back', async (t) => {
     const { here, there, options } = await places(t);
-    const bytes = seededRandom(9).bytes(80_000_000);
+    const bytes = seededRandom(9).bytes(40_000_000);
     await writeFile(path.join(here, 'big'), bytes);
     for (const [from, to, at] of [
       [path.join(here, 'big'), on(path.join(there, 'up')), path.join(there, 'up')],
       [on(path.join(here, 'big')), path.join(there, 'down'), path.join(there, 'down')],
     ] as const) {
-      const { exitCode, stderr } = await disturbed(cp(from, to), options, () =>
+      const { exitCode, stderr } = await disturbed(server, [from, to], options, () =>
         run('pkill', ['-P', String(server.pid())]),
       );
       assert.equal(exitCode, 0, stderr.slice(-2000));
@@ -233,11 +243,12 @@ describe('davit cp', { skip }, () => {
 
   it('goes on over a new connection when the server does not answer any more', async (t) => {
     const { here, there, options } = await places(t);
-    const bytes = seededRandom(9).bytes(80_000_000);
+    const bytes = seededRandom(9).bytes(40_000_000);
     await writeFile(path.join(here, 'big'), bytes);
     const stalled: string[] = [];
     const { exitCode, stderr } = await disturbed(
-      cp(path.join(here, 'big'), on(path.join(there, 'up'))),
+      server,
+      [path.join(here, 'big'), on(path.join(there, 'up'))],
       options,
       async () => {
         stalled.push(...(await run('pgrep', ['-P', String(server.pid())])).stdout.trim().split('\n'));
@@ -253,7 +264,7 @@ describe('davit cp', { skip }, () => {
 
   it('begins again for a device that was started anew, which may have lost what was written last', async (t) => {
     const { here, there, options } = await places(t);
-    const bytes = seededRandom(9).bytes(80_000_000);
+    const bytes = seededRandom(9).bytes(40_000_000);
     await writeFile(path.join(here, 'big'), bytes);
     const bootId = path.join(options.environment.HOME, 'boot_id');
     await writeFile(bootId, '7c7a4b6e-3a5c-4b1e-9d9e-2f6f1b0a0001\n');
@@ -262,9 +273,8 @@ describe('davit cp', { skip }, () => {
       configuration: ['Subsystem sftp internal-sftp'],
     });
     t.after(() => device.close());
-    const login = ['--port', String(device.port), '--identity', device.identityFile];
-    const words = ['cp', ...login, path.join(here, 'big'), on(path.join(there, 'up'))];
-    const { exitCode, stderr } = await disturbed(words, options, async () => {
+    const words = [path.join(here, 'big'), on(path.join(there, 'up'))];
+    const { exitCode, stderr } = await disturbed(device, words, options, async () => {
       await writeFile(bootId, '8d7a4b6e-3a5c-4b1e-9d9e-2f6f1b0a0002\n');
       // What was written last is lost.
       const [draft = ''] = await readdir(there);
@@ -279,10 +289,10 @@ describe('davit cp', { skip }, () => {
 
   it('ends with 6, and leaves nothing here, when the device stays away', async (t) => {
     const { here, there, options } = await places(t);
-    await writeFile(path.join(here, 'big'), seededRandom(9).bytes(80_000_000));
+    await writeFile(path.join(here, 'big'), seededRandom(9).bytes(40_000_000));
     const device = await startSshServer({ configuration: ['Subsystem sftp internal-sftp'] });
-    const login = ['--port', String(device.port), '--identity', device.identityFile, '--timeout', '1'];
-    const result = await disturbed(['cp', ...login, on(path.join(here, 'big')), there], options, async () => {
+    const words = ['--timeout', '1', on(path.join(here, 'big')), there];
+    const result = await disturbed(device, words, options, async () => {
       const sessions = (await run('pgrep', ['-P', String(device.pid())])).stdout.trim().split('\n');
       await device.close();
       await run('kill', sessions);

@@ -12,6 +12,11 @@ export interface CountedLink {
   readonly cut: (stays?: 'cut') => void;
   /** Breaks every connection as soon as so many more bytes have been sent; new ones work. */
   readonly cutAfter: (bytes: number) => void;
+  /**
+   * Lets nothing more through in either direction once so many more bytes have passed in one of them; resolves then. `letGo` ends that.
+   */
+  readonly holdAfter: (bytes: number) => Promise<void>;
+  readonly letGo: () => void;
   /** Changes bytes on their way to the port; `at` counts all that were sent. */
   setDamage: (damage: ((chunk: Buffer, at: number) => Buffer) | undefined) => void;
   readonly close: () => Promise<void>;
@@ -27,6 +32,8 @@ export async function openCountedLink(
   let connections = 0;
   let isCut = false;
   let cutAt = Infinity;
+  let hold: { readonly sent: number; readonly received: number; readonly reached: () => void } | undefined;
+  let isHeld = false;
   let damage: ((chunk: Buffer, at: number) => Buffer) | undefined;
   const sockets = new Set<Socket>();
   const cut = () => {
@@ -60,9 +67,17 @@ export async function openCountedLink(
           cut();
           return;
         }
+        if (hold !== undefined && (sent >= hold.sent || received >= hold.received)) {
+          hold.reached();
+          hold = undefined;
+          isHeld = true;
+          for (const socket of sockets) socket.pause();
+        }
         if (!other.write(passed)) {
           one.pause();
-          other.once('drain', () => one.resume());
+          other.once('drain', () => {
+            if (!isHeld) one.resume();
+          });
         }
       });
     }
@@ -82,6 +97,14 @@ export async function openCountedLink(
     },
     cutAfter: (bytes) => {
       cutAt = sent + bytes;
+    },
+    holdAfter: (bytes) =>
+      new Promise((resolve) => {
+        hold = { sent: sent + bytes, received: received + bytes, reached: resolve };
+      }),
+    letGo: () => {
+      isHeld = false;
+      for (const socket of sockets) socket.resume();
     },
     setDamage: (change) => {
       damage = change;
