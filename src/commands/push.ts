@@ -58,6 +58,12 @@ interface OnePush {
   readonly flags: EngineFlagValues & { readonly 'dry-run': boolean; readonly detached: boolean };
 }
 
+interface ShownLogs {
+  readonly device: string;
+  readonly link: EngineLink;
+  readonly signal: AbortSignal;
+}
+
 /** Deliveries to further devices wait. */
 const devicesAtOnce = 16;
 
@@ -209,9 +215,9 @@ export default class Push extends BaseCommand {
       if (!isOnly) this.progress({ type: 'step', id: name, phase: 'push', state: 'done' });
       for (const line of pushedLines(pushed, device.name)) this.print(line);
       if (isOnly && !flags.detached && !this.jsonEnabled()) {
-        const logs = this.#showLogs({ device: device.name, link });
+        const logs = (ended: AbortSignal) => this.#showLogs({ device: device.name, link, signal: ended });
         const stay = live && ((ended: AbortSignal) => this.#stay(link, request, live, { delivery, signal: ended }));
-        await (stay === undefined ? logs : whileInStep(logs, stay, signal));
+        await (stay === undefined ? logs(signal) : whileInStep(logs, stay, signal));
       }
       return { ...shown, ...pushed };
     } catch (error) {
@@ -231,8 +237,8 @@ export default class Push extends BaseCommand {
     return stayInStep(link, request, live, { ...options, progress, onPushed });
   }
 
-  async #showLogs({ device, link }: { readonly device: string; readonly link: EngineLink }): Promise<void> {
-    const { signal, progress, streams } = this;
+  async #showLogs({ device, link, signal }: ShownLogs): Promise<void> {
+    const { progress, streams } = this;
     const request = { services: [], system: false, follow: true, signal, progress };
     const { sources, lines } = await openDeviceLogs([{ name: device, link }], request);
     const names = sources.map(({ source }) => source).join(', ');

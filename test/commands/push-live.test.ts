@@ -130,6 +130,30 @@ describe('a live push', { skip: engineSkipReason(), timeout: 240_000 }, () => {
     await until(/three c2/);
   });
 
+  it('tries a project that cannot be read again when it has changed, and not before', async (t) => {
+    const compose = (text: string) => `services: { main: { build: ., environment: { VERSION: ${text} } } }\n`;
+    const dockerfile = `FROM base\nWORKDIR /app\nCOPY msg .\n${teller}`;
+    const files = { 'docker-compose.yml': compose('c1'), Dockerfile: dockerfile, msg: 'one' };
+    const { write, until, output } = await pushed(t, files);
+    await until(/one c1/);
+    await write('docker-compose.yml', 'services: [');
+    await until(/tries again/);
+    await write('docker-compose.yml', compose('c2'));
+    await until(/one c2/);
+    // A file that is being written may be seen empty, too.
+    assert.ok(output().split('tries again').length - 1 <= 2, output());
+  });
+
+  it('ends when somebody else has given the service another image', async (t) => {
+    const { until, result } = await pushed(t, { Dockerfile: `FROM base\nCOPY msg .\n${teller}`, msg: 'one' });
+    await until(/^one/m);
+    const { id, name } = await only();
+    await removeContainer(engine.connection, id);
+    await engine.docker(['run', '--detach', '--name', name, '--network', 'none', 'base', 'sleep', '1000']);
+    const { exitCode } = await result;
+    assert.equal(exitCode, 4);
+  });
+
   it('leaves no change behind that a later push would take for the image', async (t) => {
     const files = { Dockerfile: `FROM base\nWORKDIR /app\nCOPY . .\n${teller}`, msg: 'one' };
     const { write, until, child, result, words, folder } = await pushed(t, files);

@@ -1,5 +1,5 @@
 import { Failure } from '../failure/failure.js';
-import { changesIn } from '../live-sync/tree.js';
+import { changesIn, readTree } from '../live-sync/tree.js';
 import { watchFolder } from '../live-sync/watch-folder.js';
 import type { ProgressListener } from '../platform/progress.js';
 import type { EngineLink } from '../device/engine-link.js';
@@ -46,6 +46,8 @@ export async function stayInStep(
     notice('info', `${needed.service} is built anew: ${needed.reason}`);
     for (;;) {
       try {
+        // A project that cannot even be read is tried again when it is another one than now.
+        folders = await asTheyAre(folders);
         const plan = await planPush(link, request, options);
         // From here on it is their state that a build is tried with.
         folders = await lookAtLiveFolders(plan);
@@ -64,9 +66,9 @@ export async function stayInStep(
   }
 }
 
-/** Stays in step while something else is done, and no longer; fails when staying in step does. */
+/** Stays in step while something else is done: when that ends, or one of them fails, both have ended. */
 export async function whileInStep(
-  meanwhile: Promise<void>,
+  meanwhile: (signal: AbortSignal) => Promise<void>,
   stay: (signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -75,14 +77,19 @@ export async function whileInStep(
     ended.abort();
   };
   signal.addEventListener('abort', end, { once: true });
-  const staying = stay(ended.signal);
+  if (signal.aborted) end();
+  const [doing, staying] = [meanwhile(ended.signal), stay(ended.signal)];
   try {
-    await Promise.race([meanwhile, staying.then(() => meanwhile)]);
+    await Promise.race([doing, staying.then(() => doing)]);
   } finally {
     end();
     signal.removeEventListener('abort', end);
-    await staying.catch(() => undefined);
+    await Promise.allSettled([doing, staying]);
   }
+}
+
+async function asTheyAre(folders: readonly LiveFolder[]): Promise<LiveFolder[]> {
+  return Promise.all(folders.map(async (folder) => ({ ...folder, built: await readTree(folder.scope) })));
 }
 
 /** Waits until a file of the folders is another one than when they were looked at, or the signal is aborted. */

@@ -11,6 +11,7 @@ import { watchedFolders } from '../live-sync/watched-folders.js';
 import type { ProgressListener } from '../platform/progress.js';
 import type { Composition } from '../project/composition.js';
 import type { BuiltService, ServiceImage } from './delivery.js';
+import type { Device } from '../device/device.js';
 import type { EngineLink } from '../device/engine-link.js';
 
 /** A folder whose files a service's container is kept in step with, as it was before its image was built. */
@@ -125,7 +126,8 @@ export async function keepInStep(
     return outcome && { ...outcome, service };
   });
   try {
-    return await Promise.race(following);
+    // A service of a given image has no folder to follow.
+    return await Promise.race([...following, whenAborted(ended.signal)]);
   } finally {
     ended.abort();
     signal.removeEventListener('abort', onAbort);
@@ -133,18 +135,30 @@ export async function keepInStep(
   }
 }
 
+function whenAborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    const finish = () => {
+      resolve(undefined);
+    };
+    signal.addEventListener('abort', finish, { once: true });
+    if (signal.aborted) finish();
+  });
+}
+
 async function findContainer(
   link: EngineLink,
   service: string,
   signal: AbortSignal,
 ): Promise<SyncedContainer | undefined> {
+  let device: Device | undefined;
   try {
-    const engine = await link.engine();
+    device = await link.device();
+    const engine = await device.engine();
     const { id, imageId } = await findService(engine, service, signal);
     return { engine, id, imageId };
   } catch (error) {
     if (error instanceof Failure && error.code === 'service-not-found') return undefined;
-    if (error instanceof Failure && error.kind === 'unreachable') await link.drop();
+    if (error instanceof Failure && error.kind === 'unreachable' && device !== undefined) await link.drop(device);
     throw error;
   }
 }
