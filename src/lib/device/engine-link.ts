@@ -12,15 +12,21 @@ const retryMs = 1000;
  */
 export class EngineLink {
   readonly #open: () => Promise<Device>;
-  #device: Device | undefined;
+  #opened: Promise<Device> | undefined;
 
   constructor(open: () => Promise<Device>) {
     this.#open = open;
   }
 
+  /** The device, which all who ask share. */
   async device(): Promise<Device> {
-    this.#device ??= await this.#open();
-    return this.#device;
+    const opened = (this.#opened ??= this.#open());
+    try {
+      return await opened;
+    } catch (error) {
+      if (this.#opened === opened) this.#opened = undefined;
+      throw error;
+    }
   }
 
   async engine(): Promise<EngineConnection> {
@@ -48,10 +54,13 @@ export class EngineLink {
     }
   }
 
-  /** Closes what is open. */
-  async drop(): Promise<void> {
-    const device = this.#device;
-    this.#device = undefined;
+  /** Closes what is open; if a device is given, only that one: others who share the link may have opened it anew meanwhile. */
+  async drop(lost?: Device): Promise<void> {
+    const opened = this.#opened;
+    // Whoever opens it hears why it did not open.
+    const device = await opened?.catch(() => undefined);
+    if (this.#opened !== opened || (lost !== undefined && lost !== device)) return;
+    this.#opened = undefined;
     await device?.close();
   }
 }

@@ -5,7 +5,9 @@ export async function* textLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<
   const decoder = new StringDecoder('utf8');
   let partial = '';
   for await (const chunk of chunks) {
-    const lines = (partial + decoder.write(chunk)).split('\n');
+    // Only what is new is searched: a long line comes in many chunks.
+    const [first = '', ...more] = decoder.write(chunk).split('\n');
+    const lines = [partial + first, ...more];
     partial = lines.pop() ?? '';
     for (const line of lines) yield line.endsWith('\r') ? line.slice(0, -1) : line;
   }

@@ -27,39 +27,49 @@ export async function* asTheyCome<T>(
   added?: AsyncGenerator<AsyncGenerator<T>>,
 ): AsyncGenerator<T> {
   type Arrival = () => { readonly item: T } | undefined;
-  const waiting = new Map<AsyncGenerator, Promise<Arrival>>();
-  const listen = (source: AsyncGenerator<T>) => {
-    const next = source.next().then((result): Arrival => {
-      return () => {
-        if (result.done === true) {
-          waiting.delete(source);
-          return undefined;
-        }
-        listen(source);
-        return { item: result.value };
-      };
+  // Not a race: each one would leave something behind at a source that is silent for long.
+  const arrived: Arrival[] = [];
+  let waitedFor = 0;
+  let wake: (() => void) | undefined;
+  function listen<S>(source: AsyncGenerator<S>, take: (value: S) => ReturnType<Arrival>): void {
+    const arrive = (arrival: Arrival) => {
+      waitedFor -= 1;
+      arrived.push(arrival);
+      wake?.();
+    };
+    waitedFor += 1;
+    source.next().then(
+      (next) => {
+        arrive(() => {
+          if (next.done === true) return undefined;
+          listen(source, take);
+          return take(next.value);
+        });
+      },
+      (error: unknown) => {
+        arrive(() => {
+          throw error;
+        });
+      },
+    );
+  }
+  const show = (item: T) => ({ item });
+  for (const source of sources) listen(source, show);
+  if (added !== undefined) {
+    listen(added, (source) => {
+      listen(source, show);
+      return undefined;
     });
-    // Whoever leaves before it fails has no use for the reason.
-    next.catch(() => undefined);
-    waiting.set(source, next);
-  };
-  const listenForMore = (from: AsyncGenerator<AsyncGenerator<T>>) => {
-    const next = from.next().then((result): Arrival => {
-      return () => {
-        waiting.delete(from);
-        if (result.done === true) return undefined;
-        listen(result.value);
-        listenForMore(from);
-        return undefined;
-      };
-    });
-    next.catch(() => undefined);
-    waiting.set(from, next);
-  };
-  sources.forEach(listen);
-  if (added !== undefined) listenForMore(added);
-  while (waiting.size > 0) {
-    const arrival = (await Promise.race(waiting.values()))();
-    if (arrival !== undefined) yield arrival.item;
+  }
+  while (waitedFor + arrived.length > 0) {
+    const arrival = arrived.shift();
+    if (arrival === undefined) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      continue;
+    }
+    const shown = arrival();
+    if (shown !== undefined) yield shown.item;
   }
 }

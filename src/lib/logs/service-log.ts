@@ -2,13 +2,11 @@ import { containerLogs, type LogLine } from '../engine/container-logs.js';
 import type { ContainerDetails } from '../engine/containers.js';
 import { findService } from '../engine/find-service.js';
 import { Failure } from '../failure/failure.js';
-import { waitAtMost } from '../platform/wait.js';
+import type { Device } from '../device/device.js';
 import type { EngineLink } from '../device/engine-link.js';
 import { LogCursor } from './log-cursor.js';
 import type { LogRequest, LogSource } from './log-source.js';
-
-const pollMs = 500;
-const longestPauseMs = 10_000;
+import { throughLosses } from './through-losses.js';
 
 /** The log of a service's container. */
 export class ServiceLog implements LogSource {
@@ -36,36 +34,21 @@ export class ServiceLog implements LogSource {
     } catch (error) {
       signal.throwIfAborted();
       // Whoever waits for what comes gets the rest with that.
-      if (!follow || this.#attached === undefined || !isPassing(error)) throw error;
+      if (!follow || this.#attached === undefined || !(error instanceof Failure && isPassing(error))) throw error;
     }
   }
 
-  async *coming(): AsyncGenerator<LogLine> {
-    const { signal, progress } = this.#request;
-    let losses = 0;
-    for (;;) {
-      signal.throwIfAborted();
-      try {
-        const engine = await this.#link.engine();
-        const container = await findService(engine, this.#service, signal);
-        if (losses > 0) notice('info', `connected to ${engine.description} again`);
-        losses = 0;
-        const { id, startedAt } = this.#attached ?? {};
-        const hasEnded = container.id === id && container.startedAt === startedAt && container.state !== 'running';
-        if (!hasEnded) yield* this.#read(engine, container, true);
-        await waitAtMost(pollMs, signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!isPassing(error)) throw error;
-        if (losses === 0) notice('warning', `${error.message}; trying again until Ctrl-C`);
-        losses += 1;
-        await this.#link.drop();
-        await waitAtMost(Math.min(pollMs * 2 ** losses, longestPauseMs), signal);
-      }
-    }
-    function notice(level: 'info' | 'warning', text: string): void {
-      progress({ type: 'notice', level, text });
-    }
+  coming(): AsyncGenerator<LogLine> {
+    return throughLosses(this.#link, this.#request, { read: this.#readOn.bind(this), isPassing });
+  }
+
+  async *#readOn(device: Device, reached: (where: string) => void): AsyncGenerator<LogLine> {
+    const engine = await device.engine();
+    const container = await findService(engine, this.#service, this.#request.signal);
+    reached(engine.description);
+    const { id, startedAt } = this.#attached ?? {};
+    const hasEnded = container.id === id && container.startedAt === startedAt && container.state !== 'running';
+    if (!hasEnded) yield* this.#read(engine, container, true);
   }
 
   /** Reads on in a container's log where it was left, or from its beginning if it is another container. */
@@ -90,6 +73,6 @@ export class ServiceLog implements LogSource {
 }
 
 /** Whether waiting may mend what went wrong; a device that does not let us in or is another one now stays so. */
-function isPassing(error: unknown): error is Failure {
-  return error instanceof Failure && error.kind !== 'permission' && error.code !== 'host-key-changed';
+function isPassing({ kind, code }: Failure): boolean {
+  return kind !== 'permission' && code !== 'host-key-changed';
 }

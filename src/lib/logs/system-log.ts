@@ -2,13 +2,11 @@ import type { LogLine } from '../engine/container-logs.js';
 import { textLines } from '../engine/text-lines.js';
 import { Failure } from '../failure/failure.js';
 import { isRecord } from '../platform/json.js';
-import { waitAtMost } from '../platform/wait.js';
 import { remoteCommandLine } from '../ssh/quote-command.js';
+import type { Device } from '../device/device.js';
 import type { EngineLink } from '../device/engine-link.js';
 import type { LogRequest, LogSource } from './log-source.js';
-
-const pollMs = 500;
-const longestPauseMs = 10_000;
+import { throughLosses } from './through-losses.js';
 
 /** The journal of a device's own system, read over SSH with `journalctl`, without what containers print. */
 export class SystemLog implements LogSource {
@@ -24,52 +22,52 @@ export class SystemLog implements LogSource {
   }
 
   async *there(): AsyncGenerator<LogLine> {
-    const { follow, signal } = this.#request;
+    const { follow, tail, signal } = this.#request;
+    const device = await this.#link.device();
     try {
-      yield* this.#read(false);
+      yield* tail === undefined ? this.#read(device, ['--lines=all']) : await this.#last(device, tail);
     } catch (error) {
       signal.throwIfAborted();
       // Whoever waits for what comes gets the rest with that.
-      if (!follow || this.#cursor === undefined || !isPassing(error)) throw error;
+      if (!follow || this.#cursor === undefined || !(error instanceof Failure && this.#isPassing(error))) throw error;
     }
   }
 
-  async *coming(): AsyncGenerator<LogLine> {
-    const { signal, progress } = this.#request;
-    let losses = 0;
-    for (;;) {
-      signal.throwIfAborted();
-      try {
-        for await (const line of this.#read(true)) {
-          losses = 0;
-          yield line;
-        }
-        signal.throwIfAborted();
-        await waitAtMost(pollMs, signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!isPassing(error)) throw error;
-        if (losses === 0) {
-          progress({ type: 'notice', level: 'warning', text: `${error.message}; trying again until Ctrl-C` });
-        }
-        losses += 1;
-        await this.#link.drop();
-        await waitAtMost(Math.min(pollMs * 2 ** losses, longestPauseMs), signal);
+  coming(): AsyncGenerator<LogLine> {
+    return throughLosses(this.#link, this.#request, {
+      // Of a journal in which nothing was read, it is what comes that is wanted.
+      read: (device, reached) => {
+        return this.#read(device, ['--follow', `--lines=${this.#cursor === undefined ? 0 : 'all'}`], reached);
+      },
+      isPassing: (error) => this.#isPassing(error),
+    });
+  }
+
+  /** The last lines, for which the journal is read backwards: how many entries containers have among them is not known before. */
+  async #last(device: Device, tail: number): Promise<LogLine[]> {
+    const lines: LogLine[] = [];
+    let newest: string | undefined;
+    try {
+      for await (const line of this.#read(device, ['--reverse', '--lines=all'])) {
+        newest ??= this.#cursor;
+        if (lines.length === tail) break;
+        lines.push(line);
       }
+    } finally {
+      this.#cursor = newest;
     }
+    return lines.reverse();
   }
 
-  async *#read(follow: boolean): AsyncGenerator<LogLine> {
-    const { tail, since, signal } = this.#request;
-    const device = await this.#link.device();
+  /** Reads entries after the last one that was read. */
+  async *#read(device: Device, which: readonly string[], reached?: (where: string) => void): AsyncGenerator<LogLine> {
+    const { since, signal } = this.#request;
     const connection = await device.ssh();
-    const words = ['journalctl', '--output=json', '--no-pager', '--quiet', ...(follow ? ['--follow'] : [])];
-    if (this.#cursor !== undefined) words.push(`--after-cursor=${this.#cursor}`, '--lines=all');
-    else {
-      words.push(tail === undefined ? '--lines=all' : `--lines=${tail}`);
-      if (since !== undefined) words.push(`--since=@${since.replace(/\..*$/, '')}`);
-    }
+    const words = ['journalctl', '--output=json', '--no-pager', '--quiet', ...which];
+    if (this.#cursor !== undefined) words.push(`--after-cursor=${this.#cursor}`);
+    else if (since !== undefined) words.push(`--since=@${since.replace(/\..*$/, '')}`);
     const program = await connection.execute(remoteCommandLine(words));
+    reached?.(`the journal of ${device.name}`);
     const onAbort = () => {
       program.close();
     };
@@ -91,14 +89,25 @@ export class SystemLog implements LogSource {
       signal.throwIfAborted();
       const { exitCode } = await program.exited;
       if (exitCode === 0) return;
-      const reason = complaint.trim().split('\n').at(-1) ?? `exit code ${exitCode}`;
-      throw new Failure('failed', 'journal-unreadable', `reading the journal of ${device.name}: ${reason}`);
+      const reason = complaint.trim().split('\n').at(-1) ?? '';
+      throw new Failure(
+        'failed',
+        journalUnreadable,
+        `reading the journal of ${device.name}: ${reason === '' ? `journalctl ended with exit code ${exitCode}` : reason}`,
+      );
     } finally {
       signal.removeEventListener('abort', onAbort);
       program.close();
     }
   }
+
+  /** A device that shuts down ends its programs before its connections. */
+  #isPassing({ kind, code }: Failure): boolean {
+    return kind === 'unreachable' || (code === journalUnreadable && this.#cursor !== undefined);
+  }
 }
+
+const journalUnreadable = 'journal-unreadable';
 
 /** An entry of the journal in its JSON form (systemd.journal-fields(7)); containers' output has its own log. */
 function entryOf(text: string): { readonly cursor: string; readonly line: LogLine | undefined } | undefined {
@@ -127,8 +136,4 @@ function entryOf(text: string): { readonly cursor: string; readonly line: LogLin
 function timeOf(microseconds: string): string {
   const seconds = new Date(Math.floor(Number(microseconds) / 1000)).toISOString().slice(0, 19);
   return `${seconds}.${microseconds.slice(-6)}000Z`;
-}
-
-function isPassing(error: unknown): error is Failure {
-  return error instanceof Failure && error.kind === 'unreachable';
 }
