@@ -34,6 +34,9 @@ export function checkKeys({ composition, placeOf }: Project, { isSupervised }: C
       const instead = Object.hasOwn(dropped, key) ? dropped[key] : undefined;
       if (instead !== undefined) drop(at(key), instead);
     }
+    if (service.provider !== undefined) {
+      refuse(at('provider'), 'has a program of Docker Compose stand in for the service, and a device runs containers');
+    }
     if (service.scale !== undefined && service.scale !== 1) drop(at('scale'), 'one container runs');
     if (service.platform !== undefined) drop(at('platform'), "images are of the device's own platform");
     for (const key of Object.keys(service.build ?? {})) {

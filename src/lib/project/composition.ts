@@ -114,6 +114,7 @@ export interface Service {
   readonly container_name?: string;
   readonly platform?: string;
   readonly pull_policy?: string;
+  readonly pull_refresh_after?: string;
   readonly runtime?: string;
   readonly isolation?: string;
   readonly scale?: number;

@@ -25,7 +25,6 @@ export const droppedBySupervisor: Readonly<Record<string, string>> = {
   models: 'no model is provided',
   post_start: 'the hooks do not run',
   pre_stop: 'the hooks do not run',
-  provider: 'nothing provides the service',
   pull_policy: 'davit pulls what the device lacks: use --pull',
   pull_refresh_after: 'davit pulls what the device lacks: use --pull',
   runtime: "the engine's own runtime is used",
@@ -40,10 +39,13 @@ export const droppedBySupervisor: Readonly<Record<string, string>> = {
 export const droppedByEngine: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(droppedBySupervisor).filter(([key]) =>
     [
+      'annotations',
       'attach',
       'blkio_config',
       'configs',
       'container_name',
+      'cpu_count',
+      'cpu_percent',
       'credential_spec',
       'deploy',
       'external_links',
@@ -53,7 +55,6 @@ export const droppedByEngine: Readonly<Record<string, string>> = Object.fromEntr
       'models',
       'post_start',
       'pre_stop',
-      'provider',
       'pull_policy',
       'pull_refresh_after',
       'secrets',

@@ -50,6 +50,7 @@ describe('a check of the keys', () => {
     ['volumes: [/x]', 'key-dropped', 'warning', /only volumes with a name/],
     ['volumes: [/run/dbus:/host/run/dbus]', 'mount-as-feature', 'note', /io\.balena\.features\.dbus/],
     ['volumes: [/var/run/docker.sock:/x]', 'mount-as-feature', 'note', /balena-socket/],
+    ['provider: {type: model}', 'key-refused', 'error', /a device runs containers/],
     ['network_mode: container:x', 'key-refused', 'error', /use service:<name>/],
     ['pid: service:b\n  b: {image: i}', 'key-refused', 'error', /knows host only/],
     ['security_opt: [label:disable]', 'key-refused', 'error', /no-new-privileges/],
