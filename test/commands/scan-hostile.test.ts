@@ -22,7 +22,7 @@ describe('davit scan in networks that are not nice', { skip: networkSkipReason()
 
   async function scan(words: readonly string[] = []) {
     const { document } = await davitJson(['scan', '--timeout', '4', ...words], { wrapper: network.wrapper });
-    const { devices = [] } = document as { devices?: { hostname: string; addresses: string[] }[] };
+    const { devices = [] } = document as { devices?: { hostname: string; addresses: string[]; openPorts: number[] }[] };
     return { names: devices.map((one) => one.hostname), devices };
   }
 
@@ -73,6 +73,33 @@ describe('davit scan in networks that are not nice', { skip: networkSkipReason()
       assert.deepEqual((await scan()).names, all);
     } finally {
       tunnel.kill();
+    }
+  });
+
+  it('reaches a device without DHCP, whether this computer has such an address too or not', async () => {
+    const [device] = network.devices;
+    assert.ok(device?.ipv4 !== undefined);
+    const { namespace, ipv4 } = device;
+    const change = (...words: string[]) => runChecked('changing an address', 'ip', ['-n', namespace, ...words]);
+    const server = device.start(process.execPath, ['--eval', openPort]);
+    assert.ok(server.stdout !== null);
+    await once(server.stdout, 'data');
+    await change('address', 'add', '169.254.7.7/16', 'dev', 'eth0');
+    await change('address', 'del', `${ipv4}/24`, 'dev', 'eth0');
+    try {
+      const seen = async () => (await scan()).devices.find((one) => one.hostname === 'aaaaaa1.local');
+      const apart = await seen();
+      assert.match(String(apart?.addresses), /^fe80::[^,]*%lan0(,169\.254\.7\.7)?$/);
+      assert.deepEqual(apart?.openPorts, [22222]);
+      await network.run('ip', ['address', 'add', '169.254.7.1/16', 'dev', 'lan0']);
+      const together = await seen();
+      assert.match(String(together?.addresses), /^169\.254\.7\.7,fe80::[^,]*%lan0$/);
+      assert.deepEqual(together?.openPorts, [22222]);
+    } finally {
+      await network.run('ip', ['address', 'del', '169.254.7.1/16', 'dev', 'lan0']);
+      await change('address', 'add', `${ipv4}/24`, 'dev', 'eth0');
+      await change('address', 'del', '169.254.7.7/16', 'dev', 'eth0');
+      server.kill();
     }
   });
 
@@ -146,6 +173,11 @@ tunnel = os.open('/dev/net/tun', os.O_RDWR)
 fcntl.ioctl(tunnel, 0x400454CA, struct.pack('16sH', b'tun0', 0x1001))
 print('ready', flush=True)
 while True: os.read(tunnel, 2000)
+`;
+
+/** Accepts connections on the port of devices. */
+const openPort = `
+  require('node:net').createServer((socket) => socket.on('error', () => undefined)).listen(22222, () => console.log('ready'));
 `;
 
 /** Announces a device over and over, from an address of another network, to the computer's own port 5353. */

@@ -89,12 +89,14 @@ nobodys.addSubnet('224.0.0.0', 3, 'ipv4');
 nobodys.addSubnet('::', 127, 'ipv6');
 nobodys.addSubnet('ff00::', 8, 'ipv6');
 
-/** Order of preference: IPv4, then IPv6; those that work beyond the link first. */
+/** Order of preference: IPv4, then IPv6; those that work beyond the link first, and last those that work on none of this computer's links. */
 export function compareAddresses(a: string, b: string): number {
   return rank(a) - rank(b) || (a < b ? -1 : a > b ? 1 : 0);
 }
 
 function rank(address: string): number {
-  if (!address.includes(':')) return address.startsWith('169.254.') ? 1 : 0;
-  return isLinkLocalIpv6(address) ? 3 : 2;
+  if (address.includes(':')) return isLinkLocalIpv6(address) ? 3 : 2;
+  if (!isLinkLocal(address)) return 0;
+  // A device on a cable without DHCP has one; whether this computer has taken one too depends on its settings.
+  return interfaceOf(address) === undefined ? 4 : 1;
 }
