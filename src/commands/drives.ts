@@ -6,7 +6,6 @@ import type { DrivePartition } from '../lib/drives/drive-partitions.js';
 import { listDrives } from '../lib/drives/list-drives.js';
 import { driveChanges, watchDrives } from '../lib/drives/watch-drives.js';
 import { driveChangeLine, driveLines } from '../lib/output/drive-text.js';
-import { LiveLines } from '../lib/output/live-lines.js';
 
 /** One drive as `davit drives --json` gives it. */
 export interface ListedDrive {
@@ -93,7 +92,7 @@ export default class Drives extends BaseCommand {
   #shower(): (before: readonly Drive[], now: readonly Drive[]) => void {
     const { stdout, stdoutIsTerminal } = this.streams;
     if (stdoutIsTerminal && !this.jsonEnabled()) {
-      const live = new LiveLines(this.streams);
+      const live = this.liveLines();
       return (_, now) => {
         live.show(driveLines(now, this.#columns() - 1));
       };

@@ -6,7 +6,7 @@ import { Inventory } from '../lib/discovery/inventory.js';
 import { scanDevices, type ScanOptions, watchDevices } from '../lib/discovery/scan.js';
 import { parseSweepRange } from '../lib/discovery/sweep.js';
 import { Failure } from '../lib/failure/failure.js';
-import { LiveLines } from '../lib/output/live-lines.js';
+import type { LiveLines } from '../lib/output/live-lines.js';
 import { deviceChangeLine, foundDeviceHeading, foundDeviceLine, foundDeviceLines } from '../lib/output/scan-text.js';
 
 /** What `davit scan --json` prints. */
@@ -86,7 +86,7 @@ export default class Scan extends BaseCommand {
 
   /** Shows a table that fills while devices come and tell more of themselves, and leaves it there. */
   async #scanOnTerminal(options: Omit<ScanOptions, 'onChange'>): Promise<FoundDevice[]> {
-    const live = new LiveLines(this.streams);
+    const live = this.liveLines();
     const devices = await scanDevices({ ...options, onChange: tableOn(live) });
     live.leave(devices.length > 0 ? foundDeviceLines(devices) : []);
     return devices;
@@ -102,7 +102,7 @@ export default class Scan extends BaseCommand {
     const { stdout, stdoutIsTerminal } = this.streams;
     if (this.jsonEnabled()) return (change) => stdout.write(`${JSON.stringify(change)}\n`);
     if (!stdoutIsTerminal) return (change) => this.print(deviceChangeLine(change));
-    return tableOn(new LiveLines(this.streams));
+    return tableOn(this.liveLines());
   }
 }
 

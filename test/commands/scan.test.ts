@@ -140,6 +140,18 @@ describe('davit scan', { skip }, () => {
     assert.equal(screen.match(/cccccc3\.local/g)?.length, 1, screen);
   });
 
+  it('shows on a terminal what it warns of above the table', async (t) => {
+    const folder = await temporaryFolder(t);
+    const mount = `mount --bind ${folder} ${folder} && mount -o remount,ro,bind ${folder}`;
+    const words = [...network.wrapper, ...davitProgram, 'scan', '--timeout', '2', '--interface', 'lan1'];
+    const command = `unshare -m sh -c '${mount} && ${words.join(' ')}; echo exit=$?; cat'`;
+    const terminal = await openTerminal(command, { DAVIT_DATA_DIR: folder });
+    t.after(() => terminal.close());
+    const screen = await terminal.until(/exit=/);
+    assert.match(screen, /^warning:[^]* stay as they are\nNAME [^]*\nbbbbbb2[^]*\ncccccc3[^]*\nexit=0/);
+    assert.equal(screen.match(/^NAME/gm)?.length, 1, screen);
+  });
+
   it('listens on the given interface only', async () => {
     const words = ['scan', '--timeout', '1', '--interface', 'lan1'];
     const { document } = await davitJson(words, { wrapper: network.wrapper });

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { Command, Flags, type Interfaces } from '@oclif/core';
 import { exitCodeOf, Failure, interrupted } from '../failure/failure.js';
 import { reportError } from '../output/error-document.js';
+import { LiveLines } from '../output/live-lines.js';
 import { createRenderer, type ProgressMode, progressModes, type Renderer } from '../output/renderer.js';
 import { processStreams, type Streams } from '../output/streams.js';
 import { environmentVariable } from '../platform/environment.js';
@@ -36,8 +37,12 @@ export abstract class BaseCommand extends Command {
 
   /** Where domain functions report their progress. */
   protected readonly progress: ProgressListener = (event) => {
-    this.#renderer ??= createRenderer(this.#progressMode(), this.streams);
-    this.#renderer.render(event);
+    const renderer = (this.#renderer ??= createRenderer(this.#progressMode(), this.streams));
+    const render = () => {
+      renderer.render(event);
+    };
+    if (this.#liveLines === undefined) render();
+    else this.#liveLines.above(render);
   };
 
   /** The process's streams, with colour settled. */
@@ -45,6 +50,7 @@ export abstract class BaseCommand extends Command {
 
   readonly #abort = new AbortController();
   #renderer: Renderer | undefined;
+  #liveLines: LiveLines | undefined;
   readonly #onSignal = () => {
     this.#removeSignalHandlers();
     this.#abort.abort(interrupted());
@@ -107,6 +113,12 @@ export abstract class BaseCommand extends Command {
       if (this.streams.stderrIsTerminal) this.streams.stderr.write('\n');
       process.exitCode = exitCodeOf(interrupted());
     }
+  }
+
+  /** The lines of a table on the terminal that changes, above which notices go. */
+  protected liveLines(): LiveLines {
+    this.#liveLines ??= new LiveLines(this.streams);
+    return this.#liveLines;
   }
 
   /** Makes the exit code of a remote program the exit code of this command. */

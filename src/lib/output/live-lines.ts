@@ -3,7 +3,7 @@ import type { Streams } from './streams.js';
 /** Lines on standard output that are replaced by others, on a terminal. */
 export class LiveLines {
   readonly #streams: Streams;
-  #shown = 0;
+  #shown: readonly string[] = [];
 
   constructor(streams: Streams) {
     this.#streams = streams;
@@ -18,12 +18,20 @@ export class LiveLines {
   /** Leaves lines in place of those shown before, as they are. */
   leave(lines: readonly string[]): void {
     this.#replace(lines);
-    this.#shown = 0;
+    this.#shown = [];
+  }
+
+  /** Lets something else be written above the lines. */
+  above(write: () => void): void {
+    const lines = this.#shown;
+    this.#replace([]);
+    write();
+    this.#replace(lines);
   }
 
   #replace(lines: readonly string[]): void {
-    const erase = this.#shown > 0 ? `\u001B[${this.#shown}F\u001B[J` : '';
+    const erase = this.#shown.length > 0 ? `\u001B[${this.#shown.length}F\u001B[J` : '';
     this.#streams.stdout.write(`${erase}${lines.map((line) => `${line}\n`).join('')}`);
-    this.#shown = lines.length;
+    this.#shown = lines;
   }
 }
