@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import { Failure } from '../failure/failure.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { copyFile, type PlacedFile } from './copy-file.js';
@@ -70,8 +71,11 @@ export async function copy(from: PlacedFile, to: PlacedFile, { signal, progress 
       };
       if (entry.kind === 'folder') {
         counts.folders++;
+        // Whoever is copied from may have planted a link before that leads elsewhere: only one that the user names is followed.
+        const there = await to.files.look(place.path, names.length === 0);
+        if (there?.kind === 'link') throw inTheWay(to.files, place.path);
         // Writable until all is in it.
-        if ((await to.files.look(place.path, true))?.kind !== 'folder') await to.files.makeFolder(place.path, 0o700);
+        if (there?.kind !== 'folder') await to.files.makeFolder(place.path, 0o700);
       } else if (entry.kind === 'link') {
         counts.links++;
         const link = await from.files.readLink(origin.path);
@@ -149,6 +153,7 @@ async function plan(from: PlacedFile, source: FileEntry, signal: AbortSignal): P
     const folder = names.reduce((path, name) => from.files.join(path, name), from.path);
     const found = await Promise.all(
       (await from.files.list(folder)).toSorted().map(async (name) => {
+        requireName(name, from.files.describe(folder));
         const inside = await from.files.look(from.files.join(folder, name), false);
         return inside === undefined ? [] : { names: [...names, name], entry: inside };
       }),
@@ -156,6 +161,15 @@ async function plan(from: PlacedFile, source: FileEntry, signal: AbortSignal): P
     planned.push(...found.flat());
   }
   return planned;
+}
+
+/** Fails for what a device calls a name and is a way out of the folder that is copied to. */
+function requireName(name: string, folder: string): void {
+  if (path.basename(name) === name && !['', '.', '..'].includes(name) && !name.includes('\0')) return;
+  const message = `${folder} is said to contain ${JSON.stringify(name)}, which is no name of a file`;
+  throw new Failure('refused', 'not-a-file-name', message, {
+    hint: 'Nothing was copied. Ask yourself whether the device is in the right hands',
+  });
 }
 
 /** Does something with every entry: folders one after the other, as what is in them needs them, then all else, several at once. */
