@@ -134,12 +134,12 @@ async function hashOf(file: string): Promise<string | undefined> {
   return unlessGone(read(), file);
 }
 
-/** What was read, undefined when the file is gone: it may go at any moment while somebody works in its folder. */
+/** What was read, undefined when the file is gone or something else now: that may be at any moment while somebody works in its folder. */
 export async function unlessGone<T>(work: Promise<T>, file: string): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return undefined;
+    if (['ENOENT', 'ENOTDIR', 'EISDIR', 'EINVAL'].includes(systemErrorCode(error) ?? '')) return undefined;
     throw whileDoing(`reading ${file}`, error);
   }
 }

@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { lstat, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
@@ -42,27 +42,28 @@ export async function watchFolder(options: WatchOptions): Promise<FolderWatch> {
   const events = new FolderEvents(options, changes);
   let fallback: Promise<void> | undefined;
   const ended = new AbortController();
-  const fallBack = (error: unknown) => {
+  const fallBack = (reason: string) => {
     if (fallback !== undefined || ended.signal.aborted) return;
     events.close();
-    const text = `${folder} is looked through again and again for changes, as the system watches no more folders (${systemErrorCode(error) ?? 'unknown reason'})`;
+    const text = `${folder} is looked through again and again for changes, as ${reason}`;
     progress({ type: 'notice', level: 'warning', text });
     fallback = pollFolder(options, ended.signal, (name) => {
       changes.add(name);
     });
-    fallback.catch((reason: unknown) => {
-      changes.fail(reason);
+    fallback.catch((error: unknown) => {
+      changes.fail(error);
     });
   };
   events.onRefused = fallBack;
   try {
     await events.add('');
   } catch (error) {
-    if (!isRefused(error)) {
+    const reason = refusal(error);
+    if (reason === undefined) {
       events.close();
       throw whileDoing(`watching ${folder}`, error);
     }
-    fallBack(error);
+    fallBack(reason);
   }
   return {
     next: () => changes.next(),
@@ -77,8 +78,10 @@ export async function watchFolder(options: WatchOptions): Promise<FolderWatch> {
 }
 
 /** inotify has a limit for all watches of a user, and one for all programs of a user that watch. */
-function isRefused(error: unknown): boolean {
-  return ['ENOSPC', 'EMFILE', 'ENOSYS'].includes(systemErrorCode(error) ?? '');
+function refusal(error: unknown): string | undefined {
+  const code = systemErrorCode(error) ?? '';
+  if (code === 'ENOENT') return 'it is not there now';
+  return ['ENOSPC', 'EMFILE', 'ENOSYS'].includes(code) ? `the system watches no more folders (${code})` : undefined;
 }
 
 /** Paths that have changed and were not told yet. */
@@ -135,7 +138,8 @@ class FolderEvents {
   readonly #changes: Changes;
   readonly #watchers = new Map<string, FSWatcher>();
   #isClosed = false;
-  onRefused: (error: unknown) => void = () => undefined;
+  onRefused: (reason: string) => void = () => undefined;
+  #root: string | undefined;
 
   constructor(options: WatchOptions, changes: Changes) {
     this.#options = options;
@@ -149,6 +153,7 @@ class FolderEvents {
     const watched = path.join(folder, name);
     try {
       this.#watch(name, watched);
+      if (name === '') this.#root = await identityOf(folder);
       const entries = await readdir(watched, { withFileTypes: true });
       for (const entry of entries) if (entry.isDirectory()) await this.add(childOf(name, entry.name));
     } catch (error) {
@@ -169,28 +174,39 @@ class FolderEvents {
       const changed = file === null ? name : childOf(name, file);
       this.#changes.add(changed);
       // A name that came or went may be a folder's.
-      if (type === 'rename' && changed !== name) this.#replace(changed);
+      if (type === 'rename' && changed !== name) void this.#replace(changed);
+      // Nobody tells what comes into the place of the watched folder itself.
+      if (type === 'rename' && name === '' && file === path.basename(watched)) void this.#checkRoot();
     });
     this.#watchers.set(name, watcher);
     watcher.on('error', (error) => {
-      if (isRefused(error)) this.onRefused(error);
+      const reason = refusal(error);
+      if (reason !== undefined) this.onRefused(reason);
       else if (!this.#isClosed) this.#changes.add(name);
     });
   }
 
   /** A folder of this name is another one now, or gone: its watchers are of the old one. */
-  #replace(name: string): void {
+  async #replace(name: string): Promise<void> {
+    const replaced = path.join(this.#options.folder, name);
     this.#drop(name);
-    this.add(name).then(
-      () => {
-        // What was put into it before it was watched has not been told.
-        if (this.#watchers.has(name)) this.#changes.add(name);
-      },
-      (error: unknown) => {
-        if (isRefused(error)) this.onRefused(error);
-        else this.#changes.fail(whileDoing(`watching ${path.join(this.#options.folder, name)}`, error));
-      },
-    );
+    try {
+      // What a link leads to is not in the folder.
+      if (!(await lstat(replaced)).isDirectory()) return;
+      await this.add(name);
+      // What was put into it before it was watched has not been told.
+      if (this.#watchers.has(name)) this.#changes.add(name);
+    } catch (error) {
+      if (isGone(error)) return;
+      const reason = refusal(error);
+      if (reason !== undefined) this.onRefused(reason);
+      else this.#changes.fail(whileDoing(`watching ${replaced}`, error));
+    }
+  }
+
+  async #checkRoot(): Promise<void> {
+    const now = await identityOf(this.#options.folder).catch(() => undefined);
+    if (now !== this.#root && !this.#isClosed) this.onRefused('it was removed or replaced');
   }
 
   #drop(name: string): void {
@@ -200,6 +216,12 @@ class FolderEvents {
       this.#watchers.delete(watched);
     }
   }
+}
+
+/** What is different for another folder of the same name. */
+async function identityOf(folder: string): Promise<string> {
+  const { dev, ino } = await stat(folder, { bigint: true });
+  return `${dev} ${ino}`;
 }
 
 function isGone(error: unknown): boolean {

@@ -4,6 +4,7 @@ import { appendFile, chmod, mkdir, rename, rm, symlink, writeFile } from 'node:f
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { type FolderWatch, watchFolder, type WatchOptions } from '../../../src/lib/live-sync/watch-folder.js';
+import type { ProgressEvent } from '../../../src/lib/platform/progress.js';
 import { projectRoot } from '../../support/davit.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -79,6 +80,38 @@ describe('a watched folder', { timeout: 60_000 }, () => {
         ['', '/a', '/a/b', '/a/b/file'].some((end) => all.has(`made-${round}${end}`));
       while (!isTold(await watch.next()));
     }
+  });
+
+  it('tells nothing of what a link leads to', async (t) => {
+    const { folder, watch, at } = await watched(t);
+    const outside = await temporaryFolder(t);
+    await symlink(outside, at('link'));
+    await told(watch, 'link');
+    await mkdir(path.join(outside, 'deep'));
+    await writeFile(path.join(outside, 'file'), 'x');
+    await writeFile(path.join(folder, 'after'), 'x');
+    assert.deepEqual([...(await told(watch, 'after'))], ['after']);
+  });
+
+  it('goes on when it is removed and comes back', async (t) => {
+    const folder = path.join(await temporaryFolder(t), 'project');
+    await mkdir(path.join(folder, 'old'), { recursive: true });
+    const notices: string[] = [];
+    const progress = (event: ProgressEvent) => {
+      if (event.type === 'notice') notices.push(event.text);
+    };
+    const watch = await watchFolder({ folder, skips: () => false, signal: t.signal, progress });
+    t.after(() => {
+      watch.close();
+    });
+    await rm(folder, { recursive: true });
+    await told(watch, '');
+    await mkdir(path.join(folder, 'new'), { recursive: true });
+    await told(watch, 'new');
+    await writeFile(path.join(folder, 'new/file'), 'x');
+    await told(watch, 'new/file');
+    assert.equal(notices.length, 1);
+    assert.match(notices[0] ?? '', /as it was removed or replaced$/);
   });
 
   it('tells nothing of what is skipped', async (t) => {
