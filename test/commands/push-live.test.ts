@@ -130,6 +130,26 @@ describe('a live push', { skip: engineSkipReason(), timeout: 240_000 }, () => {
     await until(/three c2/);
   });
 
+  it('carries files over as the build takes them, and builds where nothing can be carried over', async (t) => {
+    const compose = (isReadOnly: boolean) => `services: { main: { build: ., read_only: ${isReadOnly} } }\n`;
+    const dockerfile = `FROM base\nWORKDIR /app\nCOPY msg .\n${teller.replace('cat msg', 'od -An -c msg')}`;
+    const files = { 'docker-compose.yml': compose(false), Dockerfile: dockerfile, msg: 'a\r\n' };
+    const { write, until } = await pushed(t, files, '--convert-eol');
+    await until(/^ *a +\\n/m);
+    await write('msg', 'b\r\n');
+    await until(/^ *b +\\n/m);
+    await write('docker-compose.yml', compose(true));
+    await until(/it says what the project is/);
+    await until(/^ *b +\\n[^]*^ *b +\\n/m);
+    while (
+      (await engine.docker(['inspect', '-f', '{{.HostConfig.ReadonlyRootfs}}', (await only()).id])).stdout !== 'true\n'
+    )
+      await sleep(50);
+    await write('msg', 'c\r\n');
+    await until(/main is built anew: msg changed, .* read-only/);
+    await until(/^ *c +\\n/m);
+  });
+
   it('tries a project that cannot be read again when it has changed, and not before', async (t) => {
     const compose = (text: string) => `services: { main: { build: ., environment: { VERSION: ${text} } } }\n`;
     const dockerfile = `FROM base\nWORKDIR /app\nCOPY msg .\n${teller}`;

@@ -8,6 +8,7 @@ import { type EngineContainer, writeArchive } from '../engine/container-archive.
 import { Failure } from '../failure/failure.js';
 import { syncedMark } from '../engine/synced-mark.js';
 import { shellWord } from '../platform/shell-word.js';
+import { asUnixText, mostTextBytes } from '../project/line-ends.js';
 import { ContainerShell } from './container-shell.js';
 import { type TreeEntry, unlessGone } from './tree.js';
 
@@ -19,6 +20,8 @@ export interface ContainerEntry {
   readonly source: string;
   readonly entry: TreeEntry;
   readonly owner: Owner;
+  /** Whether it gets the line ends of Unix if it is text. */
+  readonly convertsLineEnds?: boolean;
 }
 
 /** Who owns a file in a container, by number. */
@@ -37,7 +40,7 @@ export interface FileChanges {
 
 /** What became of changes. */
 export interface Applied {
-  /** SHA-256 of what was written by path in the container; a file that changed while it was read is not among them and stayed as it was. */
+  /** SHA-256, by path in the container, of the files here that were written; a file that changed while it was read is not among them and stayed as it was. */
   readonly contents: ReadonlyMap<string, string>;
   /**
    * Whether all was done as wanted. What was to be removed is still there where nothing in the container can do so, as it does not run or
@@ -147,16 +150,19 @@ async function packed(entries: readonly DraftedEntry[], contents: Map<string, st
 const wholeBytes = 1_048_576;
 
 /** Adds an entry and returns its content; undefined for a file that changed or went while it was read. */
-async function add(pack: Pack, { draft, source, entry, owner }: DraftedEntry): Promise<string | undefined> {
+async function add(
+  pack: Pack,
+  { draft, source, entry, owner, convertsLineEnds = false }: DraftedEntry,
+): Promise<string | undefined> {
   const { kind, mode, size, content = '' } = entry;
   const header = { name: draft.slice(1), mode, ...owner };
   if (kind === 'folder') pack.entry({ ...header, type: 'directory' });
   if (kind === 'link') pack.entry({ ...header, type: 'symlink', linkname: content });
   if (kind !== 'file') return content;
-  if (size > wholeBytes) return addLarge(pack, { ...header, size }, source);
+  if (size > (convertsLineEnds ? mostTextBytes : wholeBytes)) return addLarge(pack, { ...header, size }, source);
   const bytes = await unlessGone(readFile(source), source);
   if (bytes === undefined) return undefined;
-  pack.entry(header, bytes);
+  pack.entry(header, convertsLineEnds ? asUnixText(bytes) : bytes);
   return createHash('sha256').update(bytes).digest('hex');
 }
 

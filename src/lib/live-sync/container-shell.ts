@@ -41,6 +41,14 @@ export class ContainerShell {
     const shell = new ContainerShell(
       await execInContainer(engine, { container: id, command: ['sh'], user: '0', signal }),
     );
+    // What is waited for may be a script on a device that is gone.
+    const onAbort = () => {
+      shell.close();
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    shell.#program.stdout.once('close', () => {
+      signal.removeEventListener('abort', onAbort);
+    });
     try {
       await shell.run(':');
       return shell;
@@ -67,6 +75,7 @@ export class ContainerShell {
   close(): void {
     this.#isOpen = false;
     this.#program.close();
+    this.#wake?.();
   }
 
   async #run(script: string): Promise<void> {

@@ -19,6 +19,8 @@ export interface SyncRule {
   readonly owner: string | undefined;
   /** Permission bits for files and folders alike; those they have here without it. */
   readonly mode: number | undefined;
+  /** Whether text files get the line ends of Unix. */
+  readonly convertsLineEnds?: boolean;
   /** What has to run in the container after a change, in order. */
   readonly runs: readonly Run[];
   /** Whether the container is restarted after a change, as its own program would not see it. */

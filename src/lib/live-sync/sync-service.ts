@@ -76,6 +76,8 @@ interface Work {
   readonly restarts: boolean;
 }
 
+const nothingOwed = { runs: [], restarts: false };
+
 /** In the place of a path, for what is not carried into the container. */
 const nowhere = '';
 
@@ -84,11 +86,12 @@ class SyncedService {
   readonly #watch: FolderWatch;
   #container: SyncedContainer | undefined;
   #files: ContainerFiles | undefined;
+  #following = new AbortController();
   #imageId: string | undefined;
   #containerId: string | undefined;
   #known: Map<string, TreeEntry>;
-  /** What could not run while the container did not. */
-  #owed: readonly Run[] = [];
+  /** What has to follow changes that were carried over, as the container did not run or the link was lost before it was done. */
+  #owed: Pick<Work, 'runs' | 'restarts'> = nothingOwed;
   readonly #owners = new Map<string, Owner>();
   readonly #isFolder = new Map<string, boolean>();
 
@@ -126,6 +129,7 @@ class SyncedService {
   leave(): void {
     this.#files?.close();
     this.#container = undefined;
+    this.#following.abort();
   }
 
   /** Carries over what has changed of some paths; returns those to look at again. */
@@ -143,19 +147,21 @@ class SyncedService {
       return { reason: `${first} was removed, and the image has no shell to remove it with` };
     }
     const again = this.#remember(changes, work, applied);
+    const runs = withoutRepetition([...this.#owed.runs, ...work.runs]);
     if (applied.reach === 'stopped') {
-      this.#owed = withoutRepetition([...this.#owed, ...work.runs]);
+      // Its own program sees them when it starts.
+      this.#owed = { runs, restarts: false };
       this.#tell(work, []);
       return { again };
     }
-    const runs = withoutRepetition([...this.#owed, ...work.runs]);
-    const hasRun = await this.#runAll(runs, container);
-    this.#owed = [];
-    if (hasRun && (work.restarts || runs.length > 0))
-      await restartContainer(container.engine, container.id, this.#request.signal, restartGraceSeconds);
+    const restarts = this.#owed.restarts || work.restarts || runs.length > 0;
+    this.#owed = { runs, restarts };
+    const restarted = (await this.#runAll(runs, container)) && restarts;
+    if (restarted) await restartContainer(container.engine, container.id, this.#request.signal, restartGraceSeconds);
+    this.#owed = nothingOwed;
     this.#tell(work, [
       ...(runs.length === 0 ? [] : [`ran ${runs.map(({ origin }) => origin).join(', ')}`]),
-      ...(hasRun && (work.restarts || runs.length > 0) ? ['restarted'] : []),
+      ...(restarted ? ['restarted'] : []),
     ]);
     return { again };
   }
@@ -180,16 +186,15 @@ class SyncedService {
     }
     this.#containerId = container.id;
     this.#container = container;
-    void this.#follow(container);
+    this.#following = new AbortController();
+    void this.#follow(container, this.#following.signal);
     return { container, files: this.#files };
   }
 
   /** Has everything looked at again when the container starts, is removed, or cannot be heard any more. */
-  async #follow(container: SyncedContainer): Promise<void> {
-    const { signal } = this.#request;
+  async #follow(container: SyncedContainer, signal: AbortSignal): Promise<void> {
     try {
       for await (const event of containerEvents(container.engine, ['start', 'destroy'], signal)) {
-        if (this.#container !== container) return;
         if (event.container !== container.id) continue;
         if (event.action === 'destroy') break;
         this.#watch.tell('');
@@ -197,7 +202,7 @@ class SyncedService {
     } catch {
       // Whatever it was: the next request to the engine finds out.
     }
-    if (this.#container !== container || signal.aborted) return;
+    if (signal.aborted) return;
     this.leave();
     this.#watch.tell('');
   }
@@ -229,7 +234,9 @@ class SyncedService {
         if (target === nowhere) continue;
         const owner = await this.#ownerIn(container, rule.owner);
         const settled = { ...entry, mode: rule.mode ?? entry.mode };
-        entries.set(target, { path: target, source: path.join(scope.folder, file), entry: settled, owner, file });
+        const source = path.join(scope.folder, file);
+        const { convertsLineEnds = false } = rule;
+        entries.set(target, { path: target, source, entry: settled, owner, convertsLineEnds, file });
       }
       for (const file of gone) {
         const target = await this.#pathIn(container, rule, file, this.#known.get(file)?.kind ?? 'file');
@@ -304,11 +311,19 @@ class SyncedService {
         environment,
         signal,
       });
+      const onAbort = () => {
+        program.close();
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
       program.stdin.end();
       const tell = async (output: AsyncIterable<Buffer>) => {
         for await (const text of textLines(output)) progress({ type: 'line', id: service, text });
       };
-      const [{ exitCode }] = await Promise.all([program.exited, tell(program.stdout), tell(program.stderr)]);
+      const ended = Promise.all([program.exited, tell(program.stdout), tell(program.stderr)]);
+      const [{ exitCode }] = await ended.finally(() => {
+        signal.removeEventListener('abort', onAbort);
+      });
       if (exitCode === 0) continue;
       this.#notice('warning', `${service}: ${origin} (${command.at(-1) ?? ''}) ended with exit code ${exitCode}`);
       return false;

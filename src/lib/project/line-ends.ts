@@ -3,14 +3,14 @@ import { Transform } from 'node:stream';
 import { whileDoing } from '../failure/while-doing.js';
 
 /** Text that somebody wrote is not longer; a longer file is left as it is. */
-const mostBytes = 10_000_000;
+export const mostTextBytes = 10_000_000;
 
 /**
  * How many bytes a file loses when its Windows line ends become those of Unix: the carriage returns before its line feeds. None where the
  * file is no text, which is where it has a zero byte.
  */
 export async function carriageReturns(file: string, size: number): Promise<number> {
-  if (size === 0 || size > mostBytes) return 0;
+  if (size === 0 || size > mostTextBytes) return 0;
   const content = await readFile(file).catch((error: unknown) => {
     throw whileDoing(`reading ${file}`, error);
   });
@@ -37,4 +37,9 @@ export function withUnixLineEnds(stream: NodeJS.ReadableStream): Transform {
   });
   stream.on('error', (error: Error) => transform.destroy(error));
   return stream.pipe(transform);
+}
+
+/** The content of a file that is no longer than `mostTextBytes`, with the line ends of Unix if it is text. */
+export function asUnixText(content: Buffer): Buffer {
+  return content.includes(0) ? content : Buffer.from(content.toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
 }

@@ -39,16 +39,29 @@ export async function lookAtLiveFolders({ composition, images, files }: LiveProj
   const folders: LiveFolder[] = [];
   for (const image of images) {
     const { service } = image;
-    const watch = composition.services[service]?.develop?.watch;
+    const { develop, read_only: isReadOnly = false } = composition.services[service] ?? {};
+    const watch = develop?.watch;
+    const convertsLineEnds = 'build' in image && image.source.convertsLineEnds;
+    const ofService = (rules: readonly SyncRule[]) =>
+      rules.map((rule) => ({
+        ...rule,
+        convertsLineEnds,
+        needsBuild: rule.needsBuild ?? (isReadOnly && rule.target !== undefined ? readOnly : undefined),
+      }));
     for (const { scope, rules } of await watchedFolders(watch ?? [])) {
-      folders.push({ service, scope, rules: () => Promise.resolve(rules), built: await readTree(scope) });
+      folders.push({ service, scope, rules: () => Promise.resolve(ofService(rules)), built: await readTree(scope) });
     }
-    if ('build' in image) folders.push(await contextOf(image, watch === undefined));
+    if ('build' in image) {
+      const { rules, ...folder } = await contextOf(image, watch === undefined);
+      folders.push({ ...folder, rules: async (engine, signal) => ofService(await rules(engine, signal)) });
+    }
   }
   const [first] = images;
   for (const file of first === undefined ? [] : files) folders.push(await definitionOf(file, first?.service ?? ''));
   return folders;
 }
+
+const readOnly = 'engines write nothing into a container whose root file system is read-only';
 
 /** The build context of a service; where only the Dockerfile counts, nothing else of it does. */
 async function contextOf(image: BuiltService, isFollowed: boolean): Promise<LiveFolder> {

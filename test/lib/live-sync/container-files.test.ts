@@ -120,6 +120,29 @@ describe('the files of a container', { skip: engineSkipReason(), timeout: 120_00
     assert.equal(await inside('find', '/www', '-name', '.davit-*'), '');
   });
 
+  it('have the line ends of Unix where that is wanted and they are text', async (t) => {
+    const folder = await temporaryFolder(t);
+    const large = 'line\r\n'.repeat(300_000);
+    await writeFile(path.join(folder, 'text'), 'a\r\nb\rc\r\n');
+    await writeFile(path.join(folder, 'large'), large);
+    await writeFile(path.join(folder, 'other'), 'a\r\n\0');
+    const { files, inside } = await container(t);
+    const tree = await allOf(folder);
+    const entries = entriesFor(folder, tree, '/www').map((one) => ({ ...one, convertsLineEnds: true }));
+    const { contents } = await files.apply({ entries, removed: [] });
+    assert.equal(
+      await inside('sh', '-c', 'cd /www && cat text other | od -An -c'),
+      'a  \\n   b  \\r   c  \\n   a  \\r  \\n  \\0',
+    );
+    assert.equal(await inside('sh', '-c', 'wc -c < /www/large'), String(large.length - 300_000));
+    // It is the files here that are compared with later.
+    assert.deepEqual(Object.fromEntries(contents), {
+      '/www/large': tree.get('large')?.content,
+      '/www/other': tree.get('other')?.content,
+      '/www/text': tree.get('text')?.content,
+    });
+  });
+
   it('are removed, whole folders too', async (t) => {
     const { files, inside } = await container(t);
     await inside('sh', '-c', 'mkdir -p "/app/a b/c" && touch /app/-f /app/kept "/app/a b/c/d"');

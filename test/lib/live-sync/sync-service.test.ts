@@ -250,6 +250,38 @@ describe('a service in step', { skip: engineSkipReason(), timeout: 600_000 }, ()
     assert.ok(events.some((event) => event.type === 'line' && event.text === 'built'));
   });
 
+  it('repeats what has to follow a change when the link was lost before it was done', async (t) => {
+    const relay = await startRelay(t, engine.port);
+    const line = 'echo x >> /tmp/begun; test "$(wc -l < /tmp/begun)" != 1 || sleep 1000';
+    const step = { origin: 'line 9', user: '0', workingFolder: '/', environment: {} };
+    const runs = [{ ...step, command: ['sh', '-c', line] }];
+    const { at, inside, name } = await inStep(t, { rules: [{ ...plainRule, runs }], port: relay.port });
+    const startedAt = async () => (await inspectContainer(engine.connection, name)).startedAt;
+    const before = await startedAt();
+    await writeFile(at('main.txt'), 'x');
+    while ((await inside('sh', '-c', 'wc -l < /tmp/begun || true')) !== '1') await sleep(20);
+    relay.cut();
+    relay.mend();
+    while ((await startedAt()) === before) await sleep(20);
+    assert.equal(await inside('sh', '-c', 'wc -l < /tmp/begun'), '2');
+  });
+
+  it('is left at once, whatever runs in it then', async (t) => {
+    const step = { origin: 'line 9', user: '0', workingFolder: '/', environment: {} };
+    const runs = [{ ...step, command: ['sh', '-c', 'echo begun; sleep 1000'] }];
+    const { at, events, leave } = await inStep(t, { rules: [{ ...plainRule, runs }] });
+    await writeFile(at('main.txt'), 'x');
+    while (!events.some((event) => event.type === 'line' && event.text === 'begun')) await sleep(20);
+    assert.equal(await leave(), undefined);
+  });
+
+  it('gets files in its volumes, too, and whoever it runs as', async (t) => {
+    const { at, equal } = await inStep(t, { run: ['--volume', '/app', '--user', '65534:65534', '--cap-drop', 'ALL'] });
+    await writeFile(at('main.txt'), 'second');
+    await rm(at('src/a'));
+    await equal();
+  });
+
   it('ends with the reason when a change needs a build', async (t) => {
     const rules = [
       { ...plainRule, origin: 'line 3', sources: ['src'], needsBuild: 'it goes into the stage build' },
