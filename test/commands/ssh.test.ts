@@ -110,7 +110,7 @@ describe('davit ssh', { skip }, () => {
     it('prints the exit code as the result of --json and the output on standard error', async (t) => {
       const home = await userHome(t);
       const result = await davit(to(server, '--json', '--', 'echo said; exit 3'), home);
-      const device = { device: '127.0.0.1', address: '127.0.0.1' };
+      const device = { device: '127.0.0.1', address: '127.0.0.1', via: 'local' };
       assert.deepEqual(JSON.parse(result.stdout), { version: 1, ...device, service: null, exitCode: 3 });
       assert.equal(result.exitCode, 3);
       assert.match(result.stderr, /^said$/m);
