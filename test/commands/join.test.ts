@@ -204,6 +204,16 @@ describe('davit join', { skip }, () => {
       await assertUntouched(device);
     });
 
+    it('to take a key that the configuration does not have', async (t) => {
+      const { device, config, home } = await setUp(t);
+      for (const key of ['hostnam', 'os.sshKeys']) {
+        const line = words(device, '--config', config, '--yes', '--take', key);
+        const { exitCode, document } = await davitJson(line, home);
+        assert.deepEqual([exitCode, codeOf(document)], [2, 'nothing-to-take'], key);
+      }
+      await assertUntouched(device);
+    });
+
     it('to go on without consent', async (t) => {
       const { device, config, home } = await setUp(t);
       const { exitCode, document } = await davitJson(words(device, '--config', config), home);

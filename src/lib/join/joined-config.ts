@@ -1,4 +1,4 @@
-import { type ConfigChange, configChanges } from '../boot-config/config-json.js';
+import { type ConfigChange, configChanges, configValue } from '../boot-config/config-json.js';
 import { isJsonObject, type Json, type JsonObject } from '../platform/json.js';
 
 /** Keys of a cloud that os-config forgets to take away, so that they would outlive it. */
@@ -35,7 +35,7 @@ export interface JoinRules {
   readonly cloudKeys: readonly string[];
   /** The device's own type, whichever the configuration names. */
   readonly deviceType: string | undefined;
-  /** Keys of the device's own that the configuration decides all the same. */
+  /** Keys of the device's own that the configuration decides all the same, as dotted paths. */
   readonly take: readonly string[];
 }
 
@@ -56,15 +56,12 @@ export function joinedConfig(own: JsonObject, given: JsonObject, rules: JoinRule
   const entries = Object.entries(given).filter(([, value]) => value !== null);
   const wanted = entries.filter((entry) => !isOf(useless)(entry));
   const ofCloud = wanted.filter((entry) => isOf(cloud)(entry) || isOf(identity)(entry));
-  const local = wanted.filter((entry) => !ofCloud.includes(entry));
-  const taken = local.filter(isOf(new Set(rules.take)));
-  const offered = Object.fromEntries(local.filter((entry) => !taken.includes(entry)));
+  const offered = Object.fromEntries(wanted.filter((entry) => !ofCloud.includes(entry)));
   const staying = Object.fromEntries(Object.entries(own).filter((entry) => !isOf(cloud)(entry)));
   const { developmentMode, ...fillable } = offered;
   const deviceApiKeys = rememberedKeys(own, given);
   const config: JsonObject = {
-    ...filled(staying, fillable),
-    ...Object.fromEntries(taken),
+    ...rules.take.reduce((own, key) => withTaken(own, offered, key), filled(staying, fillable)),
     ...Object.fromEntries(ofCloud),
     ...(rules.deviceType === undefined ? {} : { deviceType: rules.deviceType }),
     ...(deviceApiKeys === undefined ? {} : { deviceApiKeys }),
@@ -74,6 +71,7 @@ export function joinedConfig(own: JsonObject, given: JsonObject, rules: JoinRule
     config,
     kept: configChanges(staying, offered).filter(({ key, before, after }) => {
       const isDifferentMode = key === 'developmentMode' && before === undefined && isOn;
+      if (rules.take.some((taken) => `${key}.`.startsWith(`${taken}.`))) return false;
       return after !== undefined && (before !== undefined || isDifferentMode);
     }),
     ignored: entries.filter(isOf(useless)).map(([key]) => key),
@@ -88,6 +86,17 @@ function filled(own: JsonObject, offered: JsonObject): JsonObject {
     return isJsonObject(mine) && isJsonObject(value) ? [[key, filled(mine, value)] as const] : [];
   });
   return { ...own, ...Object.fromEntries(added) };
+}
+
+/** A configuration with what another one has at a dotted path, if it has anything there. */
+function withTaken(own: JsonObject, offered: JsonObject, path: string): JsonObject {
+  const value = configValue(offered, path);
+  return value === undefined ? own : withValue(own, path.split('.'), value);
+}
+
+function withValue(config: JsonObject, [key = '', ...rest]: readonly string[], value: Json): JsonObject {
+  if (rest.length === 0) return { ...config, [key]: value };
+  return { ...config, [key]: withValue(objectIn(config[key]), rest, value) };
 }
 
 /** The keys that the device has at each cloud, as `os-config leave` remembers them; undefined where it has none. */

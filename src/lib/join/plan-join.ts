@@ -1,7 +1,7 @@
 import { requireGoodValues } from '../boot-config/changed-config.js';
 import { idleConfigKeys } from '../boot-config/config-check.js';
 import { type ConfigDifference, shownDifference } from '../boot-config/config-differences.js';
-import { configChanges } from '../boot-config/config-json.js';
+import { configChanges, configValue } from '../boot-config/config-json.js';
 import { deviceWarnings } from '../boot-config/config-warnings.js';
 import { editedJson } from '../boot-config/json-edit.js';
 import { problemText } from '../boot-config/problem.js';
@@ -51,16 +51,17 @@ export interface Planned<Plan> {
 export interface JoinRequest {
   /** The configuration of the fleet. */
   readonly config: JsonObject;
-  /** Keys of the device's own that the configuration decides all the same. */
+  /** Keys of the device's own that the configuration decides all the same, as dotted paths. */
   readonly take: readonly string[];
   /** Whether the configuration may be for another device type. */
   readonly allowsOtherType: boolean;
   readonly signal: AbortSignal;
 }
 
-/** Plans how a device joins a fleet; changes nothing. Fails with `other-device-type`. */
+/** Plans how a device joins a fleet; changes nothing. Fails with `nothing-to-take` and `other-device-type`. */
 export async function planJoin(device: Device, request: JoinRequest): Promise<Planned<JoinPlan>> {
   const { config: given, take, allowsOtherType, signal } = request;
+  for (const key of take) requireOffered(given, key);
   const seen = await lookAtDevice(device);
   const { live, deviceType, schema } = seen;
   if (!allowsOtherType) requireType(device.name, seen, given);
@@ -106,6 +107,13 @@ export async function planJoin(device: Device, request: JoinRequest): Promise<Pl
 function slugOf({ deviceType, live }: JoiningDevice): string | undefined {
   const configured = live.config.deviceType;
   return deviceType?.slug ?? (typeof configured === 'string' ? configured : undefined);
+}
+
+function requireOffered(given: JsonObject, key: string): void {
+  if ((configValue(given, key) ?? null) !== null) return;
+  throw new Failure('usage', 'nothing-to-take', `the configuration has no ${key} that could be taken from it`, {
+    hint: 'Name keys as config.json has them, what is inside of others with dots: --take hostname --take os.sshKeys',
+  });
 }
 
 function requireType(name: string, { deviceType }: JoiningDevice, { deviceType: given }: JsonObject): void {

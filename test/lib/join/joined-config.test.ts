@@ -31,6 +31,17 @@ describe('joinedConfig', () => {
     );
   });
 
+  it('takes from the configuration what it is told to, by the names under which it says what is kept', () => {
+    const own = { os: { sshKeys: ['mine'], network: { wifi: { randomMacAddressScan: false } } }, serial: 1 };
+    const given = { os: { sshKeys: ['theirs'], power: { mode: 'low' } }, serial: 2 };
+    const [key = ''] = joinedConfig(own, given, rules).kept.map((change) => change.key);
+    const { config, kept } = joinedConfig(own, given, { ...rules, take: [key] });
+    assert.deepEqual(config.os, { ...own.os, sshKeys: ['theirs'], power: { mode: 'low' } });
+    assert.deepEqual([config.serial, kept.map((change) => change.key)], [1, ['serial']]);
+    const whole = joinedConfig(own, given, { ...rules, take: ['os'] });
+    assert.deepEqual([whole.config.os, whole.kept.map((change) => change.key)], [given.os, ['serial']]);
+  });
+
   it('never opens a device that is in production mode, unless it is told to', () => {
     const given = { developmentMode: true };
     const stays = joinedConfig({}, given, rules);
