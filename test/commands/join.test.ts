@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { configChanges } from '../../src/lib/boot-config/config-json.js';
+import { scriptCodes, startScript, workerScript } from '../../src/lib/join/change-script.js';
 import { runChecked } from '../../src/lib/platform/child-process.js';
 import { isJsonObject, isRecord, type JsonObject } from '../../src/lib/platform/json.js';
+import { remoteCommandLine } from '../../src/lib/ssh/quote-command.js';
 import { rounds } from '../support/campaign.js';
 import { watchCommandLines } from '../support/command-lines.js';
 import { openCountedLink } from '../support/counted-link.js';
@@ -266,6 +270,8 @@ describe('davit join', { skip }, () => {
     const { device, config, home } = await setUp(t, { hasBusyBox: true, standIn: { 'update:services': 'fail' } });
     const shell = await (await device.connect()).run(`exec sh -c 'readlink "/proc/$$/exe"'`);
     assert.match(shell.stdout, /busybox/);
+    // What is left of one that ended before it had begun.
+    await mkdir(device.file('/run/davit-join'));
     const failed = await davitJson(words(device, '--config', config, '--yes'), home);
     assert.deepEqual([failed.exitCode, codeOf(failed.document)], [5, 'os-config-failed'], failed.stderr);
     await assertAsBefore(device);
@@ -420,6 +426,48 @@ describe('davit join', { skip }, () => {
     assert.deepEqual([second.exitCode, codeOf(second.document)], [4, 'change-under-way']);
     assert.equal((await first.result).exitCode, 0);
     await assertJoined(device);
+  });
+
+  it('refuses one whose configuration arrives only when another one is at work', async (t) => {
+    // The test logs in by itself, as to a device that it has not met.
+    const before = ownText.replace(own.uuid, own.uuid.replaceAll('6', '7'));
+    const staged = JSON.stringify({ ...own, applicationId: 17 });
+    const workerWords = ['join', ...[before, staged].map(sha256), '10', '', '', ''];
+    const { device, config, home, cloud } = await setUp(t, { config: before, standIn: { 'update:services': 1 } });
+    const late = await (
+      await device.connect()
+    ).execute(
+      remoteCommandLine([
+        'exec',
+        'sh',
+        '-c',
+        `echo ready\n${startScript}`,
+        'davit',
+        'late',
+        workerScript,
+        ...workerWords,
+      ]),
+    );
+    await once(late.stdout, 'data');
+    const first = watchDavit(words(device, '--config', config, '--yes'), home);
+    await until(() => first.output().includes('Awaiting balena-supervisor'));
+    late.stdin.end([Buffer.from(staged).toString('base64'), '', 'end', ''].join('\n'));
+    assert.equal((await late.exited).exitCode, scriptCodes.busy);
+    const { exitCode, stderr } = await first.result;
+    assert.equal(exitCode, 0, stderr);
+    assert.equal((await configOf(device)).apiEndpoint, cloud.origin);
+  });
+
+  it('changes nothing where the Supervisor has written config.json until it stood still', async (t) => {
+    const { device, config, home } = await setUp(t);
+    const written = ownText.replace('crane', 'heron');
+    await device.write('/run/written.json', written);
+    await device.write('/run/supervisor-stop', `cp /run/written.json ${configFile}`);
+    const { exitCode, document } = await davitJson(words(device, '--config', config, '--yes'), home);
+    assert.deepEqual([exitCode, codeOf(document)], [4, 'live-config-busy']);
+    assert.equal(await device.read(configFile), written);
+    assert.equal((await device.read('/run/units/balena-supervisor')).trim(), 'active');
+    assert.deepEqual(await leftIn(device), []);
   });
 
   it('lists the local containers and volumes that will be lost', { skip: engineSkipReason() }, async (t) => {
@@ -590,6 +638,10 @@ async function configOf(device: LiveDevice): Promise<Record<string, unknown>> {
   const config: unknown = JSON.parse(await device.read(configFile));
   assert.ok(isRecord(config));
   return config;
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 function without(config: object, ...keys: readonly string[]): Record<string, unknown> {

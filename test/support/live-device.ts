@@ -37,7 +37,7 @@ export interface LiveDevice {
 
 /**
  * Stands in for systemctl: units are files of /run/units, and what is done to them is noted. A Supervisor that starts runs the program
- * `supervisor-start`, if there is one.
+ * `supervisor-start`, and one that stops does what is in /run/supervisor-stop, if there is one.
  */
 const systemctl = `#!/bin/sh
 verb=$1; shift
@@ -50,6 +50,7 @@ esac
 echo "$verb \${1%.service}" >> /run/unit-calls
 [ -e "$unit" ] || { echo "Unit $1 not found" >&2; exit 5; }
 case $verb in start|restart|reload-or-restart) echo active ;; *) echo inactive ;; esac > "$unit"
+[ "$verb $unit" != 'stop /run/units/balena-supervisor' ] || [ ! -e /run/supervisor-stop ] || sh /run/supervisor-stop
 [ "$verb $unit" != 'start /run/units/balena-supervisor' ] || supervisor-start < /dev/null > /dev/null 2>&1 &
 exit 0
 `;

@@ -10,6 +10,8 @@ export const scriptCodes = { gone: 66, died: 70, brokenOff: 74, busy: 75 } as co
 export const stepMark = '\u0001';
 
 const pause = `pause() { sleep 0.1 2>/dev/null || sleep 1; }`;
+// Where a file is missing or not yet written the number is empty, which BusyBox takes for the own group of processes.
+const signal = `signal() { [ -n "$2" ] && kill "$1" "$2" 2>/dev/null; }`;
 const hash = `hash() { sha256sum < "$1" | cut -d ' ' -f 1; }`;
 
 /**
@@ -28,6 +30,7 @@ umask 077
 cd ${changeFolder} || exit
 kind=$1 old=$2 new=$3 seconds=$4 url=$5 files=$6 units=$7
 config=${liveConfigPath} backup=${backupPath}
+${signal}
 ${hash}
 ${pause}
 IFS='
@@ -45,12 +48,13 @@ end() {
 
 # Runs a program that may take long, and ends it when it takes too long or nobody wants it any more.
 run() {
-  rm -f code
+  [ ! -e abort ] || return 1
+  rm -f code child
   ( "$@" < /dev/null & echo $! > child; wait $!; echo $? > code.new; mv code.new code ) &
   while [ ! -e code ]; do
     # Without its folder it would wait for ever.
     [ -e worker ] || exit
-    if [ -e abort ] || [ "$(now)" -ge "$deadline" ]; then kill -KILL "$(cat child)" 2>/dev/null; fi
+    if [ -e abort ] || [ "$(now)" -ge "$deadline" ]; then signal -KILL "$(cat child 2>/dev/null)"; fi
     pause
   done
   wait
@@ -127,6 +131,12 @@ if [ "$kind" = join ]; then
   if [ -n "$supervisor" ]; then
     step "Stopping the Supervisor"
     run systemctl stop "$supervisor" || undo $?
+    # It may have written something until it stood still.
+    if [ "$(hash "$config")" != "$old" ]; then
+      systemctl start "$supervisor"
+      rm -f "$backup"
+      end changed
+    fi
   fi
   step "Writing config.json"
   replace staged "$new" || undo $?
@@ -147,15 +157,22 @@ end done
 export const startScript = `
 umask 077
 folder=${changeFolder}
+${signal}
 ${hash}
-${pause}
+IFS= read -r staged && IFS= read -r authority && IFS= read -r last && [ "$last" = end ] || exit ${scriptCodes.brokenOff}
+# Nothing waits from here on, and one at a time comes through.
+trap '' HUP INT PIPE TERM
+if ! mkdir "$folder.claim"; then
+  [ -e "$folder.claim" ] || [ -e "$folder" ] && exit ${scriptCodes.busy}
+  exit ${scriptCodes.brokenOff}
+fi
+trap 'rm -rf "$folder.claim"' EXIT
 if [ -e "$folder" ]; then
-  [ ! -e "$folder/result" ] && kill -0 "$(cat "$folder/pid" 2>/dev/null)" 2>/dev/null && exit ${scriptCodes.busy}
+  [ ! -e "$folder/result" ] && signal -0 "$(cat "$folder/pid" 2>/dev/null)" && exit ${scriptCodes.busy}
   rm -rf "$folder"
 fi
-mkdir "$folder" || exit ${scriptCodes.busy}
 broken() { rm -rf "$folder"; exit ${scriptCodes.brokenOff}; }
-IFS= read -r staged && IFS= read -r authority && IFS= read -r last && [ "$last" = end ] || broken
+mkdir "$folder" || broken
 printf %s "$staged" | base64 -d > "$folder/staged"
 printf %s "$authority" | base64 -d > "$folder/authority"
 [ "$3" = leave ] || [ "$(hash "$folder/staged")" = "$5" ] || broken
@@ -174,6 +191,7 @@ const isTheSame = `[ "$(cat ${changeFolder}/name 2>/dev/null)" = "$1" ]`;
 export const followScript = `
 ${isTheSame} && cd ${changeFolder} || exit ${scriptCodes.gone}
 at=$2
+${signal}
 ${pause}
 while :; do
   isLast=
@@ -184,7 +202,7 @@ while :; do
     at=$size
   fi
   [ -n "$isLast" ] && exec cat result >&2
-  kill -0 "$(cat pid)" 2>/dev/null || [ -e result ] || exit ${scriptCodes.died}
+  signal -0 "$(cat pid)" || [ -e result ] || exit ${scriptCodes.died}
   pause
 done`;
 
