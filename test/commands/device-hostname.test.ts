@@ -100,6 +100,19 @@ describe('davit device hostname', { skip: sshServerSkipReason() }, () => {
     assert.doesNotMatch(await readFile(path.join(data, 'devices.json'), 'utf8'), /heron/);
   });
 
+  it('heeds update locks where there is no Supervisor too, unless forced', async (t) => {
+    const ls = '#!/bin/sh\necho /tmp/balena-supervisor/services/1234/main/updates.lock\n';
+    const config = JSON.stringify({ uuid, hostname: 'crane' });
+    const live = await startLiveDevice(t, { boot: { 'config.json': config }, programs: { cat, ls } });
+    const { flags, options } = await reaching(t, live);
+    const words = ['device', 'hostname', '127.0.0.1', 'heron-4711', ...flags];
+    const { exitCode, document } = await davitJson(words, options);
+    assert.deepEqual([exitCode, codeOf(document)], [4, 'update-locked']);
+    assert.equal(await live.read(configFile), config);
+    assert.equal((await davit([...words, '--force'], options)).exitCode, 0);
+    assert.match(await live.read(configFile), /heron-4711/);
+  });
+
   it('knows the device and its host key by the new name from then on', async (t) => {
     const live = await startLiveDevice(t, {
       boot: { 'config.json': JSON.stringify({ uuid, hostname: 'crane' }) },

@@ -11,8 +11,7 @@ import { actOnService, restartApp, type ServiceAction, supervisedServices } from
 import type { SupervisorConnection } from '../supervisor/supervisor-connection.js';
 import { bySupervisor } from './by-supervisor.js';
 import type { Device } from './device.js';
-import { runOnHost } from './run-on-host.js';
-import { lockedExitCode, unlessLocked, updateLocked } from './update-locks.js';
+import { requireUnlocked } from './update-locks.js';
 
 /** What is to be done to which services. */
 export interface ServiceRequest {
@@ -73,14 +72,6 @@ async function controlByEngine(
   const act = { restart: restartContainer, start: startContainer, stop: stopContainer }[action];
   await Promise.all(wanted.map(({ container }: { container: ContainerSummary }) => act(engine, container.id, signal)));
   return namesOf(wanted);
-}
-
-async function requireUnlocked(device: Device): Promise<void> {
-  await runOnHost(device, {
-    doing: `looking for update locks on ${device.name}`,
-    script: unlessLocked,
-    failures: { [lockedExitCode]: (paths) => updateLocked(device.name, paths) },
-  });
 }
 
 function namesOf(services: readonly { readonly name: string }[]): readonly string[] {

@@ -9,6 +9,7 @@ import { bySupervisor } from './by-supervisor.js';
 import type { Device } from './device.js';
 import { changeLiveConfig } from './live-config.js';
 import { runOnHost } from './run-on-host.js';
+import { requireUnlocked } from './update-locks.js';
 
 /** A host name for a device, and how it is given. */
 export interface HostnameRequest {
@@ -79,6 +80,7 @@ export async function setHostname(device: Device, request: HostnameRequest): Pro
         return true;
       },
       async () => {
+        if (!force) await requireUnlocked(device);
         await changeLiveConfig(device, (config) => ({ ...config, hostname }));
         return isTakenOver(device, request);
       },

@@ -1,4 +1,6 @@
 import { Failure } from '../failure/failure.js';
+import type { Device } from './device.js';
+import { runOnHost } from './run-on-host.js';
 
 /** Exit code of scripts that find an update lock, as in sysexits.h for what may be tried again. */
 export const lockedExitCode = 75;
@@ -18,5 +20,14 @@ export function updateLocked(deviceName: string, paths: string): Failure {
   const holders = [...new Set(services)].sort().join(', ');
   return new Failure('refused', 'update-locked', `a service of ${deviceName} holds an update lock: ${holders}`, {
     hint: 'Wait until it gives it back, or pass --force',
+  });
+}
+
+/** Fails as refused where a service of a device holds an update lock; looks by SSH. */
+export async function requireUnlocked(device: Device): Promise<void> {
+  await runOnHost(device, {
+    doing: `looking for update locks on ${device.name}`,
+    script: unlessLocked,
+    failures: { [lockedExitCode]: (paths) => updateLocked(device.name, paths) },
   });
 }
