@@ -1,4 +1,4 @@
-import { listContainers } from '../engine/containers.js';
+import { type ContainerSummary, listContainers } from '../engine/containers.js';
 import { listVolumes } from '../engine/volumes.js';
 import { Failure } from '../failure/failure.js';
 import type { Device } from './device.js';
@@ -20,29 +20,36 @@ const appLabels = ['io.balena.app-id', 'io.resin.app-id'] as const;
 /** The application that local mode has. */
 const localApp = '1';
 
-/**
- * Looks what the engine of a device holds; undefined where it cannot be reached. A device that no cloud manages is in local mode; of one that a
- * cloud manages its containers tell.
- */
+/** The Supervisor puts the application before the names of its volumes, and no label that has it. */
+const volumeName = /^(\d+)_/;
+
+/** What is known of a device whose engine is looked into. */
+export interface Surroundings {
+  /** Whether a cloud manages it; without one it is in local mode. */
+  readonly isManaged: boolean;
+  /** Whether it is known to be in local mode; else its containers tell. */
+  readonly isInLocalMode?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Looks what the engine of a device holds; undefined where it cannot be reached. */
 export async function deviceContents(
   device: Device,
-  isManaged: boolean,
-  signal: AbortSignal,
+  { isManaged, isInLocalMode = !isManaged, signal }: Surroundings,
 ): Promise<DeviceContents | undefined> {
   try {
     const engine = await device.engine();
     const [containers, volumes] = [await listContainers(engine, signal), await listVolumes(engine, signal)];
     const others = containers.filter(({ name }) => !supervisorName.test(name));
-    const isFleets = (labels: Readonly<Record<string, string>>) => {
-      const app = appLabels.map((label) => labels[label]).find((one) => one !== undefined);
-      return isManaged && app !== undefined && app !== localApp;
-    };
-    const isLocal = !isManaged || others.some(({ labels }) => appLabels.some((label) => labels[label] === localApp));
-    const own = others.filter(({ labels }) => !isFleets(labels));
+    const appOf = ({ labels }: ContainerSummary) => appLabels.map((label) => labels[label]).find(Boolean);
+    const isFleets = (app: string | undefined) => isManaged && app !== undefined && app !== localApp;
+    const isLocal = isInLocalMode || others.some((container) => appOf(container) === localApp);
+    const own = others.filter((container) => !isFleets(appOf(container)));
+    const ownVolumes = volumes.filter(({ name }) => !isFleets(volumeName.exec(name)?.[1]));
     return {
       localContainers: isLocal ? own.map(({ name }) => name) : [],
-      localVolumes: isLocal ? volumes.filter(({ labels }) => !isFleets(labels)).map(({ name }) => name) : [],
-      fleetContainers: others.filter(({ labels }) => isFleets(labels)).map(({ name }) => name),
+      localVolumes: isLocal ? ownVolumes.map(({ name }) => name) : [],
+      fleetContainers: others.filter((container) => isFleets(appOf(container))).map(({ name }) => name),
     };
   } catch (error) {
     signal.throwIfAborted();

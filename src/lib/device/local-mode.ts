@@ -32,6 +32,6 @@ export async function planLocalModeEnd(device: Device, mode: LocalMode, signal: 
       hint: 'It leaves local mode when it joins a fleet: davit join',
     });
   }
-  const contents = await deviceContents(device, true, signal);
+  const contents = await deviceContents(device, { isManaged: true, isInLocalMode: true, signal });
   return { containers: contents?.localContainers ?? null, volumes: contents?.localVolumes ?? null };
 }

@@ -72,7 +72,7 @@ export async function planJoin(device: Device, request: JoinRequest): Promise<Pl
   requireKey(config, hostOf(apiEndpoint));
   const changes = configChanges(live.config, config);
   requireGoodValues(config, changes);
-  const contents = await deviceContents(device, seen.managedBy !== undefined, signal);
+  const contents = await deviceContents(device, { isManaged: seen.managedBy !== undefined, signal });
   const plan: JoinPlan = {
     device: device.name,
     deviceType: deviceType?.slug ?? null,

@@ -34,7 +34,7 @@ export async function planLeave(device: Device, { allowsLockout, signal }: Leave
   const config = managedBy === undefined ? live.config : leftConfig(live.config, schema.keys);
   const locksOut = managedBy !== undefined && hasNoWayIn(config);
   if (locksOut && !allowsLockout) throw lockout(device.name);
-  const contents = managedBy === undefined ? undefined : await deviceContents(device, true, signal);
+  const contents = managedBy === undefined ? undefined : await deviceContents(device, { isManaged: true, signal });
   const isUnknown = managedBy !== undefined && contents === undefined;
   const plan: LeavePlan = {
     device: device.name,
