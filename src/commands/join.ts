@@ -48,7 +48,8 @@ export default class Join extends BaseCommand {
       multiple: true,
       default: [],
       helpValue: '<key>',
-      summary: "Key of config.json to take from the configuration, instead of keeping the device's own: hostname, os.sshKeys.",
+      summary:
+        "Key of config.json to take from the configuration, instead of keeping the device's own: hostname, os.sshKeys.",
     }),
     'other-device-type': Flags.boolean({ summary: 'Accept a configuration that was made for another device type.' }),
     ...joinFlags,
