@@ -65,10 +65,12 @@ export default class Join extends BaseCommand {
       const planned = await planJoin(device, { config, take: flags.take, allowsOtherType, signal });
       const plan = { ...planned.plan, warnings: [...warnings, ...planned.plan.warnings] };
       for (const text of plan.warnings) progress({ type: 'notice', level: 'warning', text });
-      for (const line of joinPlanLines(plan, streams.stdoutHasColor)) this.print(line);
+      const lines = joinPlanLines(plan, streams.stdoutHasColor);
+      for (const line of lines) this.print(line);
       const result = { version: 1, ...plan, address: device.address } as const;
       if (flags['dry-run']) return { ...result, isDryRun: true, isRegistered: null };
-      if (!flags.yes) await requireConsent(`Join ${plan.apiEndpoint} with ${device.name}?`, { streams, signal });
+      const consent = { streams, signal, plan: this.jsonEnabled() ? lines : [] };
+      if (!flags.yes) await requireConsent(`Join ${plan.apiEndpoint} with ${device.name}?`, consent);
       const { isRegistered } = await join(device, planned, { timeoutMs: flags.timeout * 1000, signal, progress });
       this.print(isRegistered === null ? `${device.name} has joined.` : `${device.name} has joined and is registered.`);
       return { ...result, isDryRun: false, isRegistered };

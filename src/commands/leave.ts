@@ -43,10 +43,12 @@ export default class Leave extends BaseCommand {
       const planned = await planLeave(device, { allowsLockout: flags['allow-lockout'], signal });
       const { plan } = planned;
       for (const text of plan.warnings) progress({ type: 'notice', level: 'warning', text });
-      for (const line of leavePlanLines(plan, streams.stdoutHasColor)) this.print(line);
+      const lines = leavePlanLines(plan, streams.stdoutHasColor);
+      for (const line of lines) this.print(line);
       const result = { version: 1, ...plan, address: device.address, isDryRun: flags['dry-run'] } as const;
       if (flags['dry-run'] || plan.leaves === null) return result;
-      if (!flags.yes) await requireConsent(`Leave ${plan.leaves} with ${device.name}?`, { streams, signal });
+      const consent = { streams, signal, plan: this.jsonEnabled() ? lines : [] };
+      if (!flags.yes) await requireConsent(`Leave ${plan.leaves} with ${device.name}?`, consent);
       await leave(device, planned, { timeoutMs: flags.timeout * 1000, signal, progress });
       this.print(`${device.name} has left.`);
       return result;

@@ -220,8 +220,10 @@ describe('davit join', { skip }, () => {
 
     it('to go on without consent', async (t) => {
       const { device, config, home } = await setUp(t);
-      const { exitCode, document } = await davitJson(words(device, '--config', config), home);
+      const { exitCode, document, stderr } = await davitJson(words(device, '--config', config), home);
       assert.deepEqual([exitCode, codeOf(document)], [2, 'answer-needed']);
+      assert.match(stderr, /127\.0\.0\.1 joins http:.*\nconfig\.json:\n/);
+      assert.doesNotMatch(stderr, new RegExp(apiKey));
       await assertUntouched(device);
     });
   });

@@ -30,11 +30,17 @@ export async function askYesNo(
   return prompt({ type: 'confirm', default: question.isYesByDefault ?? false });
 }
 
+/** What somebody is asked for consent with. */
+export interface ConsentOptions {
+  readonly streams: Streams;
+  readonly signal: AbortSignal;
+  /** Lines that say what it is consent to, where nothing has shown them yet. */
+  readonly plan?: readonly string[];
+}
+
 /** Asks for consent to something, and fails with `interrupted` without it, and without a terminal. */
-export async function requireConsent(
-  message: string,
-  { streams, signal }: { readonly streams: Streams; readonly signal: AbortSignal },
-): Promise<void> {
+export async function requireConsent(message: string, { streams, signal, plan = [] }: ConsentOptions): Promise<void> {
+  for (const line of plan) streams.stderr.write(`${line}\n`);
   if (await askYesNo({ message, insteadOfAsking: '--yes', signal }, streams)) return;
   throw new Failure('interrupted', 'declined', 'nothing was done');
 }
