@@ -65,14 +65,7 @@ export async function resolveDevice(text: string, options: ResolveOptions): Prom
   if (target.address !== undefined && options.isElsewhere !== true) {
     return resolved(target, undefined, { addresses: [target.address] });
   }
-  const remembered = matchingDevices(await inventory.readIfPossible(), target.name);
-  const isHostName = isOnlyBeginning(remembered, target.name) && (await isAnswered(target.name, signal));
-  const candidates = isHostName ? [] : remembered;
-  const [first, ...others] = candidates;
-  if (others.length > 0 && candidates.some(({ hostname }) => hostname !== bareHostname(target.name))) {
-    throw ambiguousDevice(target.name, candidates);
-  }
-  const known = others.length > 0 ? undefined : first;
+  const { known, candidates, first } = await knownDevices(target.name, inventory, signal);
   const distant = { name: target.name, uuid: known?.uuid ?? givenUuid(target.name) };
   if (options.isElsewhere === true) {
     const route = await options.findRoute?.(distant, signal);
@@ -113,6 +106,27 @@ export async function resolveDevice(text: string, options: ResolveOptions): Prom
   );
   if (found === undefined) throw deviceNotFound(target.name, first);
   return found;
+}
+
+/** What davit knows of the devices that a word can mean. */
+interface KnownDevices {
+  /** All of them: one, or several of this host name. */
+  readonly candidates: readonly KnownDevice[];
+  readonly first: KnownDevice | undefined;
+  /** The first, if it is the only one. */
+  readonly known: KnownDevice | undefined;
+}
+
+/** Looks a word up among the known devices. Fails when it can mean several that nothing in the network will tell apart. */
+async function knownDevices(word: string, inventory: Inventory, signal: AbortSignal): Promise<KnownDevices> {
+  const remembered = matchingDevices(await inventory.readIfPossible(), word);
+  const isHostName = isOnlyBeginning(remembered, word) && (await isAnswered(word, signal));
+  const candidates = isHostName ? [] : remembered;
+  const [first, ...others] = candidates;
+  if (others.length > 0 && candidates.some(({ hostname }) => hostname !== bareHostname(word))) {
+    throw ambiguousDevice(word, candidates);
+  }
+  return { candidates, first, known: others.length > 0 ? undefined : first };
 }
 
 /** Whether a device of this host name is in the network now. */
