@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Failure } from '../failure/failure.js';
-import { systemErrorCode, whileDoing } from '../failure/while-doing.js';
 import { exactEnvironmentVariable } from '../platform/environment.js';
 import { readUserFile } from '../platform/read-user-file.js';
 import type { Build } from './composition.js';
@@ -10,6 +8,7 @@ import { alsoIgnoring, gitIgnored } from './git-ignored.js';
 import { type IgnoreRules, parseIgnoreRules } from './ignore-rules.js';
 import { isRemoteContext } from './local-path.js';
 import type { Project } from './project.js';
+import { readProjectFile } from './project-files.js';
 
 /** What the image of one service is built from, for one kind of device. */
 export interface BuildSource {
@@ -53,8 +52,8 @@ export async function readBuildSource(
       hint: 'Clone it, and name the folder as the context',
     });
   }
-  const dockerfile = await readDockerfile(build, values);
-  const ignoreFile = await firstThere(folder, [`${dockerfile.path}.dockerignore`, '.dockerignore']);
+  const dockerfile = await readDockerfile(build, values, signal);
+  const ignoreFile = await firstThere(folder, [`${dockerfile.path}.dockerignore`, '.dockerignore'], signal);
   const rules = parseIgnoreRules(ignoreFile?.text ?? '', ignoreFile?.name ?? '.dockerignore');
   const isOwn = ignoreFile?.name === '.dockerignore';
   return {
@@ -71,13 +70,17 @@ export async function readBuildSource(
 /** What a Dockerfile is called in the context when it lies outside of it. */
 const foreignName = '.dockerfile.davit';
 
-async function readDockerfile(build: Build, values: TemplateValues): Promise<BuildSource['dockerfile']> {
+async function readDockerfile(
+  build: Build,
+  values: TemplateValues,
+  signal: AbortSignal | undefined,
+): Promise<BuildSource['dockerfile']> {
   const { context: folder, dockerfile = 'Dockerfile', dockerfile_inline: inline } = build;
   if (inline !== undefined) return { source: 'dockerfile_inline', path: 'Dockerfile', text: inline, isDerived: true };
   const base = path.relative(folder, path.resolve(folder, dockerfile)).split(path.sep).join('/');
   const isOutside = base.startsWith('../') || path.isAbsolute(base);
   const candidates = dockerfileCandidates(base, values);
-  const found = await firstThere(folder, candidates);
+  const found = await firstThere(folder, candidates, signal);
   if (found === undefined) throw noDockerfile(folder, candidates.join(', no '));
   const isVariant = found.name !== base;
   return {
@@ -93,9 +96,9 @@ function dockerfileCandidates(base: string, { deviceType, architecture }: Templa
   return [...suffixes.map((suffix) => `${base}.${suffix}`), base];
 }
 
-async function firstThere(folder: string, names: readonly string[]) {
+async function firstThere(folder: string, names: readonly string[], signal: AbortSignal | undefined) {
   for (const name of names) {
-    const text = await readIfThere(path.join(folder, name));
+    const text = await readProjectFile(path.join(folder, name), signal);
     if (text !== undefined) return { name, text };
   }
   return undefined;
@@ -142,14 +145,4 @@ export function insideFolder(folder: string, file: string): string {
     throw new Failure('usage', 'dockerfile-outside', `${file} is not a file inside ${folder}`);
   }
   return relative.split(path.sep).join('/');
-}
-
-/** The text of a file, or undefined where there is none. */
-export async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return undefined;
-    throw whileDoing(`reading ${file}`, error);
-  }
 }

@@ -30,6 +30,10 @@ export function checkKeys({ composition, placeOf }: Project, { isSupervised }: C
     if (isSupervised && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
       refuse(at(), 'has a name that a Supervisor refuses: begin it with a letter or a digit');
     }
+    const twin = Object.keys(composition.services).find((one) => one.toLowerCase() === name.toLowerCase());
+    if (twin !== undefined && twin !== name) {
+      refuse(at(), `differs from ${twin} in capitals only, and the names of their images have none`);
+    }
     for (const key of Object.keys(service)) {
       const instead = Object.hasOwn(dropped, key) ? dropped[key] : undefined;
       if (instead !== undefined) drop(at(key), instead);

@@ -66,12 +66,16 @@ export function interpolate(text: string, variables: Variables): Interpolated {
 
 const namePattern = /^[_a-z][_a-z0-9]*/i;
 
+/** Nobody writes as many; each is a call within a call. */
+const mostBraces = 100;
+
 /** Where the brace closes that opens at an offset; braces inside come in pairs, as those of JSON do. */
 function closingBrace(text: string, opening: number): number {
   let depth = 0;
   for (let at = opening; at < text.length; at += 1) {
     if (text[at] === '{') depth += 1;
-    else if (text[at] === '}') depth -= 1;
+    if (depth > mostBraces) throw new InterpolationProblem(`has more than ${mostBraces} braces in each other`);
+    if (text[at] === '}') depth -= 1;
     if (depth === 0) return at;
   }
   throw new InterpolationProblem('has ${ without }; a dollar sign is written $$');

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import tar from 'tar-stream';
+import { interrupted } from '../../../src/lib/failure/failure.js';
 import { buildContextOf, packBuildContext } from '../../../src/lib/project/build-context.js';
 import { readBuildSource } from '../../../src/lib/project/build-source.js';
 import { readProject, type ProjectRequest } from '../../../src/lib/project/project.js';
@@ -134,6 +137,21 @@ describe('what a service of a composition is built from', () => {
     const { skipped, largest } = await buildContextOf(await source('main'));
     assert.deepEqual(skipped, ['pipe', 'socket']);
     assert.deepEqual(largest[0], { path: 'big', bytes: 1000 });
+  });
+
+  it('is not waited for after Ctrl-C where its Dockerfile is a pipe', { timeout: 10_000 }, async (t) => {
+    const folder = await temporaryFolder(t);
+    execFileSync('mkfifo', [path.join(folder, 'Dockerfile')]);
+    // A writer that says nothing.
+    const pipe = await open(path.join(folder, 'Dockerfile'), constants.O_RDWR);
+    t.after(() => pipe.close());
+    const project = await readProject({ folder });
+    const interruption = new AbortController();
+    const reading = readBuildSource(project, { ...values, service: 'main' }, interruption.signal);
+    setImmediate(() => {
+      interruption.abort(interrupted());
+    });
+    await assert.rejects(reading, { kind: 'interrupted' });
   });
 
   it('is no repository elsewhere', async (t) => {

@@ -93,6 +93,13 @@ describe('a check of the keys', () => {
     assert.deepEqual(findings, []);
   });
 
+  it('refuses two services whose images would have one name', async (t) => {
+    const text = 'services:\n  web: {image: i}\n  Web: {image: j}\n';
+    const findings = await check(t, { 'compose.yaml': text }, { isSupervised: false });
+    const found = findings.map(({ level, place }) => `${level} ${place?.line ?? 0}`);
+    assert.deepEqual(found, ['error 3']);
+  });
+
   it('finds two services at one port, networks and volumes that a device cannot have', async (t) => {
     const findings = await check(t, {
       'compose.yaml':

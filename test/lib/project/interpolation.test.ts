@@ -43,6 +43,11 @@ describe('interpolation', () => {
     });
   }
 
+  it('says so of texts with braces in each other without end', () => {
+    const text = `${'${A:-'.repeat(20_000)}x${'}'.repeat(20_000)}`;
+    assert.throws(() => interpolate(text, () => undefined), InterpolationProblem);
+  });
+
   it('does with random texts what a shell does', () => {
     const random = seededRandom(5);
     const names = ['A', 'B', 'EMPTY', 'NO', 'NO2', '_x1'];
