@@ -286,12 +286,14 @@ describe('davit join', { skip }, () => {
   it('puts everything back on Ctrl-C, also when os-config hangs', async (t) => {
     const { device, config, home } = await setUp(t, { standIn: { 'update:services': 'hang' } });
     const when = (output: string) => output.includes('Awaiting balena-supervisor.service');
-    const result = await davit(words(device, '--config', config, '--yes'), {
+    const result = await davit(words(device, '--config', config, '--yes', '--json'), {
       ...home,
       kill: { signal: 'SIGINT', when },
     });
     assert.equal(result.exitCode, 130, result.stderr);
     assert.match(result.stderr, /as it was before/);
+    const { code, report } = recordOf(recordOf(JSON.parse(result.stdout)).error);
+    assert.deepEqual([code, report], ['interrupted', { device: '127.0.0.1', state: 'restored' }]);
     await assertAsBefore(device);
   });
 

@@ -139,7 +139,7 @@ export abstract class BaseCommand extends Command {
 
   protected override catch(thrown: Error): Promise<void> {
     this.endProgress();
-    const error = this.signal.aborted ? interrupted() : asUsageFailure(thrown);
+    const error = this.signal.aborted ? interruptionBy(thrown) : asUsageFailure(thrown);
     process.exitCode = exitCodeOf(error);
     reportError(error, this.streams, { json: this.jsonEnabled() });
     return Promise.resolve();
@@ -162,6 +162,12 @@ export abstract class BaseCommand extends Command {
     const value = word === '--progress' ? words[at + 1] : word?.slice('--progress='.length);
     return progressModes.find((mode) => mode === value) ?? 'auto';
   }
+}
+
+/** Ctrl-C is told as that, whatever it made fail; what is known of drives and devices goes with it. */
+function interruptionBy(thrown: Error): Failure {
+  const report = thrown instanceof Failure ? thrown.report : undefined;
+  return report === undefined ? interrupted() : interrupted().withReport(report);
 }
 
 function requireSwitch(variable: string): void {
