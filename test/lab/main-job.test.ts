@@ -147,6 +147,19 @@ describe(
       assert.match(logs.stdout, /response:200/);
     });
 
+    it('shows the journal of the device itself, and the last lines of it', async () => {
+      const all = await onDevice('logs', 'crane.local', '--system');
+      assert.equal(all.exitCode, 0, all.stderr);
+      assert.match(all.stdout, /^kernel: .*Linux version/m);
+      assert.doesNotMatch(all.stdout, /response:200/);
+      const some = await onDevice('logs', 'crane.local', '--system', '--tail', '3');
+      assert.equal(some.exitCode, 0, some.stderr);
+      // A message may have several lines.
+      assert.ok(some.stdout.split('\n').length > 3, some.stdout);
+      const none = await onDevice('logs', 'crane.local', '--system', '--since', '2999-01-01T00:00:00Z');
+      assert.deepEqual([none.exitCode, none.stdout], [0, ''], none.stderr);
+    });
+
     it('reaches the device by its UUID after a restart, by the same host key', async () => {
       const pinned = await pins();
       assert.ok(pinned.startsWith(`${uuid},`), pinned);
