@@ -86,8 +86,12 @@ export abstract class BaseCommand extends Command {
    * reads the result any more, as after `| head`: an endless one then ends.
    */
   protected print(line: string): boolean {
-    if (!this.jsonEnabled()) this.streams.stdout.write(`${line}\n`);
-    return this.streams.stdout.writable;
+    const { stdout, stdoutIsTerminal } = this.streams;
+    const write = () => stdout.write(`${line}\n`);
+    if (this.jsonEnabled()) return stdout.writable;
+    if (stdoutIsTerminal && this.#renderer?.above !== undefined) this.#renderer.above(write);
+    else write();
+    return stdout.writable;
   }
 
   /** Prints what comes, line by line, until it ends or the user leaves. */

@@ -12,6 +12,8 @@ export type ProgressMode = (typeof progressModes)[number];
 /** Shows events on standard error. `close` leaves the terminal as it was found. */
 export interface Renderer {
   readonly render: (event: ProgressEvent) => void;
+  /** Lets something be written to standard output above the live lines, where it keeps some. */
+  readonly above?: (write: () => void) => void;
   readonly close: () => void;
 }
 

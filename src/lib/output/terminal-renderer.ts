@@ -56,10 +56,14 @@ export class TerminalRenderer implements Renderer {
     if (isNew || now - this.#drawnAt >= redrawMs) this.#draw();
   }
 
-  #printAbove(text: string): void {
+  above(write: () => void): void {
     this.#erase();
-    this.#streams.stderr.write(`${text}\n`);
+    write();
     this.#draw();
+  }
+
+  #printAbove(text: string): void {
+    this.above(() => this.#streams.stderr.write(`${text}\n`));
   }
 
   #draw(): void {
