@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { valueAt } from '../../src/lib/engine/engine-answer.js';
 import { inspectContainer, listContainers, removeContainer } from '../../src/lib/engine/containers.js';
 import { importBaseImage } from '../support/base-image.js';
+import { openCountedLink } from '../support/counted-link.js';
 import { davit, davitJson, watchDavit } from '../support/davit.js';
 import { engineSkipReason, startEngine, type TestEngine } from '../support/engine.js';
 import { writeTree } from '../support/file-tree.js';
@@ -28,7 +29,8 @@ describe('a live push', { skip: engineSkipReason(), timeout: 240_000 }, () => {
   async function pushed(t: TestContext, files: Readonly<Record<string, string>>, ...more: readonly string[]) {
     const folder = await temporaryFolder(t);
     await writeTree(folder, files);
-    const words = ['push', '127.0.0.1', '--engine-port', String(engine.port), '--source', folder];
+    const port = more.includes('--engine-port') ? [] : ['--engine-port', String(engine.port)];
+    const words = ['push', '127.0.0.1', ...port, '--source', folder];
     const running = watchDavit([...words, ...more]);
     t.after(() => running.child.kill('SIGKILL'));
     const write = (name: string, text: string) => writeFile(path.join(folder, name), text);
@@ -162,6 +164,20 @@ describe('a live push', { skip: engineSkipReason(), timeout: 240_000 }, () => {
     await until(/one c2/);
     // A file that is being written may be seen empty, too.
     assert.ok(output().split('tries again').length - 1 <= 2, output());
+  });
+
+  it('tries a build for which the device was away again when it is back', async (t) => {
+    const link = await openCountedLink(engine.port);
+    t.after(() => link.close());
+    const dockerfile = (version: string) => `FROM base\nENV VERSION=${version}\nCOPY msg .\n${teller}`;
+    const files = { Dockerfile: dockerfile('v1'), msg: 'one' };
+    const { write, until } = await pushed(t, files, '--engine-port', String(link.port));
+    await until(/^one v1/m);
+    link.cut('cut');
+    await write('Dockerfile', dockerfile('v2'));
+    await until(/changes are carried over when it is back|it is tried again/);
+    link.cut();
+    await until(/^one v2/m);
   });
 
   it('ends when somebody else has given the service another image', async (t) => {

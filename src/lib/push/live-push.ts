@@ -2,6 +2,7 @@ import { Failure } from '../failure/failure.js';
 import { changesIn, readTree } from '../live-sync/tree.js';
 import { watchFolder } from '../live-sync/watch-folder.js';
 import type { ProgressListener } from '../platform/progress.js';
+import { waitAtMost } from '../platform/wait.js';
 import type { EngineLink } from '../device/engine-link.js';
 import { keepInStep, type LiveFolder, lookAtLiveFolders } from './live-services.js';
 import { planPush, type PlanOptions, type PushRequest, type PushPlan, type Pushed, runPush } from './push.js';
@@ -12,6 +13,9 @@ export interface LivePush {
   readonly plan: PushPlan;
   readonly folders: readonly LiveFolder[];
 }
+
+/** After what time a build for which the device was away is tried again. */
+const retryMs = 3000;
 
 /** What goes with a live push besides its subject. */
 export interface LivePushOptions extends PlanOptions {
@@ -27,7 +31,7 @@ export async function pushLive(link: EngineLink, plan: PushPlan, options: LivePu
 
 /**
  * Keeps the services of a push in step with the project until the signal is aborted: carries changed files into their containers, and builds
- * and deploys anew where a change needs that. A build that fails changes nothing; the next change tries again.
+ * and deploys anew where a change needs that. A build that fails changes nothing; the next change tries again, or the device when it is back.
  */
 export async function stayInStep(
   link: EngineLink,
@@ -44,6 +48,7 @@ export async function stayInStep(
     const needed = await keepInStep(link, folders, { signal, progress });
     if (needed === undefined) return;
     notice('info', `${needed.service} is built anew: ${needed.reason}`);
+    let said = '';
     for (;;) {
       try {
         // A project that cannot even be read is tried again when it is another one than now.
@@ -57,9 +62,12 @@ export async function stayInStep(
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof Failure)) throw error;
-        if (error.kind === 'unreachable') await link.drop();
-        notice('warning', `${error.message}; what ran before runs on, and the next change tries again`);
-        await anyChange(folders, signal);
+        const isAway = error.kind === 'unreachable';
+        if (isAway) await link.drop();
+        const text = `${error.message}; what ran before runs on, and ${isAway ? 'it is tried again' : 'the next change tries again'}`;
+        if (!isAway || text !== said) notice('warning', text);
+        said = text;
+        await anyChange(folders, signal, isAway ? retryMs : undefined);
         signal.throwIfAborted();
       }
     }
@@ -92,15 +100,22 @@ async function asTheyAre(folders: readonly LiveFolder[]): Promise<LiveFolder[]> 
   return Promise.all(folders.map(async (folder) => ({ ...folder, built: await readTree(folder.scope) })));
 }
 
-/** Waits until a file of the folders is another one than when they were looked at, or the signal is aborted. */
-async function anyChange(folders: readonly LiveFolder[], signal: AbortSignal): Promise<void> {
+/** Waits until a file of the folders is another one than when they were looked at, so long at most, or the signal is aborted. */
+async function anyChange(
+  folders: readonly LiveFolder[],
+  signal: AbortSignal,
+  atMostMs: number | undefined,
+): Promise<void> {
   const ended = new AbortController();
   const end = () => {
     ended.abort();
   };
   signal.addEventListener('abort', end, { once: true });
   try {
-    await Promise.race(folders.map((folder) => oneChange(folder, ended.signal)));
+    await Promise.race([
+      ...folders.map((folder) => oneChange(folder, ended.signal)),
+      ...(atMostMs === undefined ? [] : [waitAtMost(atMostMs, ended.signal)]),
+    ]);
   } finally {
     end();
     signal.removeEventListener('abort', end);
