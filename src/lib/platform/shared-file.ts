@@ -32,11 +32,31 @@ export async function changeSharedFile(
   });
 }
 
+/**
+ * Makes a folder and those above it that are not there. Node's own way to do so never ends where the system lets nobody make one and says that
+ * it is not there, as below the /home of an automounter.
+ */
 async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (first === undefined || !isRoot()) return;
-  const { uid, gid } = await stat(path.dirname(first));
-  for (let made = folder; made.length >= first.length; made = path.dirname(made)) await lchown(made, uid, gid);
+  if (await isThere(folder)) return;
+  const above = path.dirname(folder);
+  if (above !== folder) await makeFolder(above);
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another process may have been first.
+    if (systemErrorCode(error) === 'EEXIST') return;
+    throw error;
+  }
+  if (!isRoot()) return;
+  const { uid, gid } = await stat(above);
+  await lchown(folder, uid, gid);
+}
+
+async function isThere(folder: string): Promise<boolean> {
+  return stat(folder).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function replace(file: string, text: string): Promise<void> {

@@ -11,7 +11,13 @@ import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const counted = (text: string | undefined) => String(Number(text ?? 0) + 1);
 
+const notLinux = process.platform === 'linux' ? false : 'only Linux has /proc';
+
 describe('changeSharedFile', () => {
+  it('fails where no folder can be made for it, which Node would try for ever', { skip: notLinux }, async () => {
+    await assert.rejects(changeSharedFile('/proc/davit/folder/count', counted), { code: 'ENOENT' });
+  });
+
   it('loses no change of several processes', async (t) => {
     const file = path.join(await temporaryFolder(t), 'folder', 'count');
     const script = `
