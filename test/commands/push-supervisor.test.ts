@@ -171,6 +171,17 @@ volumes: { data: {} }
     assert.deepEqual(Object.keys(told), ['1', '3'], 'what has never been there is not part of it');
   });
 
+  it('is told by a check that a base image is for another kind of computer', async (t) => {
+    const supervisor = await supervised(t);
+    const folder = await temporaryFolder(t);
+    await writeTree(folder, { Dockerfile: `# a Raspberry Pi\nFROM base\n${program}` });
+    const { exitCode, document } = await push(folder, supervisor.port, '--check', '--port', String(await freePort()));
+    const findings = listAt(listAt(document, 'checks')[0], 'findings');
+    const found = findings.find((one) => valueAt(one, 'code') === 'base-image-foreign');
+    assert.deepEqual([exitCode, valueAt(found, 'level'), valueAt(found, 'place', 'line')], [0, 'warning', 2]);
+    assert.equal(supervisor.accepted.length, 0);
+  });
+
   it('says which service does not run, with the last that it said', async (t) => {
     const supervisor = await supervised(t, { containers: [{ serviceName: 'broken', status: 'exited' }] });
     const folder = await temporaryFolder(t);
