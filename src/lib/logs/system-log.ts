@@ -92,7 +92,7 @@ export class SystemLog implements LogSource {
       const reason = complaint.trim().split('\n').at(-1) ?? '';
       throw new Failure(
         'failed',
-        journalUnreadable,
+        'journal-unreadable',
         `reading the journal of ${device.name}: ${reason === '' ? `journalctl ended with exit code ${exitCode}` : reason}`,
       );
     } finally {
@@ -103,11 +103,9 @@ export class SystemLog implements LogSource {
 
   /** A device that shuts down ends its programs before its connections. */
   #isPassing({ kind, code }: Failure): boolean {
-    return kind === 'unreachable' || (code === journalUnreadable && this.#cursor !== undefined);
+    return kind === 'unreachable' || (code === 'journal-unreadable' && this.#cursor !== undefined);
   }
 }
-
-const journalUnreadable = 'journal-unreadable';
 
 /** An entry of the journal in its JSON form (systemd.journal-fields(7)); containers' output has its own log. */
 function entryOf(text: string): { readonly cursor: string; readonly line: LogLine | undefined } | undefined {
