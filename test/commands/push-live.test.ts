@@ -152,6 +152,16 @@ describe('a live push', { skip: engineSkipReason(), timeout: 240_000 }, () => {
     await until(/^ *c +\\n/m);
   });
 
+  it('builds anew when the ignore file of the Dockerfile alone changes', async (t) => {
+    const dockerfile = `FROM base\nWORKDIR /app\nCOPY . .\n${teller.replace('cat msg', 'ls')}`;
+    const files = { Dockerfile: dockerfile, 'Dockerfile.dockerignore': 'D*\nb\n', a: '', b: '' };
+    const { write, until } = await pushed(t, files);
+    await until(/^a *$/m);
+    await write('Dockerfile.dockerignore', 'D*\na\n');
+    await until(/Dockerfile.dockerignore changed, .* how the image is built/);
+    await until(/^b *$/m);
+  });
+
   it('tries a project that cannot be read again when it has changed, and not before', async (t) => {
     const compose = (text: string) => `services: { main: { build: ., environment: { VERSION: ${text} } } }\n`;
     const dockerfile = `FROM base\nWORKDIR /app\nCOPY msg .\n${teller}`;

@@ -66,7 +66,8 @@ const readOnly = 'engines write nothing into a container whose root file system 
 /** The build context of a service; where only the Dockerfile counts, nothing else of it does. */
 async function contextOf(image: BuiltService, isFollowed: boolean): Promise<LiveFolder> {
   const { service, source } = image;
-  const definition = buildRule('it says how the image is built', [source.dockerfile.source, '.dockerignore']);
+  const ignoreFiles = ['.dockerignore', `${source.dockerfile.path}.dockerignore`];
+  const definition = buildRule('it says how the image is built', [source.dockerfile.source, ...ignoreFiles]);
   const { ignores, mayIncludeInside } = source.rules;
   const isDefinition = (name: string) => definition.sources.includes(name);
   const scope = {
