@@ -1,10 +1,14 @@
+import { allEnded } from '../platform/all-ended.js';
 import type { FileEntry, Files, OpenFile } from '../platform/files.js';
 
-/** Bytes of one read and one write: what servers take in one piece. */
-const pieceBytes = 128 * 1024;
+/** Bytes of one read and one write: enough that a call of the system costs little beside its bytes, little enough to show progress on a slow link. */
+const pieceBytes = 512 * 1024;
 
 /** Pieces of one file that are on their way at once. */
-const piecesAtOnce = 24;
+const piecesAtOnce = 6;
+
+/** Where so many bytes are zeros, beginning at a multiple of it, nothing is written. */
+const holeBytes = 64 * 1024;
 
 /** A file and where it is. */
 export interface PlacedFile {
@@ -69,7 +73,8 @@ async function copyPieces(
     if (bytes < wanted.length) end = Math.min(end, position + bytes);
     const content = wanted.subarray(0, bytes);
     if (broken !== undefined) return;
-    if (bytes > 0 && !(isSparse && isZero(content))) await target.write(content, position);
+    const parts = isSparse ? withoutHoles(content) : [content];
+    await allEnded(parts.map((part) => target.write(part, position + part.byteOffset - content.byteOffset)));
     onBytes(bytes);
   };
   const copyOn = async () => {
@@ -102,8 +107,17 @@ async function copyToEnd(
   }
 }
 
-const zeros = Buffer.alloc(pieceBytes);
+const zeros = Buffer.alloc(holeBytes);
 
-function isZero(content: Buffer): boolean {
-  return content.equals(zeros.subarray(0, content.length));
+/** The parts of a content between its holes. */
+function withoutHoles(content: Buffer): Buffer[] {
+  const parts: Buffer[] = [];
+  let start = 0;
+  for (let position = 0; position < content.length; position += holeBytes) {
+    const block = content.subarray(position, position + holeBytes);
+    if (!block.equals(zeros.subarray(0, block.length))) continue;
+    parts.push(content.subarray(start, position));
+    start = position + block.length;
+  }
+  return [...parts, content.subarray(start)].filter((part) => part.length > 0);
 }

@@ -1,10 +1,14 @@
 import path from 'node:path';
 import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import { Failure } from '../failure/failure.js';
+import { allEnded } from '../platform/all-ended.js';
 import type { FileEntry, Files, OpenFile } from '../platform/files.js';
 
 /** Status codes of SFTP (draft-ietf-secsh-filexfer-02, 7). */
 const [noSuchFile, permissionDenied] = [2, 3];
+
+/** Bytes of one request: what servers take in one piece. */
+const requestBytes = 128 * 1024;
 
 const lost = new Error('the connection was lost');
 
@@ -134,18 +138,17 @@ export class SftpFiles implements Files {
     });
     return {
       read: async (buffer, position) => {
-        let filled = 0;
-        while (filled < buffer.length) {
-          const bytes = await this.#read(file, handle, buffer.subarray(filled), position + filled);
-          if (bytes === 0) break;
-          filled += bytes;
-        }
-        return filled;
+        const filled = await inParts(buffer, (part, offset) => this.#fill(file, handle, part, position + offset));
+        // Behind a part that is not full the file has ended.
+        const last = filled.findIndex((bytes) => bytes < requestBytes);
+        return sum(last === -1 ? filled : filled.slice(0, last + 1));
       },
       write: async (buffer, position) => {
-        await this.#do('writing', file, (done) => {
-          this.#sftp.write(handle, buffer, 0, buffer.length, position, done);
-        });
+        await inParts(buffer, (part, offset) =>
+          this.#do('writing', file, (done) => {
+            this.#sftp.write(handle, part, 0, part.length, position + offset, done);
+          }),
+        );
       },
       setAttributes: async ({ size, mode, modified }) => {
         await this.#do('setting the mode of', file, (done) => {
@@ -161,10 +164,16 @@ export class SftpFiles implements Files {
   }
 
   /** A server may send less than it was asked for; nothing means the end of the file. */
-  #read(file: string, handle: Buffer, buffer: Buffer, position: number): Promise<number> {
-    return this.#ask<number>('reading', file, (done) => {
-      this.#sftp.read(handle, buffer, 0, buffer.length, position, done);
-    });
+  async #fill(file: string, handle: Buffer, buffer: Buffer, position: number): Promise<number> {
+    let filled = 0;
+    while (filled < buffer.length) {
+      const bytes = await this.#ask<number>('reading', file, (done) => {
+        this.#sftp.read(handle, buffer, filled, buffer.length - filled, position + filled, done);
+      });
+      if (bytes === 0) break;
+      filled += bytes;
+    }
+    return filled;
   }
 
   #ask<T>(
@@ -224,4 +233,17 @@ function entryOf(stats: Stats): FileEntry {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : stats.isSymbolicLink() ? 'link' : 'other';
   // SFTP does not tell how much room a file takes.
   return { kind, mode: stats.mode & 0o7777, size: stats.size, isSparse: true, modified: stats.mtime };
+}
+
+/** Does something with every part of a buffer at once. */
+function inParts<T>(buffer: Buffer, work: (part: Buffer, offset: number) => Promise<T>): Promise<T[]> {
+  const parts: Promise<T>[] = [];
+  for (let offset = 0; offset < buffer.length; offset += requestBytes) {
+    parts.push(work(buffer.subarray(offset, offset + requestBytes), offset));
+  }
+  return allEnded(parts);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

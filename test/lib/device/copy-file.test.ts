@@ -52,4 +52,31 @@ describe('copyFile', () => {
     assert.ok(isClosed);
     assert.equal(late, 0);
   });
+
+  it('writes what lies between holes, and nothing more', async () => {
+    const block = 64 * 1024;
+    const content = Buffer.alloc(20 * block + 5);
+    for (const filled of [3, 4, 9]) content.fill(1, filled * block, (filled + 1) * block);
+    content.write('end', 20 * block);
+    const written: [position: number, bytes: number][] = [];
+    const from = filesOf({
+      read: (buffer, position) => Promise.resolve(content.copy(buffer, 0, position)),
+    });
+    const to = filesOf({
+      write: (buffer, position) => {
+        assert.ok(buffer.equals(content.subarray(position, position + buffer.length)));
+        written.push([position / block, buffer.length / block]);
+        return Promise.resolve();
+      },
+    });
+    const { signal } = new AbortController();
+    const sparse = { ...entry, size: content.length, isSparse: true };
+    await copyFile({ files: from, path: 'a' }, sparse, { files: to, path: 'b' }, signal, () => undefined);
+    const inOrder = written.toSorted(([one], [other]) => one - other);
+    assert.deepEqual(inOrder, [
+      [3, 2],
+      [9, 1],
+      [20, 5 / block],
+    ]);
+  });
 });
