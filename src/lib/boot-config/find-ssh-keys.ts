@@ -4,6 +4,7 @@ import { Failure } from '../failure/failure.js';
 import { systemErrorCode } from '../failure/while-doing.js';
 import { run } from '../platform/child-process.js';
 import { environmentVariable, folders } from '../platform/environment.js';
+import { limit } from '../platform/limit.js';
 import { readUserFile } from '../platform/read-user-file.js';
 import { parseSshPublicKey } from './ssh-public-key.js';
 
@@ -58,14 +59,16 @@ async function readIfPossible(file: string, signal: AbortSignal): Promise<Buffer
 
 async function agentKeys(signal: AbortSignal): Promise<string[]> {
   if (environmentVariable('SSH_AUTH_SOCK') === undefined) return [];
+  // An agent that does not answer must not keep anybody waiting.
+  const patience = limit(signal, 3000);
   try {
-    // An agent that does not answer must not keep anybody waiting.
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(3000)]);
-    const { exitCode, stdout } = await run('ssh-add', ['-L'], { signal: patience });
+    const { exitCode, stdout } = await run('ssh-add', ['-L'], { signal: patience.signal });
     return exitCode === 0 ? stdout.split('\n') : [];
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof Failure) return [];
     throw error;
+  } finally {
+    patience.end();
   }
 }

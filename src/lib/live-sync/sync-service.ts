@@ -5,6 +5,7 @@ import { restartContainer } from '../engine/containers.js';
 import { execInContainer } from '../engine/exec.js';
 import { textLines } from '../engine/text-lines.js';
 import { Failure } from '../failure/failure.js';
+import { limit } from '../platform/limit.js';
 import { ignoreProgress, type ProgressListener } from '../platform/progress.js';
 import { waitAtMost } from '../platform/wait.js';
 import { type Applied, type ContainerEntry, ContainerFiles, type Owner } from './container-files.js';
@@ -48,19 +49,13 @@ const restartGraceSeconds = 1;
  */
 export async function syncService(request: SyncRequest): Promise<BuildNeeded | undefined> {
   const { scope, signal, progress = ignoreProgress } = request;
-  const ended = new AbortController();
-  const onAbort = () => {
-    ended.abort();
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  const watch = await watchFolder({ ...scope, signal: ended.signal, progress });
-  const service = new SyncedService({ ...request, signal: ended.signal, progress }, watch);
+  const step = limit(signal);
+  const watch = await watchFolder({ ...scope, signal: step.signal, progress });
+  const service = new SyncedService({ ...request, signal: step.signal, progress }, watch);
   try {
     return await service.run();
   } finally {
-    signal.removeEventListener('abort', onAbort);
-    ended.abort();
+    step.end();
     watch.close();
     service.leave();
   }

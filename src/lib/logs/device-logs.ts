@@ -2,6 +2,7 @@ import type { LogLine } from '../engine/container-logs.js';
 import { listContainers } from '../engine/containers.js';
 import { serviceOfContainer } from '../engine/find-service.js';
 import { Failure } from '../failure/failure.js';
+import { limit } from '../platform/limit.js';
 import { waitAtMost } from '../platform/wait.js';
 import type { EngineLink } from '../device/engine-link.js';
 import type { LogRequest, LogSource } from './log-source.js';
@@ -49,13 +50,8 @@ export async function openDeviceLogs(
   devices: readonly LoggingDevice[],
   { signal, ...wanted }: LogsRequest,
 ): Promise<DeviceLogs> {
-  const ended = new AbortController();
-  const end = () => {
-    ended.abort();
-  };
-  signal.addEventListener('abort', end, { once: true });
-  if (signal.aborted) end();
-  const request = { ...wanted, signal: ended.signal };
+  const reading = limit(signal);
+  const request = { ...wanted, signal: reading.signal };
   const failed = new Map<string, Failure>();
   const unlessFailed = async <T>(device: string, work: Promise<T>): Promise<T | undefined> => {
     try {
@@ -112,8 +108,7 @@ export async function openDeviceLogs(
       yield* merged();
     } finally {
       // Whoever leaves in the middle leaves all of them.
-      end();
-      signal.removeEventListener('abort', end);
+      reading.end();
     }
   }
   return { sources: all.map(({ device, source }) => ({ device, source: source.name })), lines: lines() };

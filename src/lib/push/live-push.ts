@@ -1,8 +1,8 @@
 import { Failure } from '../failure/failure.js';
 import { changesIn, readTree } from '../live-sync/tree.js';
 import { watchFolder } from '../live-sync/watch-folder.js';
+import { limit } from '../platform/limit.js';
 import type { ProgressListener } from '../platform/progress.js';
-import { waitAtMost } from '../platform/wait.js';
 import type { EngineLink } from '../device/engine-link.js';
 import { keepInStep, type LiveFolder, lookAtLiveFolders } from './live-services.js';
 import { planPush, type PlanOptions, type PushRequest, type PushPlan, type Pushed, runPush } from './push.js';
@@ -80,18 +80,12 @@ export async function whileInStep(
   stay: (signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const ended = new AbortController();
-  const end = () => {
-    ended.abort();
-  };
-  signal.addEventListener('abort', end, { once: true });
-  if (signal.aborted) end();
-  const [doing, staying] = [meanwhile(ended.signal), stay(ended.signal)];
+  const both = limit(signal);
+  const [doing, staying] = [meanwhile(both.signal), stay(both.signal)];
   try {
     await Promise.race([doing, staying.then(() => doing)]);
   } finally {
-    end();
-    signal.removeEventListener('abort', end);
+    both.end();
     await Promise.allSettled([doing, staying]);
   }
 }
@@ -106,19 +100,11 @@ async function anyChange(
   signal: AbortSignal,
   atMostMs: number | undefined,
 ): Promise<void> {
-  const ended = new AbortController();
-  const end = () => {
-    ended.abort();
-  };
-  signal.addEventListener('abort', end, { once: true });
+  const wait = limit(signal, atMostMs);
   try {
-    await Promise.race([
-      ...folders.map((folder) => oneChange(folder, ended.signal)),
-      ...(atMostMs === undefined ? [] : [waitAtMost(atMostMs, ended.signal)]),
-    ]);
+    await Promise.race(folders.map((folder) => oneChange(folder, wait.signal)));
   } finally {
-    end();
-    signal.removeEventListener('abort', end);
+    wait.end();
   }
 }
 

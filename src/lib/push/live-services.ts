@@ -8,6 +8,7 @@ import type { SyncRule } from '../live-sync/sync-rule.js';
 import { type BuildNeeded, type SyncedContainer, syncService } from '../live-sync/sync-service.js';
 import { readTree, type Tree, type TreeScope } from '../live-sync/tree.js';
 import { watchedFolders } from '../live-sync/watched-folders.js';
+import { limit } from '../platform/limit.js';
 import type { ProgressListener } from '../platform/progress.js';
 import type { Composition } from '../project/composition.js';
 import type { BuiltService, ServiceImage } from './delivery.js';
@@ -120,31 +121,25 @@ export async function keepInStep(
   folders: readonly LiveFolder[],
   { signal, progress }: LiveOptions,
 ): Promise<(BuildNeeded & { readonly service: string }) | undefined> {
-  const ended = new AbortController();
-  const onAbort = () => {
-    ended.abort();
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
+  const step = limit(signal);
   const engine = await link.engine();
   const following = folders.map(async ({ service, scope, rules, built }) => {
     const outcome = await syncService({
       service,
       scope,
       built,
-      rules: await rules(engine, ended.signal),
-      findContainer: () => findContainer(link, service, ended.signal),
-      signal: ended.signal,
+      rules: await rules(engine, step.signal),
+      findContainer: () => findContainer(link, service, step.signal),
+      signal: step.signal,
       progress,
     });
     return outcome && { ...outcome, service };
   });
   try {
     // A service of a given image has no folder to follow.
-    return await Promise.race([...following, whenAborted(ended.signal)]);
+    return await Promise.race([...following, whenAborted(step.signal)]);
   } finally {
-    ended.abort();
-    signal.removeEventListener('abort', onAbort);
+    step.end();
     await Promise.allSettled(following);
   }
 }
